@@ -1,0 +1,92 @@
+"""What the responding side asks of the objects behind it. `cosem.device` implements these protocols.
+
+The responder owns everything between octets and services: association states, security, block transfer, the
+conformance block and the PDU size. The object server owns what objects are and who may do what with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from cosem.conformance_block import LN_CORE, Conformance
+from cosem.link.base import Address
+
+if TYPE_CHECKING:
+    from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAccess
+    from cosem.results import ActionResult, DataAccessResult
+    from cosem.security.keys import Keys
+    from cosem.security.policy import Policy
+
+
+@dataclass(slots=True)
+class AssociationProfile:
+    """How one logical device meets one client SAP: what it demands and offers at association time.
+
+    `mechanism` is the authentication mechanism id (0 lowest, 1 low, 2 to 6 high); `secret` is the password or HLS
+    secret (never shown). `ciphered` says whether the application context is the one with ciphering (name 3) or the
+    plain one (name 1); with ciphering, `keys` and `policy` are needed.
+    """
+
+    client_sap: int
+    server_sap: int
+    mechanism: int = 0
+    secret: bytes | None = field(default=None, repr=False)
+    ciphered: bool = False
+    keys: Keys | None = None
+    policy: Policy | None = None
+    conformance: Conformance = LN_CORE
+    max_pdu_size: int = 1024
+
+
+@dataclass(slots=True)
+class Session:
+    """One association as the objects see it; classes 15 and 17 show it, access rights depend on it.
+
+    `status` is the association_status of class 15 (0 non-associated, 1 pending, 2 associated). `request_protection`
+    holds the security control octet of the request being served (0 for plain). `state` is the object server's own.
+    """
+
+    profile: AssociationProfile
+    address: Address
+    status: int = 0
+    conformance: Conformance = Conformance(0)
+    client_max_pdu_size: int = 0
+    client_system_title: bytes = b""
+    request_protection: int = 0
+    user_id: int | None = None
+    state: object | None = None
+
+
+class ObjectServer(Protocol):
+    """Objects of one physical device. All octets are A-XDR encoded Data."""
+
+    def association_profile(self, address: Address) -> AssociationProfile | None:
+        """Return how `address` may associate, or None where that client or server SAP does not exist (no answer)."""
+
+    def opened(self, session: Session) -> None:
+        """Learn that `session` reached status 2."""
+
+    def closed(self, session: Session) -> None:
+        """Learn that `session` ended, however that happened."""
+
+    def authentication_failed(self, session: Session) -> None:
+        """Learn of a wrong password or HLS proof (events, lock-out)."""
+
+    def security_failed(self, session: Session, error: Exception) -> None:
+        """Learn of a wrong tag, replayed counter or violated policy (events, counters)."""
+
+    def get(
+        self, session: Session, target: AttributeDescriptor, selection: SelectiveAccess | None
+    ) -> bytes | DataAccessResult:
+        """Read one attribute."""
+
+    def set(
+        self, session: Session, target: AttributeDescriptor, selection: SelectiveAccess | None, data: bytes
+    ) -> DataAccessResult:
+        """Write one attribute."""
+
+    def action(
+        self, session: Session, target: MethodDescriptor, data: bytes | None
+    ) -> tuple[ActionResult, bytes | None]:
+        """Invoke one method; the second element is the return value, if there is one."""

@@ -1,0 +1,88 @@
+"""What a conversation may ask for.
+
+A conversation is a generator: what a user does (associate, read a profile, release) written as straight code that
+yields steps and never touches octets. The machine of an association carries out `Call`, `Calls`, `Post`, `Listen`
+and `Sleep`; the driver around it carries out `Save`, `Dial` and `Hangup`. The answer of a step comes back as the
+value of the yield; a failure is raised there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from cosem.apdu.base import Service
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Send one confirmed service and wait for its answer, block transfer included.
+
+    Answers with the response service, reassembled (a block transfer ends as the normal or with-list response).
+    `sink` is called with the raw content of every block of a response as it arrives, so that nothing that was
+    received is lost when the link dies half-way. `timeout` in seconds; None takes the association's setting.
+    """
+
+    service: Service
+    timeout: float | None = None
+    sink: Callable[[bytes], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Send several confirmed services, at most `window` under way at once (each under its own invoke-id).
+
+    Answers with a list in the order asked; an element is the response service or the exception it ended in.
+    """
+
+    services: Sequence[Service]
+    window: int = 1
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Send one unconfirmed service; answers with None as soon as it is queued."""
+
+    service: Service
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """Wait for the next unsolicited service of the peer (a notification); None on time-out."""
+
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Wait `seconds` of the machine's time."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """Have the driver call `action` (blocking: a file, a database) off the event loop; answers with its result.
+
+    This is how invocation counters are leased: persisted before they are used, never inside the machine.
+    """
+
+    action: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Open the transport (again). Raises `ConnectionLost` or `Timeout` in the conversation if that fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """Close the transport."""
+
+
+Step = Call | Calls | Post | Listen | Sleep | Save | Dial | Hangup
+Conversation = Generator[Step, Any, T]

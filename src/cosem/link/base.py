@@ -1,0 +1,86 @@
+"""What every link has in common: its addresses, its events, and the methods a driver and an association call.
+
+A link is a plain machine. Octets come in through `receive`, octets to send are fetched with `take`, time comes in
+as `now` (seconds, any monotonic origin). It never raises for a peer's octets: what cannot be used is reported as
+`Discarded`, and the good frames behind it are still delivered.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """The pair of access points an association lives between, and the physical device behind an HDLC line.
+
+    `client` and `server` are the SAPs (wrapper ports, HDLC upper addresses); `physical` is the HDLC lower address.
+    """
+
+    client: int
+    server: int
+    physical: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """The link layer is connected: HDLC after SNRM/UA, the wrapper as soon as the transport is."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ApduReceived:
+    """One whole APDU. `confirmed` is false for what came in UI frames or as broadcast: never answer those."""
+
+    address: Address
+    octets: bytes
+    confirmed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The link layer is disconnected: DISC, DM, too many repetitions, transport lost. `reason` is for people."""
+
+    address: Address
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discarded:
+    """Octets that were no usable frame. Nothing but these octets is lost."""
+
+    octets: bytes
+    reason: str
+
+
+LinkEvent = LinkUp | ApduReceived | LinkDown | Discarded
+
+
+class Link(Protocol):
+    """One machine for both sides. A client's link knows one address; a server's link serves many at once."""
+
+    def receive(self, octets: bytes, now: float) -> list[LinkEvent]:
+        """Take octets from the transport and return what they meant, in order."""
+
+    def connect(self, address: Address, now: float) -> list[LinkEvent]:
+        """Open the link layer towards `address` (client side only); `LinkUp` follows, at once for the wrapper."""
+
+    def disconnect(self, address: Address, now: float) -> list[LinkEvent]:
+        """Close the link layer towards `address`; `LinkDown` follows."""
+
+    def send(self, address: Address, apdu: bytes, now: float, *, confirmed: bool = True) -> None:
+        """Queue one APDU; `confirmed` false sends it in UI frames where the link has them."""
+
+    def take(self) -> bytes:
+        """Return all octets that are ready for the transport, and forget them."""
+
+    def next_timer(self) -> float | None:
+        """Return the time at which `handle_timer` wants to be called, or None."""
+
+    def handle_timer(self, now: float) -> list[LinkEvent]:
+        """Let timers that are due act: repeat a frame, give the link up."""
+
+    def lost(self, now: float) -> list[LinkEvent]:
+        """Learn that the transport is gone; every open address gets its `LinkDown`."""
