@@ -25,6 +25,7 @@ class Obis(bytes):
     __slots__ = ()
 
     def __new__(cls, octets: bytes) -> Obis:
+        """Take exactly six octets; raise `ConfigError` otherwise."""
         if len(octets) != 6:
             raise ConfigError(f"a logical name has 6 octets, not {len(octets)}")
         return super().__new__(cls, octets)
@@ -40,10 +41,8 @@ class Obis(bytes):
         if _DOTTED.match(text):
             groups = [int(part) for part in text.strip().split(".")]
         elif match := _REDUCED.match(text):
-            defaults = {"a": 1, "b": 0, "e": 0, "f": 255}
-            groups = [
-                int(match[name]) if match[name] is not None else defaults[name] for name in ("a", "b", "c", "d", "e", "f")
-            ]
+            defaults = {"a": 1, "b": 0, "c": 0, "d": 0, "e": 0, "f": 255}
+            groups = [int(match[name]) if match[name] is not None else default for name, default in defaults.items()]
         else:
             raise ConfigError(f"{text!r} is no OBIS code: write it as 1-0:1.8.0, 1-0:1.8.0*255 or 1.0.1.8.0.255")
         for name, value in zip("ABCDEF", groups, strict=True):
