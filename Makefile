@@ -1,0 +1,44 @@
+# Two commands for newcomers: `make run` and `make test`. Both build their own environment first.
+PYTHON ?= python3
+VENV   ?= .venv
+DEV    ?= .venv-dev
+BENCH  ?= .venv-bench
+PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: run test lint unit bench clean
+
+run: $(VENV)/.installed            ## a meter lives through a month, is read with authenticated encryption, and pushes are explained
+	$(VENV)/bin/cosem tour
+
+test: lint unit                    ## lint, types, layers and every test
+
+lint: $(DEV)/.installed
+	$(DEV)/bin/ruff check .
+	$(DEV)/bin/ruff format --check .
+	$(DEV)/bin/mypy
+	$(DEV)/bin/lint-imports --no-logo 2>/dev/null || $(DEV)/bin/lint-imports
+
+unit: $(DEV)/.installed
+	$(DEV)/bin/pytest -n 2
+
+bench: $(BENCH)/.installed         ## speed as ratios against public peers, measured in one run
+	$(BENCH)/bin/python -m bench
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install $(PIP_FLAGS) --editable .
+	touch $@
+
+$(DEV)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(DEV)
+	$(DEV)/bin/pip install $(PIP_FLAGS) --editable '.[columns,dev]'
+	touch $@
+
+$(BENCH)/.installed: pyproject.toml constraints.txt bench/peers.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/pip install $(PIP_FLAGS) --editable '.[columns]'
+	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --requirement bench/peers.txt
+	touch $@
+
+clean:
+	rm -rf $(VENV) $(DEV) $(BENCH) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,5 @@
+"""Let ``python -m cosem`` do what the ``cosem`` script does."""
+
+from cosem.cli import main
+
+main()

@@ -1,0 +1,80 @@
+"""The command group: which commands there are, loaded when used, and how errors end the program.
+
+Exit status: 0 done; 1 the device or the data said no (with the reason); 2 wrong usage.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from cosem import __version__
+from cosem.cli.output import report_error
+from cosem.errors import CosemError
+
+COMMANDS = {
+    "decode": ("cosem.cli.decode", "explain octets, layer by layer"),
+    "obis": ("cosem.cli.catalogue", "say what an OBIS code means"),
+    "class": ("cosem.cli.catalogue", "show an interface class"),
+    "objects": ("cosem.cli.meter", "list the objects of an association"),
+    "get": ("cosem.cli.meter", "read attributes"),
+    "set": ("cosem.cli.meter", "write an attribute"),
+    "call": ("cosem.cli.meter", "invoke a method"),
+    "profile": ("cosem.cli.profile", "read a load profile or a log"),
+    "clock": ("cosem.cli.meter", "read or set the clock"),
+    "listen": ("cosem.cli.listen", "receive and explain what meters push"),
+    "simulate": ("cosem.cli.simulate", "be a device that behaves"),
+    "tour": ("cosem.cli.tour", "a guided minute: a meter is made, read, and pushes are explained"),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called; the listing needs none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order people need them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, f"{cmd_name}_command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their one line each, without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cosem")
+def cosem() -> None:
+    """DLMS/COSEM for people and scripts: read meters, be a meter, explain octets."""
+
+
+def run(arguments: list[str] | None = None) -> Any:
+    """Run the command line and end the process with its exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        sys.exit(cosem.main(args=arguments, prog_name="cosem", standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except CosemError as error:
+        sys.exit(report_error(error, as_json="--json" in arguments))
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`): that is its right, and no error of ours.
+        sys.stderr.close()
+        sys.exit(0)
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(130)

@@ -1,0 +1,64 @@
+"""How the command line prints: tables and colour for a terminal, plain text for a pipe, JSON on demand."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from cosem.errors import ConfigError, CosemError
+
+DONE, SAID_NO, WRONG_USAGE = 0, 1, 2
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on standard output."""
+    click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+
+
+def report_error(error: CosemError, *, as_json: bool) -> int:
+    """Print `error` as one sentence (or as a JSON document) and return the exit status."""
+    if as_json:
+        print_json({"error": {"what": str(error), "kind": type(error).__name__}})
+    else:
+        click.echo(f"{click.style('cosem:', fg='red', bold=True)} {error}", err=True)
+    return WRONG_USAGE if isinstance(error, ConfigError) else SAID_NO
+
+
+def is_terminal() -> bool:
+    """Whether a person looks at standard output."""
+    return sys.stdout.isatty()
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable[int] = ()) -> None:
+    """Print a table: drawn for a terminal, tab-separated for a pipe. `right` names columns to align right."""
+    if not is_terminal():
+        click.echo("\t".join(headings))
+        for row in rows:
+            click.echo("\t".join(str(cell) for cell in row))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    flush_right = set(right)
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if index in flush_right else "left", overflow="fold")
+    for row in rows:
+        # Text, not markup: what a meter sends must never be read as formatting.
+        table.add_row(*(Text(str(cell)) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def heading(text: str) -> None:
+    """Print a heading, bold for a terminal."""
+    click.echo(click.style(text, bold=True))
+
+
+def note(text: str) -> None:
+    """Say something beside the answer, on standard error."""
+    click.echo(click.style(text, fg="yellow"), err=True)

@@ -1,0 +1,307 @@
+"""The explainer: tries what octets can be, from the outermost frame inwards, and explains them layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cosem.apdu import parse
+from cosem.codec import axdr
+from cosem.errors import DecodeError
+from cosem.explain.apdus import CONTEXTS, MECHANISMS, TABLE, explain_service
+from cosem.explain.frames import Carrier, hdlc_carriers, is_llc, llc_fields, sfsk_fields, wrapper_carriers
+from cosem.explain.keyring import Keyring
+from cosem.explain.protection import Opened, open_content
+from cosem.explain.tree import Explained, Explanation, Failure, Layer, Value
+from cosem.results import AcseServiceProvider, AcseServiceUser, AssociationResult
+
+MAX_DEPTH = 8
+"""Layers of protection and transport inside each other; real telegrams have four at the most."""
+
+_RESPONSE_TAGS = frozenset({0x28, 0x2C, 0x2D, 0x2E, 0x48, 0x4C, 0x4D, 0x4E, 0xCC, 0xCD, 0xCF, 0xD4, 0xD5, 0xD7})
+_RESPONSE_TAGS |= {0xCA, 0xD2, 0x38, 0x58}  # notifications come from the meter, too
+
+
+def explain(octets: bytes, *, keyring: Keyring | None = None, kind: str | None = None) -> Explanation:
+    """Explain `octets`, which may hold several frames. Never raises for octets: what went wrong is in the answer.
+
+    `kind` names the outermost layer (one of `KINDS`); without it the readings are tried in the order of `KINDS`
+    and the first that explains every octet wins.
+    """
+    keyring = keyring or Keyring()
+    if kind is not None:
+        return KINDS[kind](octets, keyring)
+    if not octets:
+        return Explanation([], Failure("no octets", 0, "input"))
+    best: Explanation | None = None
+    for name, reading in KINDS.items():
+        if not _LOOKS_LIKE[name](octets):
+            continue
+        # Keys learnt in a reading that fails must not leak into the next one.
+        answer = reading(octets, Keyring(keyring.entries, keyring.dedicated))
+        if answer.ok:
+            return answer
+        if best is None or _understood(answer) > _understood(best):
+            best = answer
+    return best or Explanation([], Failure("this is no frame, APDU or value that is known", 0, "input"))
+
+
+def _understood(answer: Explanation) -> int:
+    return sum(len(frame.layers) for frame in answer.frames)
+
+
+# --- frames ----------------------------------------------------------------------------------------------------
+
+
+def _explain_hdlc(octets: bytes, keyring: Keyring) -> Explanation:
+    return _explain_carriers(hdlc_carriers(octets), keyring, "hdlc")
+
+
+def _explain_wrapper(octets: bytes, keyring: Keyring) -> Explanation:
+    return _explain_carriers(wrapper_carriers(octets), keyring, "wrapper")
+
+
+def _explain_carriers(carriers: list[Carrier], keyring: Keyring, layer: str) -> Explanation:
+    frames = []
+    for carrier in carriers:
+        explained = Explained()
+        if carrier.layer is not None:
+            explained.layers.append(carrier.layer)
+        if carrier.error is not None:
+            explained.fail(carrier.error, layer)
+        elif carrier.payload is not None:
+            offset = carrier.payload_offset
+            if carrier.has_llc:
+                _explain_llc_into(explained, carrier.payload, offset, keyring)
+            else:
+                _explain_apdu_into(explained, carrier.payload, offset, keyring, 0)
+        frames.append(explained)
+    if not frames:
+        return Explanation([], Failure("no frame in these octets", 0, layer, incomplete=True))
+    return Explanation(frames)
+
+
+def _explain_llc_into(explained: Explained, octets: bytes, offset: int, keyring: Keyring) -> None:
+    explained.layers.append(Layer("llc", offset, octets, llc_fields(octets)))
+    _explain_apdu_into(explained, octets[3:], 3, keyring, 0)
+
+
+def _explain_llc(octets: bytes, keyring: Keyring) -> Explanation:
+    explained = Explained()
+    if not is_llc(octets):
+        return Explanation([explained.fail(DecodeError("no LLC header E6 E6 00 or E6 E7 00", 0), "llc")])
+    _explain_llc_into(explained, octets, 0, keyring)
+    return Explanation([explained])
+
+
+def _explain_sfsk_llc(octets: bytes, keyring: Keyring) -> Explanation:
+    explained = Explained()
+    if len(octets) < 3 or octets[0] != 0x90:
+        return Explanation([explained.fail(DecodeError("no IEC 61334-4-32 header (90 DSAP SSAP)", 0), "sfsk-llc")])
+    explained.layers.append(Layer("sfsk-llc", 0, octets, sfsk_fields(octets)))
+    _explain_apdu_into(explained, octets[3:], 3, keyring, 0)
+    return Explanation([explained])
+
+
+# --- APDUs -----------------------------------------------------------------------------------------------------
+
+
+def _explain_apdu(octets: bytes, keyring: Keyring) -> Explanation:
+    explained = Explained()
+    _explain_apdu_into(explained, octets, 0, keyring, 0)
+    return Explanation([explained])
+
+
+def _explain_apdu_into(explained: Explained, octets: bytes, offset: int, keyring: Keyring, depth: int) -> None:
+    """Append the layers of one APDU to `explained`, protection opened where a key fits."""
+    if depth > MAX_DEPTH:
+        explained.fail(DecodeError(f"more than {MAX_DEPTH} layers inside each other", offset), "apdu")
+        return
+    try:
+        invoke, service = parse(octets)
+        if service.service in _NESTED:
+            _NESTED[service.service](explained, octets, offset, service, keyring, depth)
+            return
+        if service.service not in TABLE:
+            # Protected forms share one shape: a header, perhaps a title in front of it.
+            _explain_protected(explained, octets, offset, service, keyring, depth)
+            return
+        fields, value, data = explain_service(invoke, service)
+    except DecodeError as error:
+        explained.fail(error, "apdu")
+        return
+    explained.layers.append(Layer(service.service, offset, octets, fields))
+    explained.value = value
+    explained.data = data
+    if service.service == "initiate-request" and service.dedicated_key is not None:
+        keyring.dedicated = service.dedicated_key
+
+
+def _explain_protected(
+    explained: Explained, octets: bytes, offset: int, service: Any, keyring: Keyring, depth: int
+) -> None:
+    title = getattr(service, "system_title", None)
+    dedicated = service.service == "general-ded-ciphering" or service.service.startswith("ded-")
+    opened = open_content(
+        service.content,
+        keyring,
+        title=title,
+        request=octets[0] not in _RESPONSE_TAGS and title is None,
+        dedicated=dedicated,
+    )
+    fields: dict[str, Any] = {} if title is None else {"system_title": title.hex()}
+    _append_opened(explained, Layer(service.service, offset, octets, {**fields, **opened.fields}), opened, keyring, depth)
+
+
+def _append_opened(explained: Explained, layer: Layer, opened: Opened, keyring: Keyring, depth: int) -> None:
+    layer.fields["verified"] = opened.verified
+    explained.layers.append(layer)
+    if opened.problem is not None:
+        explained.fail(DecodeError(opened.problem, 0), layer.name)
+    if opened.plain is not None:
+        layer.fields["plain_hex"] = opened.plain.hex()
+        _explain_apdu_into(explained, opened.plain, 0, keyring, depth + 1)
+
+
+# --- ACSE ------------------------------------------------------------------------------------------------------
+
+
+def _explain_acse(
+    explained: Explained, octets: bytes, offset: int, service: Any, keyring: Keyring, depth: int
+) -> None:
+    fields = _acse_fields(service)
+    explained.layers.append(Layer(service.service, offset, octets, fields))
+    inner: bytes | None = service.user_information
+    if inner is None:
+        return
+    at = octets.rfind(inner)
+    # Where the APDU names the title of its sender, that title opens the initiate PDU inside.
+    title = getattr(service, "calling_ap_title", None) or getattr(service, "responding_ap_title", None)
+    if inner[:1] in (b"\x21", b"\x28", b"\x41", b"\x48") and title:
+        _explain_ciphered_initiate(explained, inner, at, title, keyring, depth)
+    else:
+        _explain_apdu_into(explained, inner, at, keyring, depth + 1)
+
+
+def _explain_ciphered_initiate(
+    explained: Explained, inner: bytes, at: int, title: bytes, keyring: Keyring, depth: int
+) -> None:
+    try:
+        _, service = parse(inner)
+        opened = open_content(
+            service.content,
+            keyring,
+            title=title,
+            request=inner[0] in (0x21, 0x41),
+            dedicated=service.service.startswith("ded-"),
+        )
+    except DecodeError as error:
+        explained.fail(error, "apdu")
+        return
+    _append_opened(explained, Layer(service.service, at, inner, dict(opened.fields)), opened, keyring, depth)
+
+
+def _acse_fields(service: Any) -> dict[str, Any]:
+    """Return what an ACSE APDU says, leaving out what it does not carry."""
+    fields: dict[str, Any] = {}
+    for name in _ACSE_PLAIN:
+        item = getattr(service, name, None)
+        if item is None:
+            continue
+        fields[name] = item.hex() if isinstance(item, (bytes, bytearray)) else item
+    if (context := getattr(service, "context", None)) is not None:
+        fields["context"] = CONTEXTS.get(context, context)
+    if (mechanism := getattr(service, "mechanism", None)) is not None:
+        fields["mechanism"] = MECHANISMS.get(mechanism, mechanism)
+    if (result := getattr(service, "result", None)) is not None:
+        source = service.diagnostic_source
+        words = (AcseServiceProvider if source == "provider" else AcseServiceUser).words(service.diagnostic)
+        fields |= {
+            "result": int(result),
+            "result_words": AssociationResult.words(result),
+            "diagnostic_source": source,
+            "diagnostic": int(service.diagnostic),
+            "diagnostic_words": words,
+        }
+    if (reason := getattr(service, "reason", None)) is not None:
+        fields["reason"] = int(reason)
+    return fields
+
+
+_ACSE_PLAIN = (
+    "protocol_version",
+    "called_ap_title",
+    "called_ae_qualifier",
+    "called_ap_invocation_id",
+    "called_ae_invocation_id",
+    "calling_ap_title",
+    "calling_ae_qualifier",
+    "calling_ap_invocation_id",
+    "calling_ae_invocation_id",
+    "responding_ap_title",
+    "responding_ae_qualifier",
+    "responding_ap_invocation_id",
+    "responding_ae_invocation_id",
+    "sender_acse_requirements",
+    "responder_acse_requirements",
+    "auth_choice",
+    "auth_value",
+    "implementation_information",
+)
+
+
+def _explain_service_error(
+    explained: Explained, octets: bytes, offset: int, service: Any, keyring: Keyring, depth: int
+) -> None:
+    fields = {
+        "of": service.service_name,
+        "error_class": service.error_class_name,
+        "error": int(service.error),
+        "words": service.error_name,
+    }
+    explained.layers.append(Layer(service.service, offset, octets, fields))
+
+
+_NESTED: dict[str, Callable[[Explained, bytes, int, Any, Keyring, int], None]] = {
+    "aarq": _explain_acse,
+    "aare": _explain_acse,
+    "rlrq": _explain_acse,
+    "rlre": _explain_acse,
+    "confirmed-service-error": _explain_service_error,
+}
+
+
+# --- values ----------------------------------------------------------------------------------------------------
+
+
+def _explain_data(octets: bytes, keyring: Keyring) -> Explanation:
+    explained = Explained()
+    try:
+        value: Value = axdr.decode(octets)
+    except DecodeError as error:
+        return Explanation([explained.fail(error, "data")])
+    explained.value = value
+    explained.data = octets
+    return Explanation([explained])
+
+
+KINDS: dict[str, Callable[[bytes, Keyring], Explanation]] = {
+    "hdlc": _explain_hdlc,
+    "wrapper": _explain_wrapper,
+    "llc": _explain_llc,
+    "sfsk-llc": _explain_sfsk_llc,
+    "apdu": _explain_apdu,
+    "data": _explain_data,
+}
+"""Readings by the name of their outermost layer, in the order they are tried."""
+
+_LOOKS_LIKE: dict[str, Callable[[bytes], bool]] = {
+    # A flag anywhere: captures start in the middle of a frame or with noise.
+    "hdlc": lambda octets: b"\x7e" in octets,
+    "wrapper": lambda octets: octets[:2] == b"\x00\x01",
+    "llc": is_llc,
+    "sfsk-llc": lambda octets: octets[0] == 0x90,
+    "apdu": lambda octets: True,
+    "data": lambda octets: True,
+}
+

@@ -1,0 +1,49 @@
+"""Which keys may open what: the sections of a key file, as the explainer needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from cosem.security.keys import Keys
+
+
+@dataclass(frozen=True, slots=True)
+class KeyEntry:
+    """Keys of one meter. `verify` false lets telegrams be opened without an authentication key (and says so)."""
+
+    name: str
+    keys: Keys
+    system_title: bytes | None = None
+    client_system_title: bytes | None = None
+    verify: bool = True
+
+    def title(self, *, request: bool) -> bytes | None:
+        """Return the sender's title for an APDU that carries none; where only one is known it serves both."""
+        own = self.client_system_title if request else self.system_title
+        return own or self.system_title or self.client_system_title
+
+
+@dataclass(slots=True)
+class Keyring:
+    """All entries, the one that fits a title first. `dedicated` holds keys learnt from initiate requests."""
+
+    entries: tuple[KeyEntry, ...] = ()
+    dedicated: bytes | None = field(default=None, repr=False)
+
+    def candidates(self, title: bytes | None, *, request: bool) -> Iterator[tuple[KeyEntry, bytes]]:
+        """Yield the entries to try with the title to use, best first.
+
+        An entry that names another meter than the APDU's own title does is tried last: key files are often
+        written for a whole type of meter.
+        """
+        fitting: list[tuple[KeyEntry, bytes]] = []
+        others: list[tuple[KeyEntry, bytes]] = []
+        for entry in self.entries:
+            if title:
+                named = (entry.system_title, entry.client_system_title)
+                (fitting if title in named or not any(named) else others).append((entry, title))
+            elif (own := entry.title(request=request)) is not None:
+                fitting.append((entry, own))
+        yield from fitting
+        yield from others
