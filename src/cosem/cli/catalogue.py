@@ -1,0 +1,90 @@
+"""``cosem obis`` and ``cosem class``: what the Blue Book says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from cosem.cli.output import DONE, heading, print_json, print_table
+from cosem.errors import ConfigError
+
+
+@click.command("obis")
+@click.argument("codes", nargs=-1, required=True, metavar="CODE...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def obis_command(codes: tuple[str, ...], as_json: bool) -> int:
+    """Say what OBIS codes mean, value group by value group. Any usual form: 1-0:1.8.0*255, 1.8.0, 0100010800FF."""
+    from cosem.obis import Obis
+    from cosem.obis_names import describe_groups
+
+    answers: list[dict[str, Any]] = []
+    for code in codes:
+        name = Obis.parse(code)
+        groups = [{"group": letter, "value": value, "words": words} for letter, value, words in describe_groups(name)]
+        answers.append({"code": code, "obis": str(name), "hex": name.hex(), "groups": groups})
+    if as_json:
+        print_json(answers[0] if len(answers) == 1 else answers)
+        return DONE
+    for answer in answers:
+        heading(answer["obis"])
+        print_table(
+            ("group", "value", "meaning"), [(g["group"], g["value"], g["words"]) for g in answer["groups"]], right=(1,)
+        )
+    return DONE
+
+
+@click.command("class")
+@click.argument("which", required=False, metavar="[ID | NAME]")
+@click.option("--version", "version", type=int, help="Version of the class; the newest known without it.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def class_command(which: str | None, version: int | None, as_json: bool) -> int:
+    """Show an interface class: attributes, methods, types, short-name offsets. Without ID, list what is known."""
+    from cosem.classes import model
+
+    if which is None:
+        rows = [
+            {"class_id": class_id, "version": known, "name": model.lookup(class_id, known).name}
+            for class_id, known in model.known()
+        ]
+        if as_json:
+            print_json(rows)
+        else:
+            print_table(("class", "version", "name"), [tuple(row.values()) for row in rows], right=(0, 1))
+        return DONE
+    declared = model.lookup(int(which), version) if which.isdigit() else model.find(which, version)
+    if declared is None:
+        raise ConfigError(f"no interface class {which!r}{'' if version is None else f' version {version}'} is known")
+    description = model.describe(declared)
+    if as_json:
+        print_json(description)
+        return DONE
+    heading(f"{description['name']}   class_id = {description['class_id']}, version = {description['version']}")
+    if description.get("description"):
+        click.echo(description["description"])
+    print_table(
+        ("attribute", "name", "type", "short name", ""),
+        [
+            (a["id"], a["name"], a["type"], _offset(a.get("short_name_offset")), "static" if a.get("static") else "")
+            for a in description["attributes"]
+        ],
+        right=(0,),
+    )
+    if description["methods"]:
+        print_table(
+            ("method", "name", "parameter", "short name", ""),
+            [
+                (m["id"], m["name"], m.get("type", ""), _offset(m.get("short_name_offset")), _optional(m))
+                for m in description["methods"]
+            ],
+            right=(0,),
+        )
+    return DONE
+
+
+def _offset(offset: int | None) -> str:
+    return "" if offset is None else f"x + {offset:02X}h"
+
+
+def _optional(method: dict[str, Any]) -> str:
+    return {True: "optional", False: "mandatory"}.get(method.get("optional"), "")  # type: ignore[arg-type]

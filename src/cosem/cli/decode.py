@@ -1,0 +1,94 @@
+"""``cosem decode``: octets in, layers out."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from cosem.cli.output import DONE, SAID_NO, print_json
+from cosem.errors import ConfigError
+
+_KINDS = ["hdlc", "wrapper", "llc", "sfsk-llc", "apdu", "data"]
+
+
+@click.command("decode")
+@click.argument("source", required=False, default="-", metavar="[HEX | FILE | -]")
+@click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file (TOML) to open protected APDUs with.")
+@click.option("--device", help="Section of the key file; without it every section is tried.")
+@click.option("--as", "kind", type=click.Choice(_KINDS), help="The outermost layer, instead of finding it out.")
+@click.option("--octets", is_flag=True, help="Annotate the value octet by octet.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def decode_command(
+    source: str, key_file: Path | None, device: str | None, kind: str | None, octets: bool, as_json: bool
+) -> int:
+    """Explain octets, layer by layer: a frame, an APDU or a bare value, as hex, a file, or standard input.
+
+    \b
+    cosem decode 'c4 01 c1 00 06 00 00 16 dc'
+    cosem decode capture.bin --keys keys.toml
+    """
+    from cosem.cli.keys import keyring_from_file
+    from cosem.explain import explain
+
+    keyring = keyring_from_file(key_file, device)
+    explanation = explain(read_octets(source), keyring=keyring, kind=kind)
+    if as_json:
+        print_json(explanation.to_json())
+    else:
+        from cosem.explain.text import render
+
+        for line in render(explanation, colour=sys.stdout.isatty(), octets=octets):
+            click.echo(line)
+        for name in sorted(entry.name for entry in keyring.entries if not entry.verify):
+            click.echo(f"note: [{name}] says verify = false: what was opened with it is not proven genuine", err=True)
+    return DONE if explanation.ok else SAID_NO
+
+
+def read_octets(source: str) -> bytes:
+    """Return octets from hex text, a file (of hex text or raw octets), or ``-`` for standard input."""
+    if source == "-":
+        return _from_bytes(sys.stdin.buffer.read(), "standard input")
+    if (octets := _from_hex(source)) is not None:
+        return octets
+    path = Path(source)
+    try:
+        return _from_bytes(path.read_bytes(), source)
+    except FileNotFoundError:
+        raise ConfigError(f"{_short(source)!r} is neither hex digits nor the name of a file") from None
+    except OSError as error:
+        raise ConfigError(f"{_short(source)!r} cannot be read: {error.strerror}") from None
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _from_bytes(content: bytes, name: str) -> bytes:
+    """Hex text where it is that, the octets themselves otherwise."""
+    try:
+        text = content.decode("ascii")
+    except UnicodeDecodeError:
+        return content
+    octets = _from_hex(text)
+    if octets is not None:
+        return octets
+    if not text.strip():
+        raise ConfigError(f"{name} holds no octets")
+    return content
+
+
+def _from_hex(text: str) -> bytes | None:
+    """Read hex digits with blanks, colons, dashes, commas, ``0x`` or comment lines (#) between them; None if it is not that."""
+    lines = (line.split("#", 1)[0] for line in text.splitlines())
+    digits = " ".join(lines).replace("0x", " ").replace("0X", " ")
+    for separator in (":", "-", ",", ";", "_"):
+        digits = digits.replace(separator, " ")
+    compact = "".join(digits.split())
+    if not compact or len(compact) % 2:
+        return None
+    try:
+        return bytes.fromhex(compact)
+    except ValueError:
+        return None

@@ -1,0 +1,108 @@
+"""Explanations as text for people: the layers as an indented tree, the value below, octet by octet if asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from cosem.codec.axdr import Data, Tag
+from cosem.explain.octets import annotate
+from cosem.explain.readings import readings
+from cosem.explain.tree import Explained, Explanation, Layer
+from cosem.explain.words import scalar_words
+
+_BOLD, _DIM, _RED, _GREEN, _YELLOW, _END = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"
+_HIDDEN = frozenset({"plain_hex", "info", "body", "value", "parameters", "raw", "text"})
+_WIDTH = 96
+
+
+def render(explanation: Explanation, *, colour: bool = False, octets: bool = False) -> Iterator[str]:
+    """Yield the lines of `explanation`. `octets` adds every octet of the value with its meaning."""
+    paint = _Paint(colour)
+    many = len(explanation.frames) > 1
+    for index, frame in enumerate(explanation.frames):
+        if many:
+            yield paint(_DIM, f"--- {index + 1} of {len(explanation.frames)} ---")
+        yield from _frame(frame, paint, octets=octets)
+    if explanation.error is not None:
+        error = explanation.error
+        yield paint(_RED, f"{error.layer}: {error.what} (octet {error.offset})")
+
+
+class _Paint:
+    def __init__(self, colour: bool) -> None:
+        self.colour = colour
+
+    def __call__(self, style: str, text: str) -> str:
+        return f"{style}{text}{_END}" if self.colour else text
+
+
+def _frame(frame: Explained, paint: _Paint, *, octets: bool) -> Iterator[str]:
+    for depth, layer in enumerate(frame.layers):
+        yield from _layer(layer, "  " * depth, paint)
+    indent = "  " * len(frame.layers)
+    if isinstance(frame.value, Data):
+        named = readings(frame.value)
+        if named and not octets:
+            yield from (f"{indent}{_printable(str(reading))}" for reading in named)
+        elif octets and frame.data is not None:
+            for row in annotate(frame.data):
+                spaces = "  " * row.depth
+                yield f"{indent}{paint(_DIM, f'{row.offset:5d}')}  {row.octets.hex():<26} {spaces}{_printable(row.words)}"
+        else:
+            yield from value_lines(frame.value, indent)
+    elif isinstance(frame.value, list):
+        for item in frame.value:
+            if isinstance(item, Data):
+                yield from value_lines(item, indent)
+            else:
+                yield f"{indent}{item}"
+    if frame.error is not None:
+        yield paint(_RED, f"{indent}{frame.error.layer}: {frame.error.what} (octet {frame.error.offset})")
+
+
+def _layer(layer: Layer, indent: str, paint: _Paint) -> Iterator[str]:
+    title = f"{paint(_BOLD, layer.name)} {paint(_DIM, f'[{layer.offset}..{layer.offset + len(layer.octets)})')}"
+    if "verified" in layer.fields:
+        verified = layer.fields["verified"]
+        title += {
+            True: paint(_GREEN, "  verified"),
+            False: paint(_RED, "  NOT genuine"),
+            None: paint(_YELLOW, "  not verified"),
+        }[verified]
+    yield f"{indent}{title}"
+    for name, item in layer.fields.items():
+        if name == "verified" or name in _HIDDEN or item is None:
+            continue
+        yield f"{indent}    {paint(_DIM, name + ':')} {_short(_printable(_words(item)))}"
+
+
+def _words(item: Any) -> str:
+    if isinstance(item, dict):
+        return ", ".join(f"{key} {_words(value)}" for key, value in item.items() if value not in (None, False))
+    if isinstance(item, (list, tuple)):
+        return "; ".join(_words(value) for value in item) if item and isinstance(item[0], dict) else ", ".join(map(str, item))
+    return {True: "yes", False: "no"}.get(item, str(item)) if isinstance(item, bool) else str(item)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}..."
+
+
+def _printable(text: str) -> str:
+    """Replace what could steer a terminal: meters can send anything."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def value_lines(value: Data, indent: str = "") -> Iterator[str]:
+    """Yield `value` as an indented tree, with logical names and date-times read out."""
+    if value.tag in (Tag.ARRAY, Tag.STRUCTURE):
+        yield f"{indent}{value.tag.label} of {len(value.value)}"
+        for item in value.value:
+            yield from value_lines(item, indent + "  ")
+    elif value.tag is Tag.COMPACT_ARRAY:
+        yield f"{indent}compact-array of {len(value.value.values)}"
+        for item in value.value.values:
+            yield from value_lines(item, indent + "  ")
+    else:
+        yield f"{indent}{value.tag.label} {_printable(scalar_words(value))}"
