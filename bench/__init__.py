@@ -1,0 +1,1 @@
+"""Speed as ratios against public peers, all measured in one run."""
