@@ -378,14 +378,19 @@ class StructureType(DataType[V]):
 
 
 class ChoiceType(DataType[V]):
-    """One of several types; the concrete one is told by the tag, or, for structures, by what fits."""
+    """One of several types; the concrete one is told by the tag, or, for structures, by what fits.
 
-    __slots__ = ("_by_tag", "alternatives")
+    A Python value is written in the type of the value before it, else in the only type it fits, or, with
+    `prefer_first`, the first one. Where several fit, `EncodeError` asks for `Data`.
+    """
 
-    def __init__(self, alternatives: tuple[DataType[Any], ...], notation: str = "") -> None:
+    __slots__ = ("_by_tag", "alternatives", "prefer_first")
+
+    def __init__(self, alternatives: tuple[DataType[Any], ...], *, prefer_first: bool = False) -> None:
         inside = ", ".join(alternative.notation for alternative in alternatives)
-        super().__init__(notation or f"choice{{{inside}}}", *(tag for a in alternatives for tag in a.tags))
+        super().__init__(f"choice{{{inside}}}", *(tag for a in alternatives for tag in a.tags))
         self.alternatives = alternatives
+        self.prefer_first = prefer_first
         self._by_tag = {tag: tuple(a for a in alternatives if tag in a.tags) for tag in self.tags}
 
     def _decode(self, data: Data) -> V:
@@ -423,7 +428,7 @@ class ChoiceType(DataType[V]):
                 continue
         if not fitting:
             raise self._refuse(value)
-        if len(fitting) > 1:
+        if len(fitting) > 1 and not self.prefer_first:
             names = ", ".join(data.tag.label for data in fitting)
             raise EncodeError(f"a {type(value).__name__} can be one of {names}: give it as Data of the type you mean")
         return fitting[0]
@@ -445,6 +450,55 @@ class AnyType(DataType[Any]):
 
     def _encode(self, value: Any, like: Data | None) -> Data:
         return _like(value, like) if like is not None else simple.to_data(value)
+
+
+class RowsType(DataType[tuple[tuple[Any, ...], ...]]):
+    """Rows of a profile, as `cosem.codec.rows` gives them: octet-strings and date-times as bytes, null-data as None."""
+
+    __slots__ = ()
+
+    def __init__(self, notation: str) -> None:
+        super().__init__(notation, Tag.ARRAY, Tag.COMPACT_ARRAY)
+
+    def _decode(self, data: Data) -> tuple[tuple[Any, ...], ...]:
+        self._check(data)
+        return tuple(_bare(row) for row in elements(data, self))
+
+    def _check(self, data: Data) -> None:
+        for index, row in enumerate(elements(data, self)):
+            if row.tag is not Tag.STRUCTURE:
+                raise TypeMismatch("structure", row.tag.label, (f"[{index}]",))
+
+    def _encode(self, value: tuple[tuple[Any, ...], ...], like: Data | None) -> Data:
+        before = elements(like, self) if like is not None and like.tag in self.tags else ()
+        made = []
+        for index, row in enumerate(value):
+            pattern = before[min(index, len(before) - 1)].value if before else ()
+            cells = (*pattern, *(None,) * (len(row) - len(pattern)))
+            pairs = zip(row, cells, strict=False)
+            made.append(Data(Tag.STRUCTURE, tuple(any_data.to_data(cell, kind) for cell, kind in pairs)))
+        return Data(Tag.ARRAY, tuple(made))
+
+
+class LenientType(DataType[V]):
+    """`declared`, but read from the types in `also` as well, which meters in the field send instead."""
+
+    __slots__ = ("_read", "declared")
+
+    def __init__(self, declared: DataType[V], also: tuple[DataType[Any], ...]) -> None:
+        super().__init__(declared.notation, *declared.tags)
+        self.declared = declared
+        self._read = {tag: kind for kind in (*also, declared) for tag in kind.tags}
+
+    def _decode(self, data: Data) -> V:
+        value: V = self._read.get(data.tag, self.declared).from_data(data)
+        return value
+
+    def _check(self, data: Data) -> None:
+        self.declared.check(data)
+
+    def _encode(self, value: V, like: Data | None) -> Data:
+        return self.declared.to_data(value, like)
 
 
 class RawType(DataType[Data]):
@@ -485,6 +539,12 @@ def plain(data: Data) -> Any:
     if tag in SIMPLE:
         return SIMPLE[tag].from_data(data)
     return data.value
+
+
+def _bare(data: Data) -> Any:
+    if data.tag in (Tag.ARRAY, Tag.STRUCTURE):
+        return tuple(_bare(element) for element in data.value)
+    return plain(data) if data.tag is Tag.COMPACT_ARRAY else data.value
 
 
 def _like(value: Any, like: Data) -> Data:
@@ -576,9 +636,14 @@ def structure(made: Callable[..., V], **fields: DataType[Any]) -> StructureType[
     return StructureType(made, fields)
 
 
-def choice(*alternatives: DataType[Any], notation: str = "") -> ChoiceType[Any]:
+def choice(*alternatives: DataType[Any], prefer_first: bool = False) -> ChoiceType[Any]:
     """Return a choice of `alternatives`; read as plain Python, see `ChoiceType` for writing."""
-    return ChoiceType(alternatives, notation)
+    return ChoiceType(alternatives, prefer_first=prefer_first)
+
+
+def lenient(declared: DataType[V], *also: DataType[Any]) -> LenientType[V]:
+    """Return `declared` that is also read from the types in `also`."""
+    return LenientType(declared, also)
 
 
 def mapped(inner: DataType[W], wrap: Callable[[W], V], unwrap: Callable[[V], W]) -> MappedType[V]:
