@@ -7,16 +7,18 @@ import re
 from cosem.errors import ConfigError
 
 _REDUCED = re.compile(
-    r"""^\s*
-    (?:(?P<a>\d{1,3})-(?P<b>\d{1,3}):)?           # A-B:
-    (?P<c>\d{1,3})\.(?P<d>\d{1,3})                # C.D
-    (?:\.(?P<e>\d{1,3}))?                         # .E
-    (?:[.*&](?P<f>\d{1,3}))?                      # *F, &F or .F
-    \s*$""",
-    re.VERBOSE,
+    r"""(?:(?P<a>\d{1,3})-)?(?:(?P<b>\d{1,3}):)?     # A-B:, each may be left out
+    (?P<c>\d{1,3}|[CFLP])\.(?P<d>\d{1,3}|[CFLP])    # C.D
+    (?:\.(?P<e>\d{1,3}))?                           # .E
+    (?:[.*&](?P<f>\d{1,3}))?                         # *F, &F (reset by hand) or .F
+    """,
+    re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-_DOTTED = re.compile(r"^\s*\d{1,3}(?:\.\d{1,3}){5}\s*$")
-_HEX = re.compile(r"^\s*[0-9a-fA-F]{12}\s*$")
+_DOTTED = re.compile(r"\d{1,3}(?:\.\d{1,3}){5}", re.ASCII)
+_HEX = re.compile(r"(?:0x)?[0-9a-f]{2}(?P<between>[ :-]?)(?:[0-9a-f]{2}(?P=between)){4}[0-9a-f]{2}", re.IGNORECASE)
+_LETTERS = {"C": 96, "F": 97, "L": 98, "P": 99}
+"""Letters for groups C and D in readouts of IEC 62056-21: service, error, list, profile."""
+_DEFAULTS = {"a": 1, "b": 0, "c": 0, "d": 0, "e": 0, "f": 255}
 
 
 class Obis(bytes):
@@ -32,17 +34,18 @@ class Obis(bytes):
 
     @classmethod
     def parse(cls, text: str) -> Obis:
-        """Read ``1-0:1.8.0*255``, ``1-0:1.8.0``, ``1.0.1.8.0.255``, ``1.8.0`` or twelve hex digits.
+        """Read ``1-0:1.8.0*255``, ``1-0:1.8.0``, ``1.0.1.8.0.255``, ``1.8.0``, ``C.1.0`` or twelve hex digits.
 
         Groups left out are A = 1, B = 0, E = 0 (where only C.D stands) and F = 255. Raises `ConfigError`.
         """
-        if _HEX.match(text):
-            return cls(bytes.fromhex(text.strip()))
-        if _DOTTED.match(text):
-            groups = [int(part) for part in text.strip().split(".")]
-        elif match := _REDUCED.match(text):
-            defaults = {"a": 1, "b": 0, "c": 0, "d": 0, "e": 0, "f": 255}
-            groups = [int(match[name]) if match[name] is not None else default for name, default in defaults.items()]
+        code = text.strip()
+        if match := _HEX.fullmatch(code):
+            digits = code[2:] if code[1:2] in "xX" else code
+            return cls(bytes.fromhex(digits.replace(match["between"] or " ", "")))
+        if _DOTTED.fullmatch(code):
+            groups = [int(part) for part in code.split(".")]
+        elif match := _REDUCED.fullmatch(code):
+            groups = [_group(match[name], default) for name, default in _DEFAULTS.items()]
         else:
             raise ConfigError(f"{text!r} is no OBIS code: write it as 1-0:1.8.0, 1-0:1.8.0*255 or 1.0.1.8.0.255")
         for name, value in zip("ABCDEF", groups, strict=True):
@@ -60,8 +63,32 @@ class Obis(bytes):
         a, b, c, d, e, f = self
         return f"{a}-{b}:{c}.{d}.{e}.{f}"
 
+    def __format__(self, form: str) -> str:
+        """Write it as ``full`` 1-0:1.8.0*255, ``dotted`` 1.0.1.8.0.255, ``reduced`` 1.8.0, ``hex``; else as `str`.
+
+        ``reduced`` leaves out what `parse` fills in again. Raises `ConfigError` for a form there is not.
+        """
+        a, b, c, d, e, f = self
+        if form == "full":
+            return f"{a}-{b}:{c}.{d}.{e}*{f}"
+        if form == "dotted":
+            return f"{a}.{b}.{c}.{d}.{e}.{f}"
+        if form == "hex":
+            return self.hex()
+        if form == "reduced":
+            return (f"{a}-{b}:" if (a, b) != (1, 0) else "") + f"{c}.{d}.{e}" + (f"*{f}" if f != 255 else "")
+        if form:
+            raise ConfigError(f"an OBIS code is written as full, dotted, reduced or hex, not as {form!r}")
+        return str(self)
+
     def __repr__(self) -> str:
         return f"Obis({str(self)!r})"
+
+
+def _group(text: str | None, default: int) -> int:
+    if text is None:
+        return default
+    return int(text) if text.isdecimal() else _LETTERS[text.upper()]
 
 
 def obis(value: str | bytes | Obis) -> Obis:

@@ -188,6 +188,7 @@ def _rights_type(version: int) -> DataType[AccessRights]:
         return _MethodItem(right.method_id, mode if version else bool(mode))
 
     method_mode: DataType[Any] = lenient(enum_code, boolean) if version else lenient(boolean, enum_code)
+    method_shape = structure(_MethodItem, method_id=integer, access_mode=method_mode)
     return structure(
         AccessRights,
         attribute_access=array(
@@ -202,7 +203,9 @@ def _rights_type(version: int) -> DataType[AccessRights]:
                 attribute_item,
             )
         ),
-        method_access=array(mapped(structure(_MethodItem, method_id=integer, access_mode=method_mode), method, method_item)),
+        method_access=array(
+            mapped(structure(_MethodItem, method_id=integer, access_mode=method_mode), method, method_item)
+        ),
     )
 
 
