@@ -203,9 +203,7 @@ def _rights_type(version: int) -> DataType[AccessRights]:
                 attribute_item,
             )
         ),
-        method_access=array(
-            mapped(structure(_MethodItem, method_id=integer, access_mode=method_mode), method, method_item)
-        ),
+        method_access=array(mapped(method_shape, method, method_item)),
     )
 
 

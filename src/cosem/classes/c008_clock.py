@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import IntFlag
 from typing import NamedTuple
 
 from cosem.classes.model import InterfaceClass, attribute, method
@@ -18,7 +17,7 @@ from cosem.classes.types import (
     trigger,
     unsigned,
 )
-from cosem.times import CosemDateTime
+from cosem.times import ClockStatus, CosemDateTime
 
 
 class ClockBase(OpenEnum):
@@ -30,16 +29,6 @@ class ClockBase(OpenEnum):
     MAINS_FREQUENCY_60_HZ = 3
     GPS = 4
     RADIO_CONTROLLED = 5
-
-
-class ClockStatus(IntFlag):
-    """Bits of the clock status; FFh means not specified."""
-
-    INVALID_VALUE = 0x01
-    DOUBTFUL_VALUE = 0x02
-    DIFFERENT_CLOCK_BASE = 0x04
-    INVALID_CLOCK_STATUS = 0x08
-    DAYLIGHT_SAVING_ACTIVE = 0x80
 
 
 class PresetTime(NamedTuple):

@@ -180,7 +180,7 @@ class SecuritySetup(SecuritySetupV0, class_id=64, version=1):
         default=(),
     )
 
-    security_activate = method(1, policy_mask, "strengthens the security policy", sn_offset=0x30)
+    security_activate = method(1, policy_mask, "strengthens the security policy", sn_offset=0x30)  # type: ignore[assignment]
     key_transfer = method(2, key_transfer_data, "replaces symmetric keys", sn_offset=0x38)
     key_agreement = method(
         3, key_agreement_data, "agrees on symmetric keys", returns=key_agreement_data, sn_offset=0x40

@@ -297,8 +297,10 @@ class InterfaceClass:
         cls.class_id = class_id
         cls.class_version = version
         cls.verified = verified
-        for item in (*cls.attributes.values(), *cls.methods.values()):
-            item.class_id = class_id
+        for number in cls.attributes:
+            cls.attributes[number].class_id = class_id
+        for number in cls.methods:
+            cls.methods[number].class_id = class_id
         _register(cls)
 
     def __repr__(self) -> str:

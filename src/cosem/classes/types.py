@@ -313,7 +313,7 @@ class ArrayType(DataType[tuple[V, ...]]):
                 raise error.within(f"[{index}]") from None
 
     def _encode(self, value: tuple[V, ...], like: Data | None) -> Data:
-        if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__"):
+        if not isinstance(value, (tuple, list)):
             raise self._refuse(value)
         before = like.value if like is not None and like.tag is Tag.ARRAY else ()
         items = []
@@ -549,13 +549,15 @@ def _bare(data: Data) -> Any:
 
 def _like(value: Any, like: Data) -> Data:
     """Return `value` in the concrete type of `like`, element by element."""
+    if isinstance(value, Data):
+        return value
+    if isinstance(value, (CosemDateTime, CosemDate, CosemTime)):  # tuples themselves, but never a structure
+        return simple.to_data(value, like)
     if like.tag is Tag.ARRAY and like.value and isinstance(value, (tuple, list)):
         last = len(like.value) - 1
         return Data(Tag.ARRAY, tuple(_like(item, like.value[min(i, last)]) for i, item in enumerate(value)))
     if like.tag is Tag.STRUCTURE and isinstance(value, (tuple, list)) and len(value) == len(like.value):
         return Data(Tag.STRUCTURE, tuple(_like(*pair) for pair in zip(value, like.value, strict=True)))
-    if isinstance(value, Data):
-        return value
     return simple.to_data(value, like)
 
 
