@@ -40,22 +40,22 @@ def obis_command(codes: tuple[str, ...], as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def class_command(which: str | None, version: int | None, as_json: bool) -> int:
     """Show an interface class: attributes, methods, types, short-name offsets. Without ID, list what is known."""
-    from cosem.classes import model
+    from cosem.classes import describe, find, known, lookup, versions_of
 
     if which is None:
-        rows = [
-            {"class_id": class_id, "version": known, "name": model.lookup(class_id, known).name}
-            for class_id, known in model.known()
-        ]
+        rows = [(class_id, sorted(versions_of(class_id)), words) for class_id, words in known().items()]
         if as_json:
-            print_json(rows)
+            print_json([{"class_id": number, "versions": versions, "name": words} for number, versions, words in rows])
         else:
-            print_table(("class", "version", "name"), [tuple(row.values()) for row in rows], right=(0, 1))
+            shown = [(number, ", ".join(map(str, versions)), words) for number, versions, words in rows]
+            print_table(("class", "versions", "name"), shown, right=(0,))
         return DONE
-    declared = model.lookup(int(which), version) if which.isdigit() else model.find(which, version)
+    declared = lookup(int(which), version) if which.isdigit() else find(which)
+    if declared is not None and version is not None:
+        declared = lookup(declared.class_id, version)
     if declared is None:
         raise ConfigError(f"no interface class {which!r}{'' if version is None else f' version {version}'} is known")
-    description = model.describe(declared)
+    description = describe(declared)
     if as_json:
         print_json(description)
         return DONE
@@ -74,7 +74,7 @@ def class_command(which: str | None, version: int | None, as_json: bool) -> int:
         print_table(
             ("method", "name", "parameter", "short name", ""),
             [
-                (m["id"], m["name"], m.get("type", ""), _offset(m.get("short_name_offset")), _optional(m))
+                (m["id"], m["name"], m["type"] or "", _offset(m.get("short_name_offset")), _optional(m))
                 for m in description["methods"]
             ],
             right=(0,),
