@@ -263,7 +263,7 @@ class InterfaceClass:
     methods: ClassVar[Mapping[int, Method[Any, Any]]] = MappingProxyType({})
     verified: ClassVar[bool] = True
 
-    logical_name = attribute(1, logical_name_type, "which object this is")
+    logical_name = attribute(1, logical_name_type, "which object this is", static=True)
 
     def __init__(self, obis_code: Obis | str | bytes, store: Store | None = None, **values: Any) -> None:
         self.obis = obis(obis_code)
@@ -284,7 +284,7 @@ class InterfaceClass:
         before = next((base for base in cls.__mro__[1:] if getattr(base, "class_id", None) == class_id), None)
         inherited = cls.__mro__[1] if before is None else before
         if before is None:
-            first: Attribute[Obis] = attribute(1, logical_name_type, "which object this is")
+            first: Attribute[Obis] = attribute(1, logical_name_type, "which object this is", static=True)
             first.__set_name__(cls, "logical_name")
             cls.logical_name = first
             cls.class_name = name or _words(cls.__name__)
@@ -422,17 +422,19 @@ def known() -> Mapping[int, str]:
     return MappingProxyType(dict(sorted(named.items())))
 
 
-def find(name: str) -> type[InterfaceClass]:
+def find(name: str, version: int | None = None) -> type[InterfaceClass]:
     """Return the class of that name, or of the only name that contains it; case and spaces do not matter.
 
-    Raises `ConfigError` where there is none or more than one.
+    `version` as in `lookup`. Raises `ConfigError` where there is none or more than one.
     """
     wanted = re.sub(r"[^a-z0-9]", "", name.lower())
     named = {class_id: words.replace(" ", "") for class_id, words in known().items()}
     ids = [class_id for class_id, words in named.items() if words == wanted]
     ids = ids or [class_id for class_id, words in named.items() if wanted and wanted in words]
-    if len(ids) == 1 and (found := lookup(ids[0])) is not None:
-        return found
+    if len(ids) == 1:
+        if (found := lookup(ids[0], version)) is not None:
+            return found
+        raise ConfigError(f"no version {version} of class {ids[0]} {known()[ids[0]]} is declared")
     if not ids:
         raise ConfigError(f"no interface class is called {name!r}")
     several = ", ".join(f"{class_id} {known()[class_id]}" for class_id in ids)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from enum import IntEnum
+from itertools import zip_longest
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from cosem.codec.axdr import CompactArray, Data, Tag
+from cosem.codec.axdr import CompactArray, Data, Tag, encode
 from cosem.errors import CosemError, EncodeError
 from cosem.obis import Obis, obis
 from cosem.times import CosemDate, CosemDateTime, CosemTime
@@ -283,7 +284,11 @@ class MappedType(DataType[V]):
         self.inner.check(data)
 
     def _encode(self, value: V, like: Data | None) -> Data:
-        return self.inner.to_data(self.unwrap(value), like)
+        try:
+            inner = self.unwrap(value)
+        except (AttributeError, TypeError, ValueError):  # not the Python type that goes with this mapping
+            raise self._refuse(value) from None
+        return self.inner.to_data(inner, like)
 
 
 class ArrayType(DataType[tuple[V, ...]]):
@@ -470,13 +475,17 @@ class RowsType(DataType[tuple[tuple[Any, ...], ...]]):
                 raise TypeMismatch("structure", row.tag.label, (f"[{index}]",))
 
     def _encode(self, value: tuple[tuple[Any, ...], ...], like: Data | None) -> Data:
-        before = elements(like, self) if like is not None and like.tag in self.tags else ()
+        if not isinstance(value, (tuple, list)) or not all(isinstance(row, (tuple, list)) for row in value):
+            raise self._refuse(value)
+        before = like.value if like is not None and like.tag is Tag.ARRAY else ()
         made = []
         for index, row in enumerate(value):
-            pattern = before[min(index, len(before) - 1)].value if before else ()
-            cells = (*pattern, *(None,) * (len(row) - len(pattern)))
-            pairs = zip(row, cells, strict=False)
-            made.append(Data(Tag.STRUCTURE, tuple(any_data.to_data(cell, kind) for cell, kind in pairs)))
+            cells = before[min(index, len(before) - 1)].value if before else ()
+            pairs = zip_longest(row, cells[: len(row)])
+            try:
+                made.append(Data(Tag.STRUCTURE, tuple(any_data.to_data(cell, pattern) for cell, pattern in pairs)))
+            except (EncodeError, TypeMismatch) as error:
+                raise error.within(f"[{index}]") from None
         return Data(Tag.ARRAY, tuple(made))
 
 
@@ -553,11 +562,17 @@ def _like(value: Any, like: Data) -> Data:
         return value
     if isinstance(value, (CosemDateTime, CosemDate, CosemTime)):  # tuples themselves, but never a structure
         return simple.to_data(value, like)
-    if like.tag is Tag.ARRAY and like.value and isinstance(value, (tuple, list)):
+    if like.tag is Tag.ARRAY and isinstance(value, (tuple, list)) and (like.value or not value):
         last = len(like.value) - 1
         return Data(Tag.ARRAY, tuple(_like(item, like.value[min(i, last)]) for i, item in enumerate(value)))
     if like.tag is Tag.STRUCTURE and isinstance(value, (tuple, list)) and len(value) == len(like.value):
         return Data(Tag.STRUCTURE, tuple(_like(*pair) for pair in zip(value, like.value, strict=True)))
+    if isinstance(value, bytes) and _MOMENT_TAGS.get(len(value)) is like.tag:  # moments in rows are octets
+        return Data(like.tag, value)
+    if like.tag not in SIMPLE and type(value) is type(like.value):  # delta types, dont-care
+        data = Data(like.tag, value)
+        encode(data)
+        return data
     return simple.to_data(value, like)
 
 
