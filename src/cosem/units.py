@@ -172,7 +172,8 @@ PREFIXES: Final = {
 def scaled(value: int | float | Decimal, scaler: int) -> Decimal:
     """Return ``value * 10**scaler`` without any rounding, whatever the decimal context is.
 
-    A float stands for the shortest decimal that reads back as the same float32 if it is one, else as the same float64.
+    A whole float stands for itself, another one for the shortest decimal that reads back as the same float32 if it can
+    be one, else as the same float64.
     """
     if isinstance(value, float):
         value = _shortest(value)
@@ -184,7 +185,9 @@ def scaled(value: int | float | Decimal, scaler: int) -> Decimal:
 
 
 def _shortest(value: float) -> Decimal:
-    """Return the shortest decimal that stands for `value`, which may have come from a float32."""
+    """Return the decimal that stands for `value`, which may have come from a float32."""
+    if value.is_integer():
+        return Decimal(value)
     try:
         (single,) = struct.unpack(">f", struct.pack(">f", value))
     except OverflowError:

@@ -62,7 +62,9 @@ def datas(kind):
         shapes = [datas(kind.shape)]
         if kind.octets:
             arcs = st.tuples(*[st.integers(0, 127)] * 6).map(lambda low: Data(Tag.OCTET_STRING, bytes(low)))
-            published = st.integers(0, 7).map(lambda n: Data(Tag.OCTET_STRING, bytes.fromhex("608574050801") + bytes([n])))
+            published = st.integers(0, 7).map(
+                lambda n: Data(Tag.OCTET_STRING, bytes.fromhex("608574050801") + bytes([n]))
+            )
             shapes += [arcs, published]
         return st.one_of(shapes)
     if isinstance(kind, (AnyType, RawType)):

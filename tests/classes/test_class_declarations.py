@@ -6,15 +6,16 @@ import json
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from cosem.classes import Register, Unknown, bind, describe, find, known, lookup, versions_of
 from cosem.classes.c015_association_ln import AssociationLNV0, AssociationLNV1
+from cosem.classes.c064_security_setup import SecurityPolicy
 from cosem.classes.model import Attribute, DeclarationError, InterfaceClass, attribute, method
 from cosem.classes.types import boolean, trigger, unsigned
-from cosem.classes.c064_security_setup import SecurityPolicy
 from cosem.codec.axdr import Data, Tag
 from cosem.errors import ConfigError
 from cosem.times import ClockStatus
@@ -72,7 +73,7 @@ def test_enumerations_have_the_codes_of_the_standard(fact):
 def test_a_version_is_a_subclass_of_the_version_before_it():
     for class_id in known():
         versions = list(versions_of(class_id).values())
-        for earlier, later in zip(versions, versions[1:], strict=False):
+        for earlier, later in pairwise(versions):
             assert issubclass(later, earlier)
 
 

@@ -75,8 +75,7 @@ def test_any_data_is_a_value_or_a_type_mismatch(kind, data):
     try:
         kind.check(data)
         checked = True
-    except TypeMismatch as error:
-        assert "expected" in str(error)
+    except TypeMismatch:
         checked = False
     try:
         value = kind.from_data(data)

@@ -67,3 +67,15 @@ class LocalStore:
         elif parameter is None:
             raise EncodeError(f"{method.name} needs a parameter: {method.parameter.notation}")
         return handler(parameter)
+
+    def invoke_data(self, obj: InterfaceClass, method: Method[Any, Any], parameter: Data | None) -> Data | None:
+        """Call the handler with `Data` as it came, return the return value as `Data`, None where there is none.
+
+        Methods without a parameter of their own take null-data and no data too. Raises `TypeMismatch` for another type.
+        """
+        if parameter is None or (parameter.tag is Tag.NULL_DATA and method.default is not None):
+            answer = self.invoke(obj, method, method.default)
+        else:
+            method.parameter.check(parameter)
+            answer = self.invoke(obj, method, parameter)
+        return None if method.returns is None or answer is None else method.returns.to_data(answer)
