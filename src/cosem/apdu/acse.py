@@ -8,10 +8,12 @@ APDU inside, plain or ciphered, as octets.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 from cosem.apdu.base import Parsed
+from cosem.apdu.dispatch import parse
 from cosem.apdu.fields import Apdu, code_table, parsed, trailing, unknown_choice
 from cosem.codec.axdr import decode_length
 from cosem.codec.ber import INTEGER, OBJECT_IDENTIFIER, OCTET_STRING, Element, element_at, integer_content, tlv
@@ -309,6 +311,7 @@ def _release_octets(tag: int, reason: int | None, user_information: bytes | None
 
 _AUTH_CHOICES = frozenset({CHARSTRING, BITSTRING, EXTERNAL, OTHER})
 _MAX_INTEGER = 0xFFFFFFFF
+_SHORT_INTEGER = bytes((INTEGER, 1))
 _Reader = Callable[[bytes, int, int], Any]
 
 
@@ -345,7 +348,7 @@ def _mechanism(octets: bytes, start: int, end: int) -> int | bytes:
 
 def _integer(octets: bytes, start: int, end: int) -> int:
     """Read an explicit INTEGER. One octet is read as 0..255: user ids above 127 are sent that way."""
-    if end - start == 3 and octets[start] == INTEGER and octets[start + 1] == 1:
+    if end - start == 3 and octets.startswith(_SHORT_INTEGER, start):
         return octets[start + 2]
     value = Element(octets, 0, start, end).only(INTEGER).integer()
     if not 0 <= value <= _MAX_INTEGER:
@@ -355,6 +358,8 @@ def _integer(octets: bytes, start: int, end: int) -> int:
 
 def _code(table: tuple[Any, ...]) -> _Reader:
     def read(octets: bytes, start: int, end: int) -> Any:
+        if end - start == 3 and octets.startswith(_SHORT_INTEGER, start):
+            return table[octets[start + 2]]
         value = _integer(octets, start, end)
         return table[value] if value < 256 else value
 
@@ -369,11 +374,14 @@ def _reason(table: tuple[Any, ...]) -> _Reader:
     return read
 
 
+_USER_CODE = b"\xa1\x03\x02\x01"
 _user_diagnostic = _code(_USER_DIAGNOSTICS)
 _provider_diagnostic = _code(_PROVIDER_DIAGNOSTICS)
 
 
 def _diagnostic(octets: bytes, start: int, end: int) -> tuple[str, Any]:
+    if end - start == 5 and octets.startswith(_USER_CODE, start):
+        return USER, _USER_DIAGNOSTICS[octets[start + 4]]
     source = element_at(octets, start, end)
     if source.end != end:
         raise trailing(octets[:end], source.end)
@@ -497,8 +505,6 @@ def _long_length(octets: bytes, offset: int, end: int) -> tuple[int, int]:
 
 
 def _check_user_information(octets: bytes, offset: int) -> None:
-    from cosem.apdu.dispatch import parse
-
     try:
         if octets[:1] and octets[0] not in _USER_INFORMATION_TAGS:
             raise unknown_choice(octets, 0, "initiate APDU")
@@ -519,7 +525,67 @@ def _parse_aarq(octets: bytes, checked: bool) -> Parsed:
     return parsed(None, _new(Aarq, values))
 
 
+# The AARE that meters send: title of 8 octets if any, mechanism with its requirement if any, lengths in their shortest
+# form. What differs in anything is read element by element by `_read`, which gives the same for this shape too.
+_usual_aare = re.compile(
+    rb"\x61(?:[\x00-\x7f]|\x81[\x80-\xff])"
+    rb"\xa1\x09\x06\x07\x60\x85\x74\x05\x08\x01([\x00-\x7f])"
+    rb"\xa2\x03\x02\x01(.)"
+    rb"\xa3\x05\xa1\x03\x02\x01(.)"
+    rb"(?:\xa4\x0a\x04\x08(.{8}))?"
+    rb"(?:\x88\x02(\x07\x80)\x89\x07\x60\x85\x74\x05\x08\x02([\x00-\x7f])\xaa([\x00-\x7f])\x80([\x00-\x7f]))?",
+    re.DOTALL,
+).match
+
+
+def _parse_usual_aare(octets: bytes, checked: bool) -> Parsed | None:
+    match = _usual_aare(octets)
+    if match is None:
+        return None
+    context, result, diagnostic, title, requirements, mechanism, outer, inner = match.groups()
+    size = len(octets)
+    offset = match.end()
+    auth_value = user_information = None
+    if mechanism is not None:
+        start, offset = offset, offset + inner[0]
+        if outer[0] != inner[0] + 2 or offset > size:
+            return None
+        auth_value = octets[start:offset]
+        mechanism = mechanism[0]
+    if offset < size:
+        start = offset + 4
+        if start > size or octets[offset] != 0xBE or octets[offset + 1] != size - start + 2 or size - start > 0x7D:
+            return None
+        if octets[offset + 2] != OCTET_STRING or octets[offset + 3] != size - start:
+            return None
+        user_information = octets[start:]
+    if octets[1] != size - 2 if size < 0x82 else octets[1] != 0x81 or octets[2] != size - 3:
+        return None
+    if checked and user_information is not None:
+        _check_user_information(user_information, size - len(user_information))
+    values = (
+        context[0],
+        _RESULTS[result[0]],
+        USER,
+        _USER_DIAGNOSTICS[diagnostic[0]],
+        user_information,
+        mechanism,
+        auth_value,
+        CHARSTRING,
+        requirements,
+        title,
+        *_NOT_USUAL,
+    )
+    return _new(Parsed, (None, _new(Aare, values)))
+
+
+_NOT_USUAL = (None,) * (len(_Aare._fields) - 10)
+
+
 def _parse_aare(octets: bytes, checked: bool) -> Parsed:
+    usual = _parse_usual_aare(octets, checked)
+    if usual is not None:
+        return usual
     values = _read(octets, _AARE, len(_Aare._fields), checked)
     if values[0] is None:
         raise _missing(octets, "application-context-name")
