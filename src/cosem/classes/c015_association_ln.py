@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from operator import index
 from typing import Generic, NamedTuple, TypeVar
 
 from cosem.classes.access import ObjectListElementType, object_id
@@ -175,7 +176,7 @@ _mechanism_name = structure(
     mechanism_id_element=unsigned,
 )
 conformance_bits = mapped(
-    bit_string(24), lambda bits: Conformance(int(bits, 2)), lambda conformance: f"{int(conformance):024b}"
+    bit_string(24), lambda bits: Conformance(int(bits, 2)), lambda conformance: f"{index(conformance):024b}"
 )
 _partners = structure(AssociatedPartners, client_SAP=integer, server_SAP=long_unsigned)
 _context_info = structure(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntFlag
+from operator import index
 from typing import NamedTuple
 
 from cosem.classes.model import InterfaceClass, attribute, method
@@ -128,7 +129,7 @@ class CertificateIdentification(NamedTuple):
 
 key_transfer_data = array(structure(KeyTransfer, key_id=enum(KeyId), key_wrapped=octet_string()))
 key_agreement_data = array(structure(KeyAgreement, key_id=enum(KeyId), key_data=octet_string()))
-policy_mask = mapped(enum_code, SecurityPolicy, int)
+policy_mask = mapped(enum_code, SecurityPolicy, index)
 certificate_identification = structure(
     CertificateIdentification,
     certificate_identification_type=enum(CertificateIdentificationType),

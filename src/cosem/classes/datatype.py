@@ -276,7 +276,12 @@ class MappedType(DataType[V]):
     def _encode(self, value: V, like: Data | None) -> Data:
         try:
             inner = self.unwrap(value)
-        except (AttributeError, TypeError, ValueError):  # not the Python type that goes with this mapping
+        except (
+            AttributeError,
+            OverflowError,
+            TypeError,
+            ValueError,
+        ):  # not the Python type that goes with this mapping
             raise self._refuse(value) from None
         return self.inner.to_data(inner, like)
 
