@@ -70,6 +70,7 @@ from cosem.codec.primitive import (
     refuse_value,
     string_data,
 )
+from cosem.codec.runs import Finder, learn
 from cosem.errors import DecodeError, EncodeError
 
 __all__ = [
@@ -126,11 +127,13 @@ __all__ = [
     "visible_string",
 ]
 
+_MANY = 8  # structures in an array, from which on looking for a run pays
+
 
 def decode(octets: bytes) -> Data:
     """Return the one value that `octets` are. Raises `DecodeError`, also for octets behind the value."""
     octets = bytes(octets)
-    values, offset = _elements(octets, 0, len(octets), 1, 0, "")
+    values, offset = read_elements(octets, 0, len(octets), 1, 0, "")
     if offset != len(octets):
         raise DecodeError(f"{in_octets(len(octets) - offset)} left over behind the value", offset)
     return values[0]
@@ -139,7 +142,7 @@ def decode(octets: bytes) -> Data:
 def decode_from(octets: bytes, offset: int, end: int | None = None) -> tuple[Data, int]:
     """Return the value at `offset` and the offset behind it; nothing from `end` on is read. Raises `DecodeError`."""
     octets = bytes(octets)
-    values, offset = _elements(octets, offset, _limit(octets, end), 1, 0, "")
+    values, offset = read_elements(octets, offset, _limit(octets, end), 1, 0, "")
     return values[0], offset
 
 
@@ -153,8 +156,13 @@ def _limit(octets: bytes, end: int | None) -> int:
     return len(octets) if end is None else min(end, len(octets))
 
 
-def _elements(octets: bytes, offset: int, end: int, count: int, depth: int, name: str) -> tuple[list[Data], int]:
-    """Decode `count` values. `name` is what they stand in, for the path of an error; "" at the top."""
+def read_elements(
+    octets: bytes, offset: int, end: int, count: int, depth: int, name: str, first: int = 0
+) -> tuple[list[Data], int]:
+    """Return `count` values from `offset`, and the offset behind them; `depth` arrays and structures are around them.
+
+    `name` is what they stand in ("" at the top) and `first` the index of the first: for the path of an error.
+    """
     values: list[Data] = []
     append = values.append
     new = tuple.__new__
@@ -182,7 +190,7 @@ def _elements(octets: bytes, offset: int, end: int, count: int, depth: int, name
             elif code == 1 or code == 2:
                 tag = Tag.ARRAY if code == 1 else Tag.STRUCTURE
                 number, start = decode_count(octets, start, end, depth, tag.label)
-                items, offset = _elements(octets, start, end, number, depth + 1, tag.label)
+                items, offset = read_elements(octets, start, end, number, depth + 1, tag.label)
                 append(new(Data, (tag, tuple(items))))
             elif code == 4:
                 bits, offset = decode_bits(octets, start, end)
@@ -197,13 +205,13 @@ def _elements(octets: bytes, offset: int, end: int, count: int, depth: int, name
                 refuse_tag(code, offset)
     except DecodeError as error:
         if name:
-            raise error.within(f"{name}[{len(values)}]") from None
+            raise error.within(f"{name}[{first + len(values)}]") from None
         raise
     return values, offset
 
 
-def _skip(octets: bytes, offset: int, end: int, count: int, depth: int, name: str) -> int:
-    """Walk over `count` values as `_elements` does."""
+def _skip(octets: bytes, offset: int, end: int, count: int, depth: int, name: str, first: int = 0) -> int:
+    """Walk over `count` values as `read_elements` does."""
     index = 0
     sizes = SIZES
     try:
@@ -224,7 +232,10 @@ def _skip(octets: bytes, offset: int, end: int, count: int, depth: int, name: st
             elif code == 1 or code == 2:
                 tag = Tag(code)
                 number, start = decode_count(octets, offset + 1, end, depth, tag.label)
-                offset = _skip(octets, start, end, number, depth + 1, tag.label)
+                if number >= _MANY and code == 1 and octets[start] == 2:
+                    offset = _skip_rows(octets, start, end, number, depth + 1)
+                else:
+                    offset = _skip(octets, start, end, number, depth + 1, tag.label)
             elif code == 4:
                 length, start = decode_length(octets, offset + 1, end)
                 after = start + (length + 7) // 8
@@ -237,8 +248,22 @@ def _skip(octets: bytes, offset: int, end: int, count: int, depth: int, name: st
                 refuse_tag(code, offset)
     except DecodeError as error:
         if name:
-            raise error.within(f"{name}[{index}]") from None
+            raise error.within(f"{name}[{first + index}]") from None
         raise
+    return offset
+
+
+def _skip_rows(octets: bytes, offset: int, end: int, count: int, depth: int) -> int:
+    """Walk over the elements of an array as `_skip` does, but over runs of equal layout at once."""
+    finder = Finder(learn)
+    index = 0
+    while index < count:
+        layout, number = finder.find(octets, offset, end, count - index)
+        if layout is None:
+            offset = _skip(octets, offset, end, number, depth, "array", index)
+        else:
+            offset += number * layout.stride
+        index += number
     return offset
 
 

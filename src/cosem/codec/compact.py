@@ -6,6 +6,7 @@ In the type an array says how many elements it has, so every element of a compac
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final, NamedTuple
 
 from cosem.codec.data import DONT_CARE, NULL, CompactArray, Data, Tag, TypeDescription
@@ -25,6 +26,7 @@ from cosem.codec.primitive import (
     refuse_tag,
     string_data,
 )
+from cosem.codec.runs import Finder, learn_typed
 from cosem.errors import DecodeError, EncodeError
 
 
@@ -103,16 +105,29 @@ def _check(description: TypeDescription, contents: bytes) -> None:
         raise DecodeError(f"{in_octets(size)} for elements that take none", 0)
     _check_values(values, size)
     if width is None:
-        offset = rows = 0
-        while offset < size:
-            offset = _skip_typed(description, contents, offset, size)
-            rows += 1
-            _check_values(rows * values, size)
+        _check_rows(description, contents, values)
         return
     rows, left = divmod(size, width)
     if left:
         raise DecodeError(f"{in_octets(size)} are no whole number of elements of {in_octets(width)}", size - left)
     _check_values(rows * values, size)
+
+
+def _check_rows(description: TypeDescription, contents: bytes, values: int) -> None:
+    """Walk over elements of `values` values each, over runs of equal layout at once."""
+    finder = Finder(partial(learn_typed, description))
+    offset = rows = 0
+    end = len(contents)
+    while offset < end:
+        layout, number = finder.find(contents, offset, end, end)
+        if layout is not None:
+            offset += number * layout.stride
+            rows += number
+        while layout is None and number and offset < end:
+            offset = _skip_typed(description, contents, offset, end)
+            rows += 1
+            number -= 1
+        _check_values(rows * values, end)
 
 
 def _check_values(values: int, size: int) -> None:
@@ -151,13 +166,13 @@ def expand(description: TypeDescription, contents: bytes) -> tuple[Data, ...]:
     values = []
     offset, end = 0, len(contents)
     while offset < end:
-        value, offset = _typed(description, contents, offset, end)
+        value, offset = read_typed(description, contents, offset, end)
         values.append(value)
     return tuple(values)
 
 
-def _typed(description: TypeDescription, octets: bytes, offset: int, end: int) -> tuple[Data, int]:
-    """Decode a value whose type is known from elsewhere. What `_check` has seen is not checked again."""
+def read_typed(description: TypeDescription, octets: bytes, offset: int, end: int) -> tuple[Data, int]:
+    """Return the value at `offset`, whose type is known, in contents that were checked; and the offset behind it."""
     tag = description.tag
     row = FIXED[tag]
     if row is not None:
@@ -165,7 +180,7 @@ def _typed(description: TypeDescription, octets: bytes, offset: int, end: int) -
     if tag is Tag.STRUCTURE or tag is Tag.ARRAY:
         items = []
         for element in description.elements * (description.number if tag is Tag.ARRAY else 1):
-            item, offset = _typed(element, octets, offset, end)
+            item, offset = read_typed(element, octets, offset, end)
             items.append(item)
         return Data(tag, tuple(items)), offset
     if tag is Tag.NULL_DATA:
