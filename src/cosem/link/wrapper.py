@@ -1,0 +1,133 @@
+"""The TCP wrapper (IEC 62056-47): version, source port, destination port, length, APDU.
+
+One transport carries any number of address pairs. A header that is no version 1 leaves nothing to synchronise on, so
+the link is given up there, with the reason; what was whole before it has been delivered.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from cosem.errors import DecodeError, IncompleteError, LocalProtocolError
+from cosem.link.base import Address, ApduReceived, Discarded, LinkDown, LinkEvent, LinkUp
+
+HEADER = struct.Struct(">HHHH")
+VERSION = 1
+MAX_ADDRESSES = 256
+"""Address pairs one transport may open; a concentrator's gateway has a few dozen."""
+
+
+def build(source: int, destination: int, apdu: bytes) -> bytes:
+    """Return `apdu` with its header. Raises `LocalProtocolError` where it is too long."""
+    if len(apdu) > 0xFFFF:
+        raise LocalProtocolError(f"the wrapper carries 65535 octets at the most, not {len(apdu)}")
+    return HEADER.pack(VERSION, source, destination, len(apdu)) + apdu
+
+
+def parse(octets: bytes, offset: int = 0) -> tuple[int, int, bytes, int]:
+    """Return source, destination, APDU and the offset behind it. Raises `DecodeError` or `IncompleteError`."""
+    if len(octets) - offset < 8:
+        if len(octets) - offset >= 2 and octets[offset : offset + 2] != b"\x00\x01":
+            raise DecodeError("the wrapper's version is not 1", offset)
+        raise IncompleteError("a wrapper header takes 8 octets", len(octets))
+    version, source, destination, length = HEADER.unpack_from(octets, offset)
+    if version != VERSION:
+        raise DecodeError(f"wrapper version {version}, not 1", offset)
+    end = offset + 8 + length
+    if end > len(octets):
+        raise IncompleteError(f"the APDU has {length} octets, {len(octets) - offset - 8} are there", len(octets))
+    return source, destination, bytes(octets[offset + 8 : end]), end
+
+
+class WrapperLink:
+    """The wrapper of one side; implements `cosem.link.base.Link`."""
+
+    def __init__(self, *, server: bool = False) -> None:
+        self.server = server
+        self._buffer = bytearray()
+        self._out: list[bytes] = []
+        self._open: set[Address] = set()
+        self._broken = False
+
+    def connect(self, address: Address, now: float) -> list[LinkEvent]:
+        """Open `address`; the wrapper has nothing to say for it."""
+        self._open.add(address)
+        return [LinkUp(address)]
+
+    def disconnect(self, address: Address, now: float) -> list[LinkEvent]:
+        """Close `address`."""
+        if address not in self._open:
+            return []
+        self._open.discard(address)
+        return [LinkDown(address, "closed by this side")]
+
+    def send(self, address: Address, apdu: bytes, now: float, *, confirmed: bool = True) -> None:
+        """Queue one APDU."""
+        if self.server:
+            self._out.append(build(address.server, address.client, apdu))
+        else:
+            self._out.append(build(address.client, address.server, apdu))
+
+    def take(self) -> bytes:
+        """Return the octets to send."""
+        out = self._out
+        if not out:
+            return b""
+        octets = out[0] if len(out) == 1 else b"".join(out)
+        out.clear()
+        return octets
+
+    def receive(self, octets: bytes, now: float) -> list[LinkEvent]:
+        """Take octets; several APDUs, halves of them, or both may arrive at once."""
+        if self._broken:
+            return [Discarded(octets, "the wrapper lost its synchronisation")]
+        if self._buffer:
+            self._buffer += octets
+            octets = bytes(self._buffer)
+        events: list[LinkEvent] = []
+        offset = 0
+        while offset < len(octets):
+            try:
+                source, destination, apdu, end = parse(octets, offset)
+            except IncompleteError:
+                break
+            except DecodeError as error:
+                self._broken = True
+                events.append(Discarded(octets[offset:], error.what))
+                events += self._all_down(error.what)
+                offset = len(octets)
+                break
+            offset = end
+            if not apdu:
+                events.append(Discarded(octets[end - 8 : end], "an empty APDU"))
+                continue
+            address = Address(source, destination) if self.server else Address(destination, source)
+            if self.server and address not in self._open:
+                if len(self._open) >= MAX_ADDRESSES:
+                    events.append(Discarded(apdu, f"more than {MAX_ADDRESSES} address pairs"))
+                    continue
+                self._open.add(address)
+                events.append(LinkUp(address))
+            events.append(ApduReceived(address, apdu))
+        self._buffer[:] = octets[offset:]
+        return events
+
+    def _all_down(self, reason: str) -> list[LinkEvent]:
+        down: list[LinkEvent] = [LinkDown(address, reason) for address in sorted(self._open, key=str)]
+        self._open.clear()
+        return down
+
+    def next_timer(self) -> float | None:
+        """Return None: the wrapper has no timers, TCP has."""
+        return None
+
+    def handle_timer(self, now: float) -> list[LinkEvent]:
+        """Do nothing."""
+        return []
+
+    def lost(self, now: float) -> list[LinkEvent]:
+        """Close every address because the transport is gone."""
+        self._buffer.clear()
+        self._out.clear()
+        self._broken = False
+        return self._all_down("the transport was lost")
