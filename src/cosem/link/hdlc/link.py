@@ -16,7 +16,7 @@ from cosem.link.hdlc.frame import CONTROL, Frame, HdlcAddress, build
 from cosem.link.hdlc.parameters import HdlcParameters
 from cosem.link.hdlc.splitter import FrameSplitter
 from cosem.link.hdlc.state import CLIENT, SERVER, Event, State
-from cosem.link.hdlc.station import MAX_APDU, Station
+from cosem.link.hdlc.station import MAX_APDU, Segment, Station
 
 LLC_COMMAND = b"\xe6\xe6\x00"
 LLC_RESPONSE = b"\xe6\xe7\x00"
@@ -63,14 +63,14 @@ class HdlcLink:
         self,
         *,
         server: bool = False,
-        parameters: HdlcParameters = HdlcParameters(),
-        timeouts: HdlcTimeouts = HdlcTimeouts(),
+        parameters: HdlcParameters = negotiation.DEFAULT,
+        timeouts: HdlcTimeouts | None = None,
         server_address_size: int | None = None,
         accepts: Callable[[Address], bool] | None = None,
     ) -> None:
         self.server = server
         self.parameters = negotiation.checked(parameters)
-        self.timeouts = timeouts
+        self.timeouts = timeouts or HdlcTimeouts()
         self.server_address_size = server_address_size
         self.accepts = accepts
         self._splitter = FrameSplitter()
@@ -314,9 +314,7 @@ class HdlcLink:
 
     # --- both ----------------------------------------------------------------------------------------------
 
-    def _data(
-        self, connection: _Connection, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]
-    ) -> None:
+    def _data(self, connection: _Connection, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]) -> None:
         station = connection.station
         outcome = station.accept(frame)
         if outcome.problem is not None:
@@ -371,12 +369,11 @@ class HdlcLink:
     def _emit(self, connection: _Connection, control: int, info: bytes = b"", segmented: bool = False) -> None:
         self._out.append(build(connection.peer, connection.own, control, info, segmented))
 
-    def _emit_burst(self, connection: _Connection, burst: list[tuple[int, object]]) -> None:
+    def _emit_burst(self, connection: _Connection, burst: list[tuple[int, Segment]]) -> None:
         receive_state = connection.station.receive_state << 5
         for index, (number, segment) in enumerate(burst):
             final = 0x10 if index == len(burst) - 1 else 0
-            info, more = segment  # type: ignore[misc]
-            self._emit(connection, number << 1 | final | receive_state, info, more)
+            self._emit(connection, number << 1 | final | receive_state, segment.info, segment.more)
 
     def _move(self, connection: _Connection, event: Event) -> None:
         following = self._table.get((connection.state, event))
