@@ -1,0 +1,216 @@
+"""Protection of one association: the keys, titles and counters of both ends, and the one order in which they act.
+
+Receiving: header -> policy -> counter greater than the last (read only) -> cipher and tag -> counter committed ->
+plain text parsed. Encryption alone has no tag: there the counter is committed only after the plain text was parsed.
+A failure at any step changes nothing but the failure count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from cosem.errors import CosemError, DecodeError, InvocationCounterError, KeyMissing, PolicyViolation, SecurityError
+from cosem.security.control import AUTHENTICATED, BROADCAST, COMPRESSED, SecurityControl
+from cosem.security.counters import ReceivingCounter, SendingCounter
+from cosem.security.gcm import HEADER_LENGTH, Opened, cipher, protect, unprotect
+from cosem.security.keys import Keys
+from cosem.security.policy import NOTHING, Policy
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+T = TypeVar("T")
+
+UNICAST, BROADCAST_SET, DEDICATED = "unicast", "broadcast", "dedicated"
+
+
+class SecurityContext:
+    """The security of one association, seen from one end.
+
+    `sending` is shared by everything sent under the global unicast key, high level security included. `persist` is
+    called with the key set and the counter when a received one is accepted. `failures` counts what was refused.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        own_title: bytes,
+        peer_title: bytes = b"",
+        *,
+        suite: int = 0,
+        policy: Policy = NOTHING,
+        sending: SendingCounter | None = None,
+        receiving: ReceivingCounter | None = None,
+        receiving_broadcast: ReceivingCounter | None = None,
+        persist: Callable[[str, int], None] | None = None,
+        allow_unverified: bool = False,
+    ) -> None:
+        self.keys = keys
+        self.own_title = own_title
+        self.peer_title = peer_title
+        self.suite = suite
+        self.policy = policy
+        self.sending = sending or SendingCounter()
+        self.allow_unverified = allow_unverified
+        self.failures = 0
+        self._persist = persist
+        self._receiving = {
+            UNICAST: receiving or ReceivingCounter(),
+            BROADCAST_SET: receiving_broadcast or ReceivingCounter(),
+            DEDICATED: ReceivingCounter(),
+        }
+        self._dedicated_sending = SendingCounter(0, 0xFFFFFFFF)
+        self._ciphers: dict[str, AESGCM] = {}
+        self._before: int | None = None
+        self._enclosing: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<SecurityContext suite {self.suite}, {self.keys!r}, {self.failures} failures>"
+
+    # --- keys ----------------------------------------------------------------------------------------------
+
+    def use_dedicated_key(self, key: bytes) -> None:
+        """Take the dedicated key of this association; its counters begin at 0."""
+        self._ciphers[DEDICATED] = cipher(key)
+        self._receiving[DEDICATED] = ReceivingCounter()
+        self._dedicated_sending = SendingCounter(0, 0xFFFFFFFF)
+
+    def _cipher(self, key_set: str) -> AESGCM:
+        known = self._ciphers.get(key_set)
+        if known is not None:
+            return known
+        key, name = {
+            UNICAST: (self.keys.global_unicast_encryption_key, "global unicast encryption key"),
+            BROADCAST_SET: (self.keys.global_broadcast_encryption_key, "global broadcast encryption key"),
+            DEDICATED: (self.keys.dedicated_key, "dedicated key"),
+        }[key_set]
+        if key is None:
+            raise KeyMissing(f"the {name} is needed")
+        self._ciphers[key_set] = made = cipher(key)
+        return made
+
+    def receiving(self, key_set: str = UNICAST) -> ReceivingCounter:
+        """Return the counter of what was accepted under `key_set`."""
+        return self._receiving[key_set]
+
+    # --- sending -------------------------------------------------------------------------------------------
+
+    def protect(self, plain: bytes, control: int, *, dedicated: bool = False, broadcast: bool = False) -> bytes:
+        """Return SC || IC || text [|| tag] under the next counter. `control` holds the bits 10h and 20h."""
+        control = control & 0x30 | self.suite
+        if dedicated:
+            counter = self._dedicated_sending.take()
+            return protect(
+                self._cipher(DEDICATED), self.keys.authentication_key, self.own_title, counter, control, plain
+            )
+        key_set = UNICAST
+        if broadcast:
+            control |= BROADCAST
+            key_set = BROADCAST_SET
+        gcm = self._cipher(key_set)
+        return protect(gcm, self.keys.authentication_key, self.own_title, self.sending.take(), control, plain)
+
+    # --- receiving -----------------------------------------------------------------------------------------
+
+    def open(
+        self,
+        content: bytes,
+        accept: Callable[[bytes], T],
+        *,
+        request: bool,
+        title: bytes | None = None,
+        dedicated: bool = False,
+        policy: Policy | None = None,
+    ) -> tuple[T, Opened]:
+        """Open what the peer sent and return what `accept` makes of the plain text, with the header.
+
+        `title` is the one the APDU itself carries, if it does; it must be the peer's. Raises `PolicyViolation`,
+        `InvocationCounterError`, `TagMismatch`, `KeyMissing`, or what `accept` raises (a `DecodeError`).
+        """
+        try:
+            return self._open(content, accept, request, title, dedicated, policy or self.policy)
+        except (SecurityError, DecodeError):
+            self.failures += 1
+            raise
+
+    def _open(
+        self,
+        content: bytes,
+        accept: Callable[[bytes], T],
+        request: bool,
+        title: bytes | None,
+        dedicated: bool,
+        policy: Policy,
+    ) -> tuple[T, Opened]:
+        if len(content) < HEADER_LENGTH:
+            raise DecodeError("a security header has 5 octets", len(content), ("security-header",))
+        control = content[0]
+        key_set = self._key_set(control, dedicated)
+        if not policy.satisfied_by(control, request=request):
+            raise PolicyViolation(f"security control {control:02X} is less than this association demands")
+        if title and self.peer_title and title != self.peer_title:
+            raise PolicyViolation("the system title is not the peer's")
+        counter = int.from_bytes(content[1:5], "big")
+        receiving = self._receiving[key_set]
+        receiving.check(counter)
+        opened = unprotect(
+            self._cipher(key_set),
+            self.keys.authentication_key,
+            title or self.peer_title,
+            content,
+            allow_unverified=self.allow_unverified,
+        )
+        if control & AUTHENTICATED:
+            self._commit(key_set, receiving, counter)
+            return accept(opened.plain), opened
+        answer = accept(opened.plain)
+        self._commit(key_set, receiving, counter)
+        return answer, opened
+
+    def _key_set(self, control: int, dedicated: bool) -> str:
+        if control & 0x0F != self.suite:
+            raise PolicyViolation(f"security suite {control & 0x0F}, this association uses {self.suite}")
+        if control & COMPRESSED:
+            raise PolicyViolation("compressed APDUs (V.44) are not supported")
+        if not control & 0x30:
+            # No protection inside a ciphered APDU: a downgrade that no policy may let through.
+            raise PolicyViolation("a ciphered APDU without any protection")
+        if dedicated:
+            return DEDICATED
+        return BROADCAST_SET if control & BROADCAST else UNICAST
+
+    def _commit(self, key_set: str, receiving: ReceivingCounter, counter: int) -> None:
+        if key_set == UNICAST:
+            self._before, self._enclosing = receiving.last, counter
+        receiving.commit(counter)
+        if self._persist is not None and key_set != DEDICATED:
+            self._persist(key_set, counter)
+
+    def check_proof_counter(self, counter: int) -> None:
+        """Check the counter of a GMAC proof of high level security that came inside a protected APDU, or plain.
+
+        The proof was made before the APDU around it, so its counter is older: it must be greater than the last one
+        accepted *before* that APDU, and another than that APDU's own. Raises `InvocationCounterError`.
+        """
+        receiving = self._receiving[UNICAST]
+        if self._enclosing is None:
+            receiving.check(counter)
+            return
+        if (self._before is not None and counter <= self._before) or counter == self._enclosing:
+            raise InvocationCounterError(counter, receiving.smallest)
+
+    def commit_proof_counter(self, counter: int) -> None:
+        """Accept the counter of a proof that was right."""
+        receiving = self._receiving[UNICAST]
+        if receiving.last is None or counter > receiving.last:
+            self._commit(UNICAST, receiving, counter)
+            self._enclosing = None
+
+    def refuse(self, error: CosemError) -> CosemError:
+        """Count `error`, met by the association outside of `open`, and return it."""
+        self.failures += 1
+        return error
+
+
+__all__ = ["BROADCAST_SET", "DEDICATED", "UNICAST", "Opened", "SecurityContext", "SecurityControl"]
