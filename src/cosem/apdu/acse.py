@@ -230,6 +230,9 @@ class Rlrq(Apdu, _Rlrq):
     def _octets(self, invoke: int | None) -> bytes:
         return _release_octets(0x62, self.reason, self.user_information)
 
+    def __repr__(self) -> str:
+        return _shown(self)
+
 
 class _Rlre(NamedTuple):
     reason: ReleaseResponseReason | int | None = ReleaseResponseReason.NORMAL
@@ -246,13 +249,21 @@ class Rlre(Apdu, _Rlre):
     def _octets(self, invoke: int | None) -> bytes:
         return _release_octets(0x63, self.reason, self.user_information)
 
+    def __repr__(self) -> str:
+        return _shown(self)
 
-def _shown(service: Aarq | Aare) -> str:
-    given = [f"context={service.context!r}"]
-    for name, value in zip(service._fields[1:], service[1:], strict=True):
-        if value is not None and name != "auth_choice":
-            given.append(f"{name}={'...' if name == 'auth_value' else repr(value)}")
+
+def _shown(service: Aarq | Aare | Rlrq | Rlre) -> str:
+    """Show what is given, but not the password, nor user information: a dedicated key may stand in it."""
+    given = [
+        f"{name}={f'<{len(value)} octets>' if name in _SECRET else repr(value)}"
+        for name, value in service._asdict().items()
+        if value is not None and name != "auth_choice"
+    ]
     return f"{type(service).__name__}({', '.join(given)})"
+
+
+_SECRET = frozenset({"auth_value", "user_information"})
 
 
 # --- writing ---------------------------------------------------------------------------------------------------
@@ -583,9 +594,10 @@ _NOT_USUAL = (None,) * (len(_Aare._fields) - 10)
 
 
 def _parse_aare(octets: bytes, checked: bool) -> Parsed:
-    usual = _parse_usual_aare(octets, checked)
-    if usual is not None:
-        return usual
+    return _parse_usual_aare(octets, checked) or _parse_any_aare(octets, checked)
+
+
+def _parse_any_aare(octets: bytes, checked: bool) -> Parsed:
     values = _read(octets, _AARE, len(_Aare._fields), checked)
     if values[0] is None:
         raise _missing(octets, "application-context-name")
