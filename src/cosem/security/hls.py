@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Callable
 from enum import IntEnum
 
-from cosem.errors import ConfigError, DecodeError, HlsFailed, KeyMissing
+from cosem.errors import ConfigError, HlsFailed, KeyMissing
 from cosem.security.context import SecurityContext
 from cosem.security.control import AUTHENTICATED
 from cosem.security.gcm import HEADER_LENGTH, TAG_LENGTH, cipher

@@ -1,0 +1,158 @@
+"""Frames for an explanation: what stands in their headers, and the payload they carry, segments put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from cosem.errors import DecodeError, IncompleteError
+from cosem.explain.tree import Layer
+from cosem.link import wrapper
+from cosem.link.base import Discarded
+from cosem.link.hdlc import parameters
+from cosem.link.hdlc.frame import Frame, HdlcAddress, parse_at
+from cosem.link.hdlc.splitter import FrameSplitter
+
+_LLC = (b"\xe6\xe6\x00", b"\xe6\xe7\x00")
+
+
+@dataclass(slots=True)
+class Carrier:
+    """One frame: its layer, and the payload that is complete with it (None while segments are missing)."""
+
+    layer: Layer | None = None
+    payload: bytes | None = None
+    payload_offset: int = 0
+    error: DecodeError | None = None
+
+    @property
+    def has_llc(self) -> bool:
+        """Whether the payload starts with an LLC header."""
+        return self.payload is not None and is_llc(self.payload)
+
+
+def is_llc(octets: bytes) -> bool:
+    """Whether `octets` start with the LLC header of HDLC (E6 E6 00 for commands, E6 E7 00 for responses)."""
+    return octets[:3] in _LLC
+
+
+def llc_fields(octets: bytes) -> dict[str, Any]:
+    """Explain an LLC header (IEC 62056-46, 6.3)."""
+    return {
+        "llc": octets[:3].hex(),
+        "destination_lsap": f"{octets[0]:02x}",
+        "source_lsap": f"{octets[1]:02x}",
+        "direction": "response" if octets[1] & 1 else "command",
+    }
+
+
+def sfsk_fields(octets: bytes) -> dict[str, Any]:
+    """Explain an IEC 61334-4-32 header."""
+    return {"standard": "IEC 61334-4-32", "control": f"{octets[0]:02x}", "dsap": octets[1], "ssap": octets[2]}
+
+
+# --- HDLC ------------------------------------------------------------------------------------------------------
+
+
+def hdlc_carriers(octets: bytes) -> list[Carrier]:
+    """Return the HDLC frames in `octets` and what is no frame, in order; segments are joined per pair of addresses."""
+    splitter = FrameSplitter()
+    items = splitter.feed(octets) + splitter.flush()
+    carriers: list[Carrier] = []
+    parts: dict[tuple[bytes, bytes, str], list[bytes]] = {}
+    offset = 0
+    for item in items:
+        raw = item.octets if isinstance(item, Discarded) else item[1]
+        at = octets.find(raw, offset)
+        offset = at if at >= 0 else offset
+        if isinstance(item, Discarded):
+            carriers.append(Carrier(error=_why(octets, offset, item)))
+        else:
+            carriers.append(_hdlc_carrier(item[0], raw, offset, parts))
+        offset += max(1, len(raw) - 1)
+    if parts and carriers and carriers[-1].error is None and carriers[-1].payload is None:
+        carriers[-1].error = IncompleteError("segments are still missing", len(octets))
+    return carriers
+
+
+def _why(octets: bytes, offset: int, item: Discarded) -> DecodeError:
+    """Find out what is wrong with octets that were no frame; the offset counts in the whole input."""
+    try:
+        parse_at(octets, offset)
+    except DecodeError as error:
+        return error
+    return DecodeError(item.reason, offset)
+
+
+def _hdlc_carrier(
+    frame: Frame, raw: bytes, offset: int, parts: dict[tuple[bytes, bytes, str], list[bytes]]
+) -> Carrier:
+    carrier = Carrier(Layer("hdlc", offset, raw, hdlc_fields(frame)))
+    if frame.kind in ("SNRM", "UA") and frame.info:
+        try:
+            carrier.layer.fields["params"] = parameters.parse(frame.info)._asdict()  # type: ignore[union-attr]
+        except DecodeError as error:
+            carrier.error = error.within("parameters", raw.find(frame.info))
+    if frame.kind not in ("I", "UI") or not frame.info:
+        return carrier
+    key = (frame.destination.octets, frame.source.octets, frame.kind)
+    earlier = parts.pop(key, [])
+    if frame.segmented:
+        parts[key] = [*earlier, frame.info]
+        return carrier
+    carrier.payload = b"".join([*earlier, frame.info])
+    # A joined payload is a buffer of its own; an unsegmented one stands in the frame.
+    carrier.payload_offset = 0 if earlier else len(raw) - 3 - len(frame.info)
+    return carrier
+
+
+def hdlc_fields(frame: Frame) -> dict[str, Any]:
+    """Explain the header of an HDLC frame."""
+    control: dict[str, Any] = {"type": frame.kind}
+    if frame.ns is not None:
+        control["ns"] = frame.ns
+    if frame.nr is not None:
+        control["nr"] = frame.nr
+    control["pf"] = frame.pf
+    fields: dict[str, Any] = {
+        "segmented": frame.segmented,
+        "frame_length": frame.length,
+        "dst": _address(frame.destination),
+        "src": _address(frame.source),
+        "control": f"{frame.control:02x}",
+        "frame": control,
+        "info": frame.info.hex(),
+    }
+    if frame.hcs is not None:
+        fields["hcs"] = f"{frame.hcs:04x}"
+        fields["fcs"] = f"{frame.fcs:04x}"
+    return fields
+
+
+def _address(address: HdlcAddress) -> dict[str, Any]:
+    fields: dict[str, Any] = {"bytes": address.octets.hex(), "upper": address.upper}
+    if address.lower is not None:
+        fields["lower"] = address.lower
+    return fields
+
+
+# --- wrapper ---------------------------------------------------------------------------------------------------
+
+
+def wrapper_carriers(octets: bytes) -> list[Carrier]:
+    """Return the wrapper frames in `octets`."""
+    carriers: list[Carrier] = []
+    offset = 0
+    while offset < len(octets):
+        try:
+            source, destination, apdu, end = wrapper.parse(octets, offset)
+        except DecodeError as error:
+            carriers.append(Carrier(error=error))
+            break
+        fields = {"version": wrapper.VERSION, "src": source, "dst": destination, "data_length": len(apdu)}
+        carrier = Carrier(Layer("wrapper", offset, octets[offset:end], fields), apdu, 8)
+        if not apdu:
+            carrier.error = DecodeError("a wrapper header without an APDU", end)
+        carriers.append(carrier)
+        offset = end
+    return carriers
