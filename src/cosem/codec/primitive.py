@@ -141,6 +141,8 @@ def encode_simple(tag: Tag, value: Any) -> bytes:
     """Return tag and content of a value that is no array, structure or compact-array. Raises `EncodeError`."""
     pack = _PACK.get(tag)
     if pack is not None:
+        if tag == Tag.BOOLEAN and not isinstance(value, bool):
+            refuse_value(tag, value)
         try:
             octets = pack(tag, value)
         except (struct.error, OverflowError, TypeError):

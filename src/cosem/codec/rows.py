@@ -248,12 +248,16 @@ class _Packer(NamedTuple):
     stride: int
     constants: tuple[tuple[int, bytes], ...]
     sized: tuple[tuple[int, int], ...]  # octet-strings by place in the row: `struct` would cut or fill them
+    booleans: tuple[int, ...]  # by place in the row: `struct` would take anything for one
     absent: bool  # whether there are columns of null-data
 
     def encode(self, rows: Sequence[Sequence[Any]]) -> bytes | None:
         try:
             for index, size in self.sized:
                 if not set(map(len, map(itemgetter(index), rows))) <= {size}:
+                    return None
+            for index in self.booleans:
+                if not set(map(type, map(itemgetter(index), rows))) <= {bool}:
                     return None
             given: Iterable[Sequence[Any]] = rows
             if self.absent:
@@ -291,6 +295,7 @@ def _packer(columns: tuple[Column, ...], present: tuple[bool, ...]) -> _Packer |
         len(row),
         tuple((at, row[at : at + 1]) for at in constants),
         tuple(sized),
+        tuple(index for index, (tag, _) in enumerate(columns) if tag is Tag.BOOLEAN and present[index]),
         not all(present),
     )
 
