@@ -110,7 +110,7 @@ class CosemDate(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> CosemDate:
         """Read what `isoformat` writes; the weekday is set where the date is a day. Raises `ConfigError`."""
-        match = _DATE_TEXT.fullmatch(text.strip())
+        match = re.fullmatch(_DATE_TEXT, text.strip(), re.ASCII)
         if match is None:
             raise ConfigError(f"{text!r} is no date: write 2024-03-31, with * for what shall not be specified")
         year, month, day = match.groups()
@@ -169,7 +169,7 @@ class CosemTime(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> CosemTime:
         """Read what `isoformat` writes. Hundredths that are not written are 0. Raises `ConfigError`."""
-        match = _TIME_TEXT.fullmatch(text.strip())
+        match = re.fullmatch(_TIME_TEXT, text.strip(), re.ASCII)
         if match is None:
             raise ConfigError(f"{text!r} is no time: write 02:15:00, with * for what shall not be specified")
         hour, minute, second, hundredths = match.groups()
@@ -302,7 +302,7 @@ class CosemDateTime(NamedTuple):
 
         The weekday is set where the date is a day; the clock status is 0.
         """
-        match = _DATE_TIME_TEXT.fullmatch(text.strip())
+        match = re.fullmatch(_DATE_TIME_TEXT, text.strip(), re.ASCII)
         if match is None:
             raise ConfigError(f"{text!r} is no date-time: write 2024-03-31T02:15:00+02:00")
         days, clock, zone, sign, hours, minutes = match.groups()
@@ -315,9 +315,9 @@ class CosemDateTime(NamedTuple):
         return value
 
 
-_DATE_TEXT: Final = re.compile(r"(\d{4,5}|\*)-(\d\d|\*|dst_begin|dst_end)-(\d\d|\*|last|second_last)", re.ASCII)
-_TIME_TEXT: Final = re.compile(r"(\d\d|\*):(\d\d|\*)(?::(\d\d|\*)(?:\.(\d\d))?)?", re.ASCII)
-_DATE_TIME_TEXT: Final = re.compile(r"([^T ]+)[T ]([\d:.*]+)(([+-])(\d\d):(\d\d)|[Zz])?", re.ASCII)
+_DATE_TEXT: Final = r"(\d{4,5}|\*)-(\d\d|\*|dst_begin|dst_end)-(\d\d|\*|last|second_last)"
+_TIME_TEXT: Final = r"(\d\d|\*):(\d\d|\*)(?::(\d\d|\*)(?:\.(\d\d))?)?"
+_DATE_TIME_TEXT: Final = r"([^T ]+)[T ]([\d:.*]+)(([+-])(\d\d):(\d\d)|[Zz])?"
 
 
 def _known(octet: int) -> int | None:

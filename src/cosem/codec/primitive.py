@@ -80,7 +80,7 @@ def decode_octets(octets: bytes, offset: int, end: int) -> tuple[bytes, int]:
     length, start = decode_length(octets, offset, end)
     after = start + length
     if after > end:
-        refuse_short(f"{length} octets", offset, end - start)
+        refuse_short(in_octets(length), offset, end - start)
     return octets[start:after], after
 
 

@@ -16,10 +16,10 @@ from cosem.codec.data import FORMATS, Data, Tag, TypeDescription
 from cosem.codec.primitive import FIXED, decode_length
 from cosem.errors import DecodeError
 
-MAX_COLUMNS: Final = 256
+MAX_COLUMNS: Final = 128
 """Fields of a row that is laid out; wider rows are decoded one by one. Layouts are kept, so they must be small."""
 
-MAX_STRIDE: Final = 4096
+MAX_STRIDE: Final = 1024
 """Octets of a row that is laid out, for the same reason."""
 
 LAYOUTS_KEPT: Final = 64
