@@ -25,12 +25,12 @@ MAX_STRIDE: Final = 1024
 LAYOUTS_KEPT: Final = 64
 """Layouts kept from call to call: compiling one costs as much as unpacking twenty rows."""
 
-_FIRST_WINDOW: Final = 4
-_GROWTH: Final = 8
-_LAYOUTS_TRIED: Final = 4
-_WORTHWHILE: Final = 4
-_PATIENCE: Final = 8
-_MOST_DOUBLINGS: Final = 4
+_FIRST_WINDOW: Final = 4  # rows compared at first, so that a short run costs little
+_GROWTH: Final = 8  # each window is so many times the one before: a failing one costs a constant part of the run
+_LAYOUTS_TRIED: Final = 4  # plain, without a time, without a value, and one more
+_WORTHWHILE: Final = 4  # rows of a run that pay for learning its layout
+_PATIENCE: Final = 8  # short runs one after the other, before rows are decoded one by one
+_MOST_DOUBLINGS: Final = 4  # then 4 to 64 rows, until a layout is learnt again
 
 
 class Field(NamedTuple):
