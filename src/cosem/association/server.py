@@ -15,8 +15,8 @@ from cosem.link.base import Address
 if TYPE_CHECKING:
     from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAccess
     from cosem.results import ActionResult, DataAccessResult
-    from cosem.security.keys import Keys
-    from cosem.security.policy import Policy
+    from cosem.security.context import SecurityContext
+    from cosem.security.hls import ManufacturerProof
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class AssociationProfile:
 
     `mechanism` is the authentication mechanism id (0 lowest, 1 low, 2 to 6 high); `secret` is the password or HLS
     secret (never shown). `ciphered` says whether the application context is the one with ciphering (name 3) or the
-    plain one (name 1); with ciphering, `keys` and `policy` are needed.
+    plain one (name 1). `pre_established` associations are there without an AARQ and cannot be released.
     """
 
     client_sap: int
@@ -33,8 +33,8 @@ class AssociationProfile:
     mechanism: int = 0
     secret: bytes | None = field(default=None, repr=False)
     ciphered: bool = False
-    keys: Keys | None = None
-    policy: Policy | None = None
+    system_title: bytes = b""
+    manufacturer: ManufacturerProof | None = field(default=None, repr=False)
     conformance: Conformance = LN_CORE
     max_pdu_size: int = 1024
 
@@ -63,6 +63,12 @@ class ObjectServer(Protocol):
 
     def association_profile(self, address: Address) -> AssociationProfile | None:
         """Return how `address` may associate, or None where that client or server SAP does not exist (no answer)."""
+
+    def security_context(self, profile: AssociationProfile, client_title: bytes) -> SecurityContext | None:
+        """Return the security of a new association, or None where the profile has none.
+
+        Counters belong to the device: the same ones come back for the same key and client title.
+        """
 
     def opened(self, session: Session) -> None:
         """Learn that `session` reached status 2."""

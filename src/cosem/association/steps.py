@@ -1,9 +1,9 @@
 """What a conversation may ask for.
 
 A conversation is a generator: what a user does (associate, read a profile, release) written as straight code that
-yields steps and never touches octets. The machine of an association carries out `Call`, `Calls`, `Post`, `Listen`
-and `Sleep`; the driver around it carries out `Save`, `Dial` and `Hangup`. The answer of a step comes back as the
-value of the yield; a failure is raised there.
+yields steps and never touches octets. The machine of an association carries out `Call`, `Calls`, `Post`, `Listen`,
+`Sleep`, `OpenLink` and `CloseLink`; the driver around it carries out `Save`, `Dial` and `Hangup`. The answer of a
+step comes back as the value of the yield; a failure is raised there.
 """
 
 from __future__ import annotations
@@ -84,5 +84,19 @@ class Hangup:
     """Close the transport."""
 
 
-Step = Call | Calls | Post | Listen | Sleep | Save | Dial | Hangup
+@dataclass(frozen=True, slots=True)
+class OpenLink:
+    """Connect the link layer (SNRM for HDLC, nothing for the wrapper); answers when it is up."""
+
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CloseLink:
+    """Disconnect the link layer; answers when it is down."""
+
+    timeout: float | None = None
+
+
+Step = Call | Calls | Post | Listen | Sleep | Save | Dial | Hangup | OpenLink | CloseLink
 Conversation = Generator[Step, Any, T]

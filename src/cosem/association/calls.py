@@ -1,0 +1,211 @@
+"""One confirmed service under way at the client: what to send, and what each answer leads to.
+
+Block transfer is data in here, one object per invoke-id, so that any number of transfers can run side by side. A call
+answers `next` with the service to send, and `take` with the next service, or None when `result` is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cosem.apdu import parse
+from cosem.apdu.action import (
+    ActionRequestNextPblock,
+    ActionRequestNormal,
+    ActionRequestWithFirstPblock,
+    ActionRequestWithList,
+    ActionRequestWithListAndFirstPblock,
+    ActionRequestWithPblock,
+    ActionResponseNextPblock,
+    ActionResponseNormal,
+    ActionResponseWithList,
+    ActionResponseWithPblock,
+)
+from cosem.apdu.base import Service
+from cosem.apdu.fields import DataBlock
+from cosem.apdu.get import GetRequestNext, GetResponseNormal, GetResponseWithDatablock, GetResponseWithList
+from cosem.apdu.set import (
+    SetRequestNormal,
+    SetRequestWithDatablock,
+    SetRequestWithFirstDatablock,
+    SetRequestWithList,
+    SetRequestWithListAndFirstDatablock,
+    SetResponseDatablock,
+    SetResponseLastDatablock,
+    SetResponseLastDatablockWithList,
+    SetResponseNormal,
+    SetResponseWithList,
+)
+from cosem.association.transfer import Incoming, Outgoing
+from cosem.codec.axdr import encode_length
+from cosem.conformance_block import Conformance
+from cosem.errors import LocalProtocolError, RemoteProtocolError
+
+Sink = Callable[[bytes], None]
+Fits = Callable[[Service], int]
+"""Says by how many octets a request exceeds what the peer takes (0 or less: it fits)."""
+
+_EMPTY = DataBlock(False, 1, b"")
+
+BLOCK_HEADROOM = 16
+"""Octets of a block APDU around its raw data: tag, choice, invoke-id, last, number, length."""
+
+
+class GetCall:
+    """GET, whose response may come in blocks."""
+
+    answers = 0xC4
+
+    def __init__(self, service: Service, invoke: int, sink: Sink | None) -> None:
+        self.first: Service = service
+        self.result: Any = None
+        self._invoke = invoke
+        self._sink = sink
+        self._incoming: Incoming | None = None
+        self._list = service.service == "get-request-with-list"
+
+    def take(self, answer: Any) -> Service | None:
+        """Take a response. Raises `RemoteProtocolError` for one that does not belong here."""
+        if isinstance(answer, (GetResponseNormal, GetResponseWithList)):
+            self.result = answer
+            return None
+        if not isinstance(answer, GetResponseWithDatablock):
+            raise RemoteProtocolError(f"{answer.service} answers no GET")
+        if answer.raw is None:
+            self.result = GetResponseNormal(None, answer.result)
+            return None
+        if self._incoming is None:
+            self._incoming = Incoming()
+        whole = self._incoming.add(answer.last, answer.block_number, answer.raw)
+        if self._sink is not None:
+            self._sink(answer.raw)
+        if whole is None:
+            return GetRequestNext(answer.block_number)
+        if self._list:
+            # Get-Data-Results in a row, as they would stand in a response that fits one PDU.
+            self.result = parse(b"\xc4\x03" + bytes((self._invoke,)) + whole).service
+        else:
+            self.result = GetResponseNormal(whole)
+        return None
+
+
+class SetCall:
+    """SET, whose request goes out in blocks where it is too long for one PDU."""
+
+    answers = 0xC5
+
+    def __init__(self, service: Any, excess: int, size: int, conformance: Conformance) -> None:
+        self.result: Any = None
+        self._outgoing: Outgoing | None = None
+        if excess <= 0:
+            self.first: Service = service
+            return
+        if not conformance & Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE:
+            raise LocalProtocolError("the value is too long for one PDU, and SET in blocks was not agreed")
+        if isinstance(service, SetRequestNormal):
+            head = len(SetRequestWithFirstDatablock(service.target, service.selection, _EMPTY).encode(0))
+            self._outgoing = Outgoing(service.data, size)
+            first = self._first_block(size, head)
+            self.first = SetRequestWithFirstDatablock(service.target, service.selection, first)
+        elif isinstance(service, SetRequestWithList):
+            head = len(SetRequestWithListAndFirstDatablock(service.targets, _EMPTY).encode(0))
+            self._outgoing = Outgoing(encode_length(len(service.values)) + b"".join(service.values), size)
+            self.first = SetRequestWithListAndFirstDatablock(service.targets, self._first_block(size, head))
+        else:
+            raise LocalProtocolError(f"{service.service} is too long for one PDU")
+
+    def _first_block(self, size: int, head: int) -> Any:
+        assert self._outgoing is not None
+        return self._outgoing.first(max(1, size + BLOCK_HEADROOM - head))
+
+    def take(self, answer: Any) -> Service | None:
+        """Take a response. Raises `RemoteProtocolError` for one that does not belong here."""
+        if isinstance(answer, (SetResponseNormal, SetResponseWithList)):
+            self.result = answer
+            return None
+        if isinstance(answer, SetResponseLastDatablock):
+            self.result = SetResponseNormal(answer.result)
+            return None
+        if isinstance(answer, SetResponseLastDatablockWithList):
+            self.result = SetResponseWithList(answer.results)
+            return None
+        outgoing = self._outgoing
+        if not isinstance(answer, SetResponseDatablock) or outgoing is None or outgoing.finished:
+            raise RemoteProtocolError(f"{answer.service} where the result of a SET was expected")
+        if answer.block_number != outgoing.number:
+            raise RemoteProtocolError(f"block {answer.block_number} confirmed, {outgoing.number} was sent")
+        return SetRequestWithDatablock(outgoing.next())
+
+
+class ActionCall:
+    """ACTION: the parameter may go out, and the return value come back, in blocks."""
+
+    answers = 0xC7
+
+    def __init__(
+        self, service: Any, invoke: int, excess: int, size: int, conformance: Conformance, sink: Sink | None
+    ) -> None:
+        self.result: Any = None
+        self._invoke = invoke
+        self._sink = sink
+        self._outgoing: Outgoing | None = None
+        self._incoming: Incoming | None = None
+        self._list = isinstance(service, ActionRequestWithList)
+        if excess <= 0:
+            self.first: Service = service
+            return
+        if not conformance & Conformance.BLOCK_TRANSFER_WITH_ACTION:
+            raise LocalProtocolError("the parameter is too long for one PDU, and ACTION in blocks was not agreed")
+        if isinstance(service, ActionRequestNormal) and service.data is not None:
+            head = len(ActionRequestWithFirstPblock(service.target, _EMPTY).encode(0))
+            self._outgoing = Outgoing(service.data, size)
+            block = self._outgoing.first(max(1, size + BLOCK_HEADROOM - head))
+            self.first = ActionRequestWithFirstPblock(service.target, block)
+        elif isinstance(service, ActionRequestWithList):
+            head = len(ActionRequestWithListAndFirstPblock(service.targets, _EMPTY).encode(0))
+            self._outgoing = Outgoing(encode_length(len(service.parameters)) + b"".join(service.parameters), size)
+            block = self._outgoing.first(max(1, size + BLOCK_HEADROOM - head))
+            self.first = ActionRequestWithListAndFirstPblock(service.targets, block)
+        else:
+            raise LocalProtocolError(f"{service.service} is too long for one PDU")
+
+    def take(self, answer: Any) -> Service | None:
+        """Take a response. Raises `RemoteProtocolError` for one that does not belong here."""
+        if isinstance(answer, (ActionResponseNormal, ActionResponseWithList)):
+            self.result = answer
+            return None
+        if isinstance(answer, ActionResponseNextPblock):
+            outgoing = self._outgoing
+            if outgoing is None or outgoing.finished or answer.block_number != outgoing.number:
+                raise RemoteProtocolError(f"block {answer.block_number} confirmed out of turn")
+            return ActionRequestWithPblock(outgoing.next())
+        if not isinstance(answer, ActionResponseWithPblock):
+            raise RemoteProtocolError(f"{answer.service} answers no ACTION")
+        if self._incoming is None:
+            self._incoming = Incoming()
+        whole = self._incoming.add(answer.block.last, answer.block.number, answer.block.raw)
+        if self._sink is not None:
+            self._sink(answer.block.raw)
+        if whole is None:
+            return ActionRequestNextPblock(answer.block.number)
+        choice = b"\xc7\x03" if self._list else b"\xc7\x01"
+        self.result = parse(choice + bytes((self._invoke,)) + whole).service
+        return None
+
+
+class PlainCall:
+    """A service with one answer and no invoke-id: AARQ and RLRQ."""
+
+    def __init__(self, service: Service, answers: int) -> None:
+        self.first = service
+        self.answers = answers
+        self.result: Any = None
+
+    def take(self, answer: Any) -> Service | None:
+        """Take the answer."""
+        self.result = answer
+        return None
+
+
+Under = GetCall | SetCall | ActionCall | PlainCall

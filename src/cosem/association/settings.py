@@ -1,0 +1,74 @@
+"""How the initiating side wants to associate, and how patient it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from cosem.conformance_block import LN_CORE, Conformance
+from cosem.errors import ConfigError
+from cosem.link.base import Address
+from cosem.security.hls import ManufacturerProof, Mechanism, require_mechanism
+from cosem.security.keys import Keys
+
+CIPHERINGS = ("glo", "ded", "general")
+NO_KEYS = Keys()
+
+
+@dataclass(slots=True)
+class AssociationSettings:
+    """One association as the client asks for it.
+
+    `protection` is what requests carry: security control bits 10h (authenticated) and 20h (encrypted). A `ciphered`
+    application context (name 3) is used where it is not 0, or where asked for. `ciphering` chooses glo-* APDUs, ded-*
+    APDUs under a dedicated key made for this association, or general-glo ones. `lease` returns a persisted block of
+    invocation counters ``(first, behind the last)`` for a number asked; it is called by the driver, never inside the
+    machine. `allow_unverified` opens answers without an authentication key.
+    """
+
+    client_sap: int = 16
+    server_sap: int = 1
+    physical: int | None = None
+    mechanism: int = 0
+    secret: bytes | None = field(default=None, repr=False)
+    ciphered: bool | None = None
+    protection: int = 0
+    ciphering: str = "glo"
+    suite: int = 0
+    keys: Keys = NO_KEYS
+    system_title: bytes = b""
+    meter_system_title: bytes = b""
+    conformance: Conformance = LN_CORE
+    max_pdu_size: int = 65535
+    user_id: int | None = None
+    lease: Callable[[int], tuple[int, int]] | None = None
+    manufacturer: ManufacturerProof | None = None
+    weak_mechanisms: frozenset[int] = frozenset()
+    challenge_length: int = 16
+    allow_unverified: bool = False
+    response_timeout: float = 10.0
+    connect_timeout: float = 10.0
+    release_timeout: float = 3.0
+
+    def __post_init__(self) -> None:
+        require_mechanism(self.mechanism, self.weak_mechanisms)
+        if self.ciphering not in CIPHERINGS:
+            raise ConfigError(f"ciphering is one of {', '.join(CIPHERINGS)}, not {self.ciphering!r}")
+        if self.suite != 0:
+            raise ConfigError(f"security suite {self.suite} is not supported yet, suite 0 is")
+        if self.ciphered is None:
+            self.ciphered = bool(self.protection)
+        if not self.ciphered and self.protection:
+            raise ConfigError("protected requests need the application context with ciphering")
+        if not 8 <= self.challenge_length <= 64:
+            raise ConfigError(f"a challenge has 8 to 64 octets, not {self.challenge_length}")
+        if (self.ciphered or self.mechanism == Mechanism.HLS_GMAC) and len(self.system_title) != 8:
+            raise ConfigError("a client system title of 8 octets is needed for ciphering and for GMAC")
+        if self.mechanism in (1, 2, 3, 4, 6) and self.secret is None:
+            what = "a password" if self.mechanism == 1 else "the secret of high level security"
+            raise ConfigError(f"authentication mechanism {self.mechanism} needs {what}")
+
+    @property
+    def address(self) -> Address:
+        """Return the access points of this association."""
+        return Address(self.client_sap, self.server_sap, self.physical)
