@@ -51,6 +51,9 @@ _EMPTY = DataBlock(False, 1, b"")
 BLOCK_HEADROOM = 16
 """Octets of a block APDU around its raw data: tag, choice, invoke-id, last, number, length."""
 
+LENGTH_HEADROOM = 2
+"""The length in front of the raw data takes up to two octets more than that of an empty block."""
+
 
 class GetCall:
     """GET, whose response may come in blocks."""
@@ -117,7 +120,7 @@ class SetCall:
 
     def _first_block(self, size: int, head: int) -> Any:
         assert self._outgoing is not None
-        return self._outgoing.first(max(1, size + BLOCK_HEADROOM - head))
+        return self._outgoing.first(max(1, size + BLOCK_HEADROOM - head - LENGTH_HEADROOM))
 
     def take(self, answer: Any) -> Service | None:
         """Take a response. Raises `RemoteProtocolError` for one that does not belong here."""
@@ -160,12 +163,12 @@ class ActionCall:
         if isinstance(service, ActionRequestNormal) and service.data is not None:
             head = len(ActionRequestWithFirstPblock(service.target, _EMPTY).encode(0))
             self._outgoing = Outgoing(service.data, size)
-            block = self._outgoing.first(max(1, size + BLOCK_HEADROOM - head))
+            block = self._outgoing.first(max(1, size + BLOCK_HEADROOM - head - LENGTH_HEADROOM))
             self.first = ActionRequestWithFirstPblock(service.target, block)
         elif isinstance(service, ActionRequestWithList):
             head = len(ActionRequestWithListAndFirstPblock(service.targets, _EMPTY).encode(0))
             self._outgoing = Outgoing(encode_length(len(service.parameters)) + b"".join(service.parameters), size)
-            block = self._outgoing.first(max(1, size + BLOCK_HEADROOM - head))
+            block = self._outgoing.first(max(1, size + BLOCK_HEADROOM - head - LENGTH_HEADROOM))
             self.first = ActionRequestWithListAndFirstPblock(service.targets, block)
         else:
             raise LocalProtocolError(f"{service.service} is too long for one PDU")

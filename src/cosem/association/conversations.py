@@ -249,8 +249,5 @@ def release(machine: Initiator) -> Generator[Step, Any, None]:
             pass
         except ConnectionLost:
             return
-        if machine.state is Client.RELEASING:
-            machine.move(ClientEvent.RELEASED)
-        machine.context = None
-        machine.dedicated = False
+        machine.released()
     yield CloseLink()

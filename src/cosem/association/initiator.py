@@ -647,6 +647,14 @@ class Initiator:
         )
         return self.context
 
+    def released(self) -> None:
+        """Forget the association that was released (or whose release stayed without an answer)."""
+        if self.state is Client.RELEASING:
+            self._move(ClientEvent.RELEASED)
+        self.context = None
+        self.dedicated = False
+        self.peer_max_pdu_size = 0
+
     def agreed(self, conformance: Conformance, max_pdu_size: int) -> None:
         """Keep what the AARE said."""
         self.conformance = conformance

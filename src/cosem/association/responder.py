@@ -1,0 +1,576 @@
+"""The machine of the responding side: many associations at once over one link, one per pair of access points.
+
+It owns what lies between octets and services: states, security, the conformance block, PDU sizes, block transfer.
+What objects are, and who may touch them, is the business of the `ObjectServer` behind it. Nothing a client sends
+raises here; the answers are those of the Green Book, and where it is silent, of a meter that gives nothing away.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cosem.apdu import parse
+from cosem.apdu.acse import AUTHENTICATION, LN, LN_CIPHERED, PROVIDER, USER, Aare, Aarq, Rlre
+from cosem.apdu.action import ActionRequestNormal, ActionResponseNormal
+from cosem.apdu.base import Service
+from cosem.apdu.ciphered import (
+    CIPHERED_NAMES,
+    DEDICATED_TAGS,
+    GLOBAL_TAGS,
+    Ciphered,
+    GeneralDed,
+    GeneralGlo,
+    is_dedicated,
+)
+from cosem.apdu.errors import ConfirmedServiceError, ExceptionResponse
+from cosem.apdu.initiate import InitiateRequest, InitiateResponse
+from cosem.association.server import AssociationProfile, ObjectServer, Session
+from cosem.association.serving import MALFORMED, NOT_POSSIBLE, Serving
+from cosem.association.state import SERVER, Server, ServerEvent
+from cosem.codec import axdr
+from cosem.codec.axdr import Tag, encode_length
+from cosem.conformance_block import Conformance
+from cosem.errors import (
+    CosemError,
+    DecodeError,
+    InvocationCounterError,
+    LocalProtocolError,
+    PolicyViolation,
+    SecurityError,
+)
+from cosem.link.base import Address, ApduReceived, Link, LinkDown, LinkEvent
+from cosem.obis import Obis
+from cosem.results import (
+    AcseServiceUser,
+    ActionResult,
+    AssociationResult,
+    InitiateError,
+    ReleaseResponseReason,
+)
+from cosem.security.context import SecurityContext
+from cosem.security.control import AUTHENTICATED
+from cosem.security.hls import HlsIdentity, Mechanism
+
+MIN_PDU_SIZE = 12
+"""The smallest client-max-receive-pdu-size (Green Book ed. 9, 9.4.6.4); 0 means no limit."""
+DLMS_VERSION = 6
+VAA_NAME_LN = 7
+CURRENT_ASSOCIATION = Obis(bytes((0, 0, 40, 0, 0, 255)))
+INITIATE = 1
+"""confirmed-service-error choice and error class of an initiate error are 1 and 6."""
+_INITIATE_CLASS = 6
+_DECIPHERING = ExceptionResponse(1, 5)
+_UNKNOWN = ExceptionResponse(2, 2)
+_TOO_LONG = ExceptionResponse(1, 4)
+_SERVICE_CLASS = 0x40
+
+Random = Callable[[int], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponderSettings:
+    """`pending_timeout`: seconds a client has for its proof. `challenge_length`: octets of StoC, 8 to 64."""
+
+    pending_timeout: float = 60.0
+    challenge_length: int = 16
+
+
+class _Carrier:
+    """How a request was protected, so that its answer can be protected alike."""
+
+    __slots__ = ("control", "dedicated", "general")
+
+    def __init__(self, control: int, dedicated: bool, general: bool) -> None:
+        self.control = control
+        self.dedicated = dedicated
+        self.general = general
+
+    @property
+    def overhead(self) -> int:
+        """Return the octets that protection adds to a plain APDU."""
+        return 5 + 12 + 4 + (9 if self.general else 0)
+
+
+_PLAIN = _Carrier(0, False, False)
+
+
+class _Association:
+    """One association: its session, its state and its security."""
+
+    __slots__ = ("carrier", "context", "due", "hls", "serving", "session", "state")
+
+    def __init__(self, session: Session, server: ObjectServer) -> None:
+        self.session = session
+        self.state = Server.NON_ASSOCIATED
+        self.context: SecurityContext | None = None
+        self.hls: HlsIdentity | None = None
+        self.due: float | None = None
+        self.carrier = _PLAIN
+        self.serving = Serving(server, session, self.room)
+
+    def room(self) -> int:
+        """Return how many octets a plain response may have; 0 where the client set no limit."""
+        limit = self.session.client_max_pdu_size
+        return max(MIN_PDU_SIZE, limit - self.carrier.overhead) if limit and self.carrier.control else limit
+
+
+class Responder:
+    """The responding side of one link."""
+
+    def __init__(
+        self,
+        link: Link,
+        server: ObjectServer,
+        random: Random,
+        settings: ResponderSettings | None = None,
+    ) -> None:
+        self.link = link
+        self.server = server
+        self.settings = settings or ResponderSettings()
+        self._random = random
+        self._associations: dict[Address, _Association] = {}
+        self._now = 0.0
+
+    # --- machine -------------------------------------------------------------------------------------------
+
+    def receive(self, octets: bytes, now: float) -> None:
+        """Take octets from the transport; what there is to answer waits in `take`."""
+        self._now = now
+        self._handle(self.link.receive(octets, now))
+
+    def take(self) -> bytes:
+        """Return the octets to send."""
+        return self.link.take()
+
+    def next_timer(self) -> float | None:
+        """Return when `handle_timer` is needed next."""
+        times = [item.due for item in self._associations.values() if item.due is not None]
+        if (link := self.link.next_timer()) is not None:
+            times.append(link)
+        return min(times, default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Let what is due happen: a proof that never came, the timers of the link."""
+        self._now = now
+        for address, association in list(self._associations.items()):
+            if association.due is not None and association.due <= now:
+                self._move(association, ServerEvent.TIMEOUT)
+                self._close(address)
+        self._handle(self.link.handle_timer(now))
+
+    def lost(self, now: float) -> None:
+        """Learn that the transport is gone."""
+        self._now = now
+        self._handle(self.link.lost(now))
+        for address in list(self._associations):
+            self._close(address)
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """Return the sessions that are open or pending."""
+        return tuple(item.session for item in self._associations.values())
+
+    def notify(self, address: Address, service: Service, *, invoke: int = 0, protection: int = 0) -> None:
+        """Send a notification to `address`; protected ones need an association there.
+
+        Raises `LocalProtocolError` where protection is asked for without one.
+        """
+        octets = service.encode(invoke) if service.tag == 0x0F else service.encode()
+        if protection:
+            association = self._associations.get(address)
+            if association is None or association.context is None:
+                raise LocalProtocolError("a protected notification needs a ciphered association")
+            content = association.context.protect(octets, protection)
+            octets = GeneralGlo(association.context.own_title, content).encode()
+        self.link.send(address, octets, self._now, confirmed=False)
+
+    def _handle(self, events: list[LinkEvent]) -> None:
+        for event in events:
+            if isinstance(event, ApduReceived):
+                answer = self._apdu(event.address, event.octets, event.confirmed)
+                if answer is not None and event.confirmed:
+                    self.link.send(event.address, answer, self._now)
+            elif isinstance(event, LinkDown):
+                self._close(event.address)
+
+    def _move(self, association: _Association, event: ServerEvent) -> None:
+        following = SERVER.get((association.state, event))
+        if following is None:
+            raise LocalProtocolError(f"{event.value}: not possible while {association.state.name}")
+        association.state = following
+        association.session.status = following.value
+
+    def _close(self, address: Address) -> None:
+        association = self._associations.pop(address, None)
+        if association is None:
+            return
+        was_open = association.state is not Server.NON_ASSOCIATED
+        association.state = Server.NON_ASSOCIATED
+        association.session.status = 0
+        if was_open or association.due is not None:
+            self.server.closed(association.session)
+
+    # --- APDUs ---------------------------------------------------------------------------------------------
+
+    def _apdu(self, address: Address, octets: bytes, confirmed: bool) -> bytes | None:
+        """Return the answer to one APDU, or None."""
+        tag = octets[0]
+        if tag == 0x60:
+            return self._aarq(address, octets)
+        association = self._associations.get(address)
+        if association is None:
+            if self.server.association_profile(address) is None:
+                return None
+            return _exception(_UNKNOWN if _parse_kind(octets) is None else NOT_POSSIBLE)
+        if tag == 0x62:
+            return self._rlrq(address, association, octets)
+        profile = association.session.profile
+        if profile.max_pdu_size and len(octets) > profile.max_pdu_size:
+            return _exception(_TOO_LONG)
+        try:
+            invoke, service, carrier = self._unwrap(association, octets)
+        except InvocationCounterError as error:
+            self.server.security_failed(association.session, error)
+            return _exception(ExceptionResponse(1, 6, error.smallest))
+        except SecurityError as error:
+            self.server.security_failed(association.session, error)
+            return _exception(_DECIPHERING)
+        except _PlainError as error:
+            return _exception(error.answer)
+        association.carrier = carrier
+        association.session.request_protection = carrier.control & 0x30
+        answer = self._serve(address, association, service, invoke)
+        if answer is None or (invoke is not None and not invoke & _SERVICE_CLASS and service.tag != 0xC0):
+            return None
+        return self._wrap(association, answer, invoke or 0)
+
+    def _unwrap(self, association: _Association, octets: bytes) -> tuple[int | None, Any, _Carrier]:
+        """Open a request. Raises `SecurityError`, or `_PlainError` with the answer to a request that is malformed."""
+        tag = octets[0]
+        context = association.context
+        if tag not in CIPHERED_NAMES and tag not in (0xDB, 0xDC):
+            if context is not None and context.policy.request:
+                context.failures += 1
+                raise PolicyViolation("a request without the protection the policy demands")
+            return (*_parse(octets), _PLAIN)
+        if context is None:
+            raise PolicyViolation("a ciphered request outside of a ciphered association")
+        try:
+            carrier = parse(octets).service
+        except DecodeError as error:
+            context.failures += 1
+            raise SecurityError(f"the ciphered APDU is malformed: {error}") from None
+        if isinstance(carrier, Ciphered):
+            title, dedicated, general = None, is_dedicated(carrier.tag), False
+        else:
+            title, dedicated, general = carrier.system_title or None, isinstance(carrier, GeneralDed), True
+        try:
+            (invoke, service), opened = context.open(
+                carrier.content, _parse, request=True, title=title, dedicated=dedicated
+            )
+        except DecodeError as error:
+            raise SecurityError(f"the ciphered APDU is malformed: {error}") from None
+        except _PlainError:
+            if carrier.content[0] & AUTHENTICATED:
+                raise
+            # Without a tag only the plain text can tell a wrong key: then it is no APDU.
+            context.failures += 1
+            raise SecurityError("what was deciphered is no APDU") from None
+        return invoke, service, _Carrier(int(opened.control), dedicated, general)
+
+    def _wrap(self, association: _Association, service: Service, invoke: int) -> bytes:
+        """Protect an answer as its request was, and at least as the policy demands."""
+        octets = service.encode(invoke)
+        context, carrier = association.context, association.carrier
+        if context is None or octets[0] == 0xD8:
+            return octets
+        control = (carrier.control & 0x30) | context.policy.response
+        if not control:
+            return octets
+        content = context.protect(octets, control, dedicated=carrier.dedicated)
+        if carrier.general:
+            if carrier.dedicated:
+                return GeneralDed(context.own_title, content).encode()
+            return GeneralGlo(context.own_title, content).encode()
+        tag = (DEDICATED_TAGS if carrier.dedicated else GLOBAL_TAGS)[octets[0]]
+        return bytes((tag,)) + encode_length(len(content)) + content
+
+    def _serve(self, address: Address, association: _Association, service: Any, invoke: int | None) -> Service | None:
+        if association.state is Server.PENDING:
+            return self._pending(address, association, service)
+        if association.state is not Server.ASSOCIATED:
+            return NOT_POSSIBLE
+        if invoke is None:
+            return NOT_POSSIBLE
+        return association.serving.serve(service, invoke)
+
+    # --- association ---------------------------------------------------------------------------------------
+
+    def _aarq(self, address: Address, octets: bytes) -> bytes | None:
+        profile = self.server.association_profile(address)
+        if profile is None:
+            return None
+        # Whoever associates anew on the same access points has lost, or given up, what was there.
+        self._close(address)
+        try:
+            aarq: Aarq = parse(octets).service
+        except DecodeError:
+            return Aare(LN, AssociationResult.REJECTED_PERMANENT, PROVIDER, 1).encode()
+        association = _Association(Session(profile, address), self.server)
+        refusal = self._refusal(association, profile, aarq)
+        if refusal is not None:
+            return refusal
+        try:
+            initiate, carrier = self._initiate(association, profile, aarq)
+        except InvocationCounterError as error:
+            self.server.security_failed(association.session, error)
+            return _exception(ExceptionResponse(1, 6, error.smallest))
+        except (SecurityError, DecodeError) as error:
+            self.server.security_failed(association.session, error)
+            return self._reject(profile, AcseServiceUser.NO_REASON_GIVEN)
+        association.carrier = carrier
+        error_code = _initiate_error(initiate, profile)
+        if error_code is not None:
+            return self._reject(
+                profile,
+                AcseServiceUser.NO_REASON_GIVEN,
+                ConfirmedServiceError(INITIATE, _INITIATE_CLASS, error_code).encode(),
+            )
+        return self._decide(address, association, profile, aarq, initiate)
+
+    def _refusal(self, association: _Association, profile: AssociationProfile, aarq: Aarq) -> bytes | None:
+        """Check what can be checked before the initiate request is opened."""
+        if aarq.context != (LN_CIPHERED if profile.ciphered else LN):
+            return self._reject(profile, AcseServiceUser.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED)
+        title = aarq.calling_ap_title or b""
+        if profile.ciphered and len(title) != 8:
+            return self._reject(profile, AcseServiceUser.CALLING_AP_TITLE_NOT_RECOGNIZED)
+        association.session.client_system_title = title
+        association.session.user_id = aarq.calling_ae_invocation_id
+        mechanism = aarq.mechanism
+        if profile.mechanism and mechanism is None:
+            if aarq.auth_value is not None:
+                return self._reject(profile, AcseServiceUser.AUTHENTICATION_MECHANISM_NAME_REQUIRED)
+            return self._reject(profile, AcseServiceUser.AUTHENTICATION_REQUIRED)
+        if (mechanism or 0) != profile.mechanism:
+            return self._reject(profile, AcseServiceUser.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED)
+        if aarq.user_information is None:
+            return self._reject(profile, AcseServiceUser.NO_REASON_GIVEN)
+        return None
+
+    def _initiate(
+        self, association: _Association, profile: AssociationProfile, aarq: Aarq
+    ) -> tuple[InitiateRequest, _Carrier]:
+        session = association.session
+        context = self.server.security_context(profile, session.client_system_title)
+        octets: bytes = aarq.user_information  # type: ignore[assignment]
+        carrier = _PLAIN
+        if octets[0] == 0x01:
+            if profile.ciphered and context is not None and context.policy.request:
+                raise PolicyViolation("the initiate request came without the protection the policy demands")
+            initiate = parse(octets).service
+        elif octets[0] in (0x21, 0xDB) and context is not None and profile.ciphered:
+            outer = parse(octets).service
+            parsed, opened = context.open(
+                outer.content, parse, request=True, title=getattr(outer, "system_title", None)
+            )
+            initiate = parsed.service
+            carrier = _Carrier(int(opened.control), False, False)
+        else:
+            raise PolicyViolation("the initiate request is protected in a way this association does not know")
+        if not isinstance(initiate, InitiateRequest):
+            raise DecodeError(f"{initiate.service} where an initiate request was expected")
+        if initiate.dedicated_key is not None and context is not None:
+            if len(initiate.dedicated_key) != 16:
+                raise DecodeError("a dedicated key has 16 octets")
+            context.use_dedicated_key(initiate.dedicated_key)
+        association.context = context
+        return initiate, carrier
+
+    def _decide(
+        self,
+        address: Address,
+        association: _Association,
+        profile: AssociationProfile,
+        aarq: Aarq,
+        initiate: InitiateRequest,
+    ) -> bytes:
+        session = association.session
+        session.conformance = Conformance(int(profile.conformance) & initiate.conformance)
+        session.client_max_pdu_size = initiate.client_max_receive_pdu_size
+        if profile.mechanism == Mechanism.LOW and not _same(aarq.auth_value, profile.secret):
+            self.server.authentication_failed(session)
+            return self._reject(profile, AcseServiceUser.AUTHENTICATION_FAILURE)
+        response = InitiateResponse(int(session.conformance), profile.max_pdu_size, VAA_NAME_LN)
+        information = self._protected_initiate(association, response.encode())
+        if profile.mechanism < Mechanism.HLS:
+            self._move(association, ServerEvent.ACCEPT)
+            self._associations[address] = association
+            self.server.opened(session)
+            return self._accept(profile, AcseServiceUser.NULL, information, None)
+        challenge = self._random(self.settings.challenge_length)
+        association.hls = HlsIdentity(
+            profile.mechanism,
+            own_challenge=challenge,
+            peer_challenge=aarq.auth_value or b"",
+            own_title=profile.system_title,
+            peer_title=session.client_system_title,
+            secret=profile.secret,
+            context=association.context,
+            manufacturer=profile.manufacturer,
+        )
+        try:
+            association.hls.check_challenge()
+        except SecurityError:
+            self.server.authentication_failed(session)
+            return self._reject(profile, AcseServiceUser.AUTHENTICATION_FAILURE)
+        self._move(association, ServerEvent.ASK_PROOF)
+        association.due = self._now + self.settings.pending_timeout
+        self._associations[address] = association
+        return self._accept(profile, AcseServiceUser.AUTHENTICATION_REQUIRED, information, challenge)
+
+    def _protected_initiate(self, association: _Association, octets: bytes) -> bytes:
+        context, control = association.context, association.carrier.control & 0x30
+        if context is None or not association.session.profile.ciphered:
+            return octets
+        control |= context.policy.response
+        if not control:
+            return octets
+        return Ciphered(0x28, context.protect(octets, control)).encode()
+
+    def _accept(
+        self, profile: AssociationProfile, diagnostic: AcseServiceUser, information: bytes, challenge: bytes | None
+    ) -> bytes:
+        proving = challenge is not None
+        return Aare(
+            LN_CIPHERED if profile.ciphered else LN,
+            AssociationResult.ACCEPTED,
+            USER,
+            diagnostic,
+            information,
+            profile.mechanism if proving else None,
+            challenge,
+            responder_acse_requirements=AUTHENTICATION if proving else None,
+            responding_ap_title=(profile.system_title or None) if profile.ciphered or proving else None,
+        ).encode()
+
+    def _reject(
+        self, profile: AssociationProfile, diagnostic: AcseServiceUser, information: bytes | None = None
+    ) -> bytes:
+        return Aare(
+            LN_CIPHERED if profile.ciphered else LN,
+            AssociationResult.REJECTED_PERMANENT,
+            USER,
+            diagnostic,
+            information,
+        ).encode()
+
+    def _pending(self, address: Address, association: _Association, service: Any) -> Service:
+        """While a proof is awaited, only it is listened to (behaviour: anything else is denied, nothing changes)."""
+        if not isinstance(service, ActionRequestNormal) or (
+            service.target.class_id,
+            service.target.instance,
+            service.target.method,
+        ) != (15, CURRENT_ASSOCIATION, 1):
+            return _denied(service)
+        hls = association.hls
+        assert hls is not None
+        proof = _octet_string(service.data)
+        try:
+            hls.check(proof)
+            answer = axdr.encode(axdr.octet_string(hls.proof()))
+        except CosemError:
+            self._move(association, ServerEvent.PROOF_WRONG)
+            association.due = None
+            self.server.authentication_failed(association.session)
+            return ActionResponseNormal(ActionResult.READ_WRITE_DENIED)
+        self._move(association, ServerEvent.PROOF_RIGHT)
+        association.due = None
+        self.server.opened(association.session)
+        return ActionResponseNormal(ActionResult.SUCCESS, answer)
+
+    def _rlrq(self, address: Address, association: _Association, octets: bytes) -> bytes | None:
+        try:
+            rlrq = parse(octets).service
+        except DecodeError:
+            return _exception(MALFORMED)
+        information = None
+        if rlrq.user_information is not None and association.context is not None:
+            # What the request protects is opened for its counter alone; a release is no secret.
+            try:
+                outer = parse(rlrq.user_information).service
+                if isinstance(outer, Ciphered):
+                    association.context.open(outer.content, parse, request=True)
+                    session = association.session
+                    response = InitiateResponse(int(session.conformance), session.profile.max_pdu_size, VAA_NAME_LN)
+                    information = self._protected_initiate(association, response.encode())
+            except (SecurityError, DecodeError) as error:
+                self.server.security_failed(association.session, error)
+                return _exception(_DECIPHERING)
+        self._close(address)
+        return Rlre(ReleaseResponseReason.NORMAL, information).encode()
+
+
+class _PlainError(Exception):
+    """A request that cannot be read, with the answer it gets."""
+
+    def __init__(self, answer: ExceptionResponse) -> None:
+        super().__init__(answer)
+        self.answer = answer
+
+
+def _parse(octets: bytes) -> tuple[int | None, Any]:
+    """Parse a plain request; the `Data` inside is checked by whoever uses it."""
+    try:
+        invoke, service = parse(octets, checked=False)
+    except DecodeError:
+        raise _PlainError(_UNKNOWN if _parse_kind(octets) is None else MALFORMED) from None
+    if service.tag not in (0xC0, 0xC1, 0xC3):
+        raise _PlainError(_UNKNOWN)
+    return invoke, service
+
+
+def _parse_kind(octets: bytes) -> int | None:
+    """Return the tag where it is one of a request this side knows."""
+    return octets[0] if octets[0] in (0xC0, 0xC1, 0xC3, 0x62) or octets[0] in CIPHERED_NAMES else None
+
+
+def _exception(answer: ExceptionResponse) -> bytes:
+    return answer.encode()
+
+
+def _denied(service: Any) -> Service:
+    from cosem.apdu.get import GetResponseNormal
+    from cosem.apdu.set import SetResponseNormal
+    from cosem.results import DataAccessResult
+
+    if service.tag == 0xC0:
+        return GetResponseNormal(None, DataAccessResult.READ_WRITE_DENIED)
+    if service.tag == 0xC1:
+        return SetResponseNormal(DataAccessResult.READ_WRITE_DENIED)
+    return ActionResponseNormal(ActionResult.READ_WRITE_DENIED)
+
+
+def _same(given: bytes | None, secret: bytes | None) -> bool:
+    return given is not None and secret is not None and hmac.compare_digest(given, secret)
+
+
+def _octet_string(data: bytes | None) -> bytes:
+    try:
+        value = axdr.decode(data or b"")
+    except DecodeError:
+        return b""
+    return value.value if value.tag is Tag.OCTET_STRING else b""
+
+
+def _initiate_error(initiate: InitiateRequest, profile: AssociationProfile) -> InitiateError | None:
+    if initiate.proposed_dlms_version < DLMS_VERSION:
+        return InitiateError.DLMS_VERSION_TOO_LOW
+    if not int(profile.conformance) & initiate.conformance:
+        return InitiateError.INCOMPATIBLE_CONFORMANCE
+    if 0 < initiate.client_max_receive_pdu_size < MIN_PDU_SIZE:
+        return InitiateError.PDU_SIZE_TOO_SHORT
+    return None

@@ -1,0 +1,284 @@
+"""What one association of the responding side does with the services it is sent: GET, SET, ACTION, in every form.
+
+No states and no protection in here: a service comes in, a service goes out. Block transfer is data, one object per
+invoke-id and direction (Green Book ed. 9, 9.4.6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from cosem.apdu.action import (
+    ActionRequestWithList,
+    ActionResponseNextPblock,
+    ActionResponseNormal,
+    ActionResponseWithList,
+    ActionResponseWithOptionalData,
+    ActionResponseWithPblock,
+)
+from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAccess, Service
+from cosem.apdu.errors import ExceptionResponse
+from cosem.apdu.fields import DataBlock
+from cosem.apdu.get import GetResponseNormal, GetResponseWithDatablock, GetResponseWithList
+from cosem.apdu.set import (
+    SetRequestWithList,
+    SetResponseDatablock,
+    SetResponseLastDatablock,
+    SetResponseLastDatablockWithList,
+    SetResponseNormal,
+    SetResponseWithList,
+)
+from cosem.association.server import ObjectServer, Session
+from cosem.association.transfer import Incoming, Outgoing
+from cosem.codec import axdr
+from cosem.conformance_block import Conformance
+from cosem.errors import DecodeError, RemoteProtocolError
+from cosem.results import ActionResult, DataAccessResult
+
+BLOCK_HEADROOM = 16
+MAX_TRANSFERS = 16
+"""Transfers of one association side by side: there are no more invoke-ids."""
+
+NOT_SUPPORTED = ExceptionResponse(1, 2)
+NOT_POSSIBLE = ExceptionResponse(1, 1)
+MALFORMED = ExceptionResponse(1, 3)
+
+_CONFORMANCE = {0xC0: Conformance.GET, 0xC1: Conformance.SET, 0xC3: Conformance.ACTION}
+_SUCCESS = DataAccessResult.SUCCESS
+
+
+class Serving:
+    """The services of one association. `room` says how many octets a plain response may have (0: no limit)."""
+
+    def __init__(self, server: ObjectServer, session: Session, room: Callable[[], int]) -> None:
+        self.server = server
+        self.session = session
+        self._room = room
+        self._sending: dict[int, tuple[Outgoing, bool]] = {}
+        self._receiving: dict[int, tuple[Incoming, Any]] = {}
+        self._handlers: dict[str, Callable[[Any, int], Service | None]] = {
+            "get-request-normal": self._get,
+            "get-request-next": self._get_next,
+            "get-request-with-list": self._get_list,
+            "set-request-normal": self._set,
+            "set-request-with-list": self._set_list,
+            "set-request-with-first-datablock": self._set_first,
+            "set-request-with-list-and-first-datablock": self._set_first,
+            "set-request-with-datablock": self._set_block,
+            "action-request-normal": self._action,
+            "action-request-with-list": self._action_list,
+            "action-request-next-pblock": self._action_next,
+            "action-request-with-first-pblock": self._action_first,
+            "action-request-with-list-and-first-pblock": self._action_first,
+            "action-request-with-pblock": self._action_block,
+        }
+
+    def serve(self, service: Any, invoke: int) -> Service | None:
+        """Carry out one request and return its response. Never raises for what the client sent."""
+        needed = _CONFORMANCE.get(service.tag)
+        if needed is None or not self.session.conformance & needed:
+            return NOT_SUPPORTED
+        return self._handlers[service.service](service, invoke & 0x0F)
+
+    # --- GET -----------------------------------------------------------------------------------------------
+
+    def _read(self, target: AttributeDescriptor, selection: SelectiveAccess | None) -> bytes | DataAccessResult:
+        if selection is not None and not self.session.conformance & Conformance.SELECTIVE_ACCESS:
+            return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
+        return self.server.get(self.session, target, selection)
+
+    def _get(self, service: Any, invoke: int) -> Service:
+        target, selection = service
+        if target.attribute == 0 and not self.session.conformance & Conformance.ATTRIBUTE0_SUPPORTED_WITH_GET:
+            return NOT_SUPPORTED
+        answer = self._read(target, selection)
+        if isinstance(answer, DataAccessResult):
+            return GetResponseNormal(None, answer)
+        room = self._room()
+        if room and len(answer) + 4 > room:
+            return self._long_get(answer, invoke, room, False)
+        return GetResponseNormal(answer)
+
+    def _get_list(self, service: Any, invoke: int) -> Service:
+        if not self.session.conformance & Conformance.MULTIPLE_REFERENCES:
+            return NOT_SUPPORTED
+        results = tuple(self._read(target, selection) for target, selection in service.targets)
+        response = GetResponseWithList(results)
+        room = self._room()
+        if room:
+            raw = response.encode(0)[3:]
+            if len(raw) + 3 > room:
+                return self._long_get(raw, invoke, room, True)
+        return response
+
+    def _long_get(self, raw: bytes, invoke: int, room: int, listed: bool) -> Service:
+        if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ:
+            return GetResponseNormal(None, DataAccessResult.OTHER_REASON)
+        outgoing = Outgoing(raw, max(1, room - BLOCK_HEADROOM))
+        self._sending[invoke] = outgoing, listed
+        return self._next_get_block(invoke)
+
+    def _next_get_block(self, invoke: int) -> Service:
+        outgoing, _ = self._sending[invoke]
+        block = outgoing.next()
+        if block.last:
+            del self._sending[invoke]
+        return GetResponseWithDatablock(block.last, block.number, block.raw)
+
+    def _get_next(self, service: Any, invoke: int) -> Service:
+        under_way = self._sending.get(invoke)
+        if under_way is None:
+            return GetResponseWithDatablock(True, service.block_number, None, DataAccessResult.NO_LONG_GET_IN_PROGRESS)
+        if service.block_number != under_way[0].number:
+            del self._sending[invoke]
+            return GetResponseWithDatablock(
+                True, service.block_number, None, DataAccessResult.DATA_BLOCK_NUMBER_INVALID
+            )
+        return self._next_get_block(invoke)
+
+    # --- SET -----------------------------------------------------------------------------------------------
+
+    def _write(self, target: AttributeDescriptor, selection: SelectiveAccess | None, data: bytes) -> DataAccessResult:
+        if selection is not None and not self.session.conformance & Conformance.SELECTIVE_ACCESS:
+            return DataAccessResult.SCOPE_OF_ACCESS_VIOLATED
+        return self.server.set(self.session, target, selection, data)
+
+    def _set(self, service: Any, invoke: int) -> Service:
+        if service.target.attribute == 0 and not (self.session.conformance & Conformance.ATTRIBUTE0_SUPPORTED_WITH_SET):
+            return NOT_SUPPORTED
+        return SetResponseNormal(self._write(service.target, service.selection, service.data))
+
+    def _set_list(self, service: SetRequestWithList, invoke: int) -> Service:
+        if not self.session.conformance & Conformance.MULTIPLE_REFERENCES:
+            return NOT_SUPPORTED
+        return SetResponseWithList(self._write_all(service.targets, service.values))
+
+    def _write_all(self, targets: Any, values: tuple[bytes, ...]) -> tuple[DataAccessResult, ...]:
+        return tuple(
+            self._write(target, selection, value) for (target, selection), value in zip(targets, values, strict=True)
+        )
+
+    def _set_first(self, service: Any, invoke: int) -> Service:
+        if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE:
+            return NOT_SUPPORTED
+        incoming = Incoming()
+        self._receiving[invoke] = incoming, service
+        return self._take_set_block(incoming, service, service.block, invoke)
+
+    def _set_block(self, service: Any, invoke: int) -> Service:
+        under_way = self._receiving.get(invoke)
+        if under_way is None or under_way[1].tag != 0xC1:
+            return SetResponseLastDatablock(DataAccessResult.NO_LONG_SET_IN_PROGRESS, service.block.number)
+        return self._take_set_block(under_way[0], under_way[1], service.block, invoke)
+
+    def _take_set_block(self, incoming: Incoming, first: Any, block: DataBlock, invoke: int) -> Service:
+        try:
+            whole = incoming.add(block.last, block.number, block.raw)
+        except RemoteProtocolError:
+            self._receiving.pop(invoke, None)
+            return SetResponseLastDatablock(DataAccessResult.DATA_BLOCK_NUMBER_INVALID, block.number)
+        if whole is None:
+            return SetResponseDatablock(block.number)
+        self._receiving.pop(invoke, None)
+        if first.service == "set-request-with-first-datablock":
+            return SetResponseLastDatablock(self._write(first.target, first.selection, whole), block.number)
+        values = _split(whole, len(first.targets))
+        if values is None:
+            results = (DataAccessResult.TYPE_UNMATCHED,) * len(first.targets)
+        else:
+            results = self._write_all(first.targets, values)
+        return SetResponseLastDatablockWithList(results, block.number)
+
+    # --- ACTION --------------------------------------------------------------------------------------------
+
+    def _invoke(self, target: MethodDescriptor, data: bytes | None) -> ActionResponseWithOptionalData:
+        result, returned = self.server.action(self.session, target, data)
+        return ActionResponseWithOptionalData(result, returned, None)
+
+    def _action(self, service: Any, invoke: int) -> Service:
+        return self._action_answer([self._invoke(service.target, service.data)], invoke, False)
+
+    def _action_list(self, service: ActionRequestWithList, invoke: int) -> Service:
+        if not self.session.conformance & Conformance.MULTIPLE_REFERENCES:
+            return NOT_SUPPORTED
+        return self._invoke_all(service.targets, service.parameters, invoke)
+
+    def _invoke_all(self, targets: Any, parameters: tuple[bytes, ...], invoke: int) -> Service:
+        pairs = zip(targets, parameters, strict=True)
+        return self._action_answer([self._invoke(target, data) for target, data in pairs], invoke, True)
+
+    def _action_answer(self, results: list[ActionResponseWithOptionalData], invoke: int, listed: bool) -> Service:
+        response: Service
+        if listed:
+            response = ActionResponseWithList(tuple(results))
+        else:
+            response = ActionResponseNormal(*results[0])
+        room = self._room()
+        if not room:
+            return response
+        raw = response.encode(0)[3:]
+        if len(raw) + 3 <= room:
+            return response
+        if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_ACTION:
+            return ActionResponseNormal(ActionResult.OTHER_REASON)
+        self._sending[invoke] = Outgoing(raw, max(1, room - BLOCK_HEADROOM)), listed
+        return self._next_action_block(invoke)
+
+    def _next_action_block(self, invoke: int) -> Service:
+        block = self._sending[invoke][0].next()
+        if block.last:
+            del self._sending[invoke]
+        return ActionResponseWithPblock(block)
+
+    def _action_next(self, service: Any, invoke: int) -> Service:
+        under_way = self._sending.get(invoke)
+        if under_way is None or service.block_number != under_way[0].number:
+            self._sending.pop(invoke, None)
+            return ActionResponseNormal(ActionResult.NO_LONG_ACTION_IN_PROGRESS)
+        return self._next_action_block(invoke)
+
+    def _action_first(self, service: Any, invoke: int) -> Service:
+        if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_ACTION:
+            return NOT_SUPPORTED
+        incoming = Incoming()
+        self._receiving[invoke] = incoming, service
+        return self._take_action_block(incoming, service, service.block, invoke)
+
+    def _action_block(self, service: Any, invoke: int) -> Service:
+        under_way = self._receiving.get(invoke)
+        if under_way is None or under_way[1].tag != 0xC3:
+            return ActionResponseNormal(ActionResult.NO_LONG_ACTION_IN_PROGRESS)
+        return self._take_action_block(under_way[0], under_way[1], service.block, invoke)
+
+    def _take_action_block(self, incoming: Incoming, first: Any, block: DataBlock, invoke: int) -> Service:
+        try:
+            whole = incoming.add(block.last, block.number, block.raw)
+        except RemoteProtocolError:
+            self._receiving.pop(invoke, None)
+            return ActionResponseNormal(ActionResult.NO_LONG_ACTION_IN_PROGRESS)
+        if whole is None:
+            return ActionResponseNextPblock(block.number)
+        self._receiving.pop(invoke, None)
+        if first.service == "action-request-with-first-pblock":
+            return self._action_answer([self._invoke(first.target, whole)], invoke, False)
+        parameters = _split(whole, len(first.targets))
+        if parameters is None:
+            return ActionResponseNormal(ActionResult.TYPE_UNMATCHED)
+        return self._invoke_all(first.targets, parameters, invoke)
+
+
+def _split(octets: bytes, count: int) -> tuple[bytes, ...] | None:
+    """Cut a SEQUENCE OF Data into its elements; None unless there are exactly `count`."""
+    try:
+        told, offset = axdr.decode_length(octets, 0, len(octets))
+        if told != count:
+            return None
+        values = []
+        for _ in range(count):
+            end = axdr.skip(octets, offset)
+            values.append(octets[offset:end])
+            offset = end
+    except DecodeError:
+        return None
+    return tuple(values) if offset == len(octets) else None
