@@ -19,11 +19,20 @@ MAX_ROUNDS = 10_000_000
 class Machine(Protocol):
     """The face that both sides of an association have in common."""
 
-    def receive(self, octets: bytes, now: float) -> None: ...
-    def take(self) -> bytes: ...
-    def next_timer(self) -> float | None: ...
-    def handle_timer(self, now: float) -> None: ...
-    def lost(self, now: float) -> None: ...
+    def receive(self, octets: bytes, now: float) -> None:
+        """Take octets from the transport."""
+
+    def take(self) -> bytes:
+        """Return the octets to send."""
+
+    def next_timer(self) -> float | None:
+        """Return when `handle_timer` is needed next."""
+
+    def handle_timer(self, now: float) -> None:
+        """Let what is due happen."""
+
+    def lost(self, now: float) -> None:
+        """Learn that the transport is gone."""
 
 
 class MemoryDriver:
@@ -128,17 +137,16 @@ class MemoryDriver:
 
     def _order(self, running: Running[Any], step: Save | Dial | Hangup) -> None:
         """Carry out what a conversation asks of the driver."""
+        value: Any = None
+        failure: CosemError | None = None
         if isinstance(step, Save):
             try:
                 value = step.action()
             except CosemError as error:
-                self.initiator.answer(running, None, self.now, error)
-            else:
-                self.initiator.answer(running, value, self.now)
+                failure = error
         elif isinstance(step, Dial):
             self.connected = self.connected or self.redial
-            error = None if self.connected else ConnectionLost("the line is cut")
-            self.initiator.answer(running, None, self.now, error)
+            failure = None if self.connected else ConnectionLost("the line is cut")
         else:
             self.cut()
-            self.initiator.answer(running, None, self.now)
+        self.initiator.answer(running, value, self.now, failure)

@@ -1,0 +1,157 @@
+"""The asyncio driver: the same machine and conversations, any number of meters in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator
+from typing import Any, TypeVar
+
+from cosem.association.initiator import Initiator, Running
+from cosem.association.steps import Dial, Hangup, Save, Step
+from cosem.errors import CosemError
+from cosem.io.blocking import Trace, dial_error
+
+T = TypeVar("T")
+
+
+class _Wire(asyncio.Protocol):
+    """What the event loop calls; hands everything to the driver."""
+
+    def __init__(self, driver: AsyncioDriver) -> None:
+        self.driver = driver
+
+    def data_received(self, data: bytes) -> None:
+        self.driver._received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.driver._lost(self)
+
+
+class AsyncioDriver:
+    """Runs conversations of one machine over one TCP connection; several may be under way at once."""
+
+    def __init__(
+        self, machine: Initiator, host: str, port: int, *, timeout: float = 10.0, trace: Trace | None = None
+    ) -> None:
+        self.machine = machine
+        self.host = host
+        self.port = port
+        self.timeout = timeout
+        self.trace = trace
+        self._loop = asyncio.get_running_loop()
+        self._wire: _Wire | None = None
+        self._transport: asyncio.WriteTransport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        self._watched: list[tuple[Running[Any], asyncio.Future[Any]]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self, conversation: Generator[Step, Any, T]) -> T:
+        """Run a conversation to its end and return its result, or raise its error."""
+        running = self.machine.start(conversation, self._loop.time())
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._watched.append((running, future))
+        self._pump()
+        try:
+            return await future
+        except asyncio.CancelledError:
+            self.machine.cancel(running, self._loop.time())
+            self._pump()
+            raise
+
+    def close(self) -> None:
+        """Close the connection and the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._transport is not None:
+            self._transport.close()
+            self._transport = None
+            self._wire = None
+
+    def _received(self, octets: bytes) -> None:
+        if self.trace is not None:
+            self.trace("<", octets)
+        self.machine.receive(octets, self._loop.time())
+        self._pump()
+
+    def _lost(self, wire: _Wire) -> None:
+        if wire is not self._wire:
+            return
+        self._wire = self._transport = None
+        self.machine.lost(self._loop.time())
+        self._pump()
+
+    def _pump(self) -> None:
+        """Send, carry out orders, set the timer, and settle what is finished."""
+        while (order := self.machine.driver_step()) is not None:
+            task = self._loop.create_task(self._order(*order))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        octets = self.machine.take()
+        if octets and self._transport is not None:
+            if self.trace is not None:
+                self.trace(">", octets)
+            self._transport.write(octets)
+        self._settle()
+        self._set_timer()
+
+    def _settle(self) -> None:
+        if not any(running.done for running, _ in self._watched):
+            return
+        finished = [(running, future) for running, future in self._watched if running.done]
+        self._watched = [item for item in self._watched if not item[0].done]
+        for running, future in finished:
+            if future.done():
+                continue
+            if running.error is not None:
+                future.set_exception(running.error)
+            else:
+                future.set_result(running.result)
+
+    def _set_timer(self) -> None:
+        due = self.machine.next_timer()
+        if due == self._timer_at and self._timer is not None:
+            return
+        # A later deadline keeps the earlier timer: it fires, finds nothing due and is set anew. Answers come thousands
+        # of times a second, and moving a timer each time would cost more than the answer.
+        if due is not None and self._timer is not None and self._timer_at is not None and due > self._timer_at:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_at = due
+        if due is not None:
+            self._timer = self._loop.call_at(due, self._timed)
+
+    def _timed(self) -> None:
+        self._timer = None
+        self._timer_at = None
+        self.machine.handle_timer(self._loop.time())
+        self._pump()
+
+    async def _order(self, running: Running[Any], step: Save | Dial | Hangup) -> None:
+        value: Any = None
+        error: BaseException | None = None
+        try:
+            if isinstance(step, Save):
+                value = await self._loop.run_in_executor(None, step.action)
+            elif isinstance(step, Dial):
+                await self._dial()
+            else:
+                self.close()
+                self.machine.lost(self._loop.time())
+        except CosemError as raised:
+            error = raised
+        self.machine.answer(running, value, self._loop.time(), error)
+        self._pump()
+
+    async def _dial(self) -> None:
+        self.close()
+        wire = _Wire(self)
+        try:
+            async with asyncio.timeout(self.timeout):
+                transport, _ = await self._loop.create_connection(lambda: wire, self.host, self.port)
+        except OSError as error:
+            raise dial_error(self.host, self.port, error) from None
+        self._wire = wire
+        self._transport = transport
