@@ -18,9 +18,11 @@ MAX_ADDRESSES = 256
 
 
 def build(source: int, destination: int, apdu: bytes) -> bytes:
-    """Return `apdu` with its header. Raises `LocalProtocolError` where it is too long."""
+    """Return `apdu` with its header. Raises `LocalProtocolError` where it is too long or a port has no 16 bits."""
     if len(apdu) > 0xFFFF:
         raise LocalProtocolError(f"the wrapper carries 65535 octets at the most, not {len(apdu)}")
+    if not (0 <= source <= 0xFFFF and 0 <= destination <= 0xFFFF):
+        raise LocalProtocolError(f"a wrapper port has 16 bits: {source}, {destination}")
     return HEADER.pack(VERSION, source, destination, len(apdu)) + apdu
 
 

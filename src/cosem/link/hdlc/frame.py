@@ -35,6 +35,12 @@ class HdlcAddress(NamedTuple):
     upper: int
     lower: int | None
 
+    @property
+    def broadcast(self) -> bool:
+        """Whether a part of it is the all-station address: 7F, or 3FFF in the form of four octets."""
+        everyone = 0x3FFF if len(self.octets) == 4 else 0x7F
+        return everyone in (self.upper, self.lower)
+
     @classmethod
     def of(cls, upper: int, lower: int | None = None, size: int | None = None) -> HdlcAddress:
         """Return the address of `upper` and `lower` in its shortest form, or in `size` octets (1, 2 or 4).

@@ -7,13 +7,13 @@ comes; meters that leave it out are understood.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from cosem.errors import DecodeError, LocalProtocolError
+from cosem.errors import ConfigError, DecodeError, LocalProtocolError
 from cosem.link.base import Address, ApduReceived, Discarded, LinkDown, LinkEvent, LinkUp
 from cosem.link.hdlc import parameters as negotiation
 from cosem.link.hdlc.frame import CONTROL, Frame, HdlcAddress, build
-from cosem.link.hdlc.parameters import HdlcParameters
+from cosem.link.hdlc.parameters import MAX_INFO, HdlcParameters
 from cosem.link.hdlc.splitter import FrameSplitter
 from cosem.link.hdlc.state import CLIENT, SERVER, Event, State
 from cosem.link.hdlc.station import MAX_APDU, Segment, Station
@@ -21,8 +21,6 @@ from cosem.link.hdlc.station import MAX_APDU, Segment, Station
 LLC_COMMAND = b"\xe6\xe6\x00"
 LLC_RESPONSE = b"\xe6\xe7\x00"
 _LLC = (LLC_COMMAND, LLC_RESPONSE)
-ALL_STATION = {0x7F, 0x3FFF}
-"""Broadcast addresses: listened to, never answered."""
 MAX_CONNECTIONS = 64
 """Connections of one server line; a meter has a handful of clients."""
 
@@ -40,7 +38,8 @@ class HdlcTimeouts:
 
 @dataclass(slots=True)
 class _Connection:
-    """One pair of addresses. `peer` and `own` are the address octets as on the line."""
+    """One pair of addresses. `peer` and `own` are the address octets as on the line; `expects` counts the answers
+    that are still to come (client side)."""
 
     address: Address
     peer: bytes
@@ -49,15 +48,14 @@ class _Connection:
     state: State = State.NDM
     tries: int = 0
     due: float | None = None
-    heard: float = 0.0
-    expects: bool = False
-    resend: bool = False
-    sent_at: float = 0.0
-    frames: list[bytes] = field(default_factory=list)
+    expects: int = 0
 
 
 class HdlcLink:
-    """HDLC of one side. `accepts` (server) says which addresses exist; the others get no answer."""
+    """HDLC of one side. `accepts` (server) says which addresses exist; the others get no answer.
+
+    Raises `ConfigError` for parameters no frame can keep.
+    """
 
     def __init__(
         self,
@@ -69,15 +67,20 @@ class HdlcLink:
         accepts: Callable[[Address], bool] | None = None,
     ) -> None:
         self.server = server
-        self.parameters = negotiation.checked(parameters)
+        try:
+            self.parameters = negotiation.checked(parameters)
+        except DecodeError as error:
+            raise ConfigError(error.what) from None
+        if max(parameters.max_info_tx, parameters.max_info_rx) > MAX_INFO:
+            raise ConfigError(f"an information field has {MAX_INFO} octets at the most")
         self.timeouts = timeouts or HdlcTimeouts()
         self.server_address_size = server_address_size
         self.accepts = accepts
         self._splitter = FrameSplitter()
-        self._connections: dict[tuple[bytes, bytes], _Connection] = {}
-        self._by_address: dict[Address, _Connection] = {}
+        self._connections: dict[Address, _Connection] = {}
+        self._routes: dict[tuple[bytes, bytes], _Connection] = {}
         self._out: list[bytes] = []
-        self._ui_parts: dict[tuple[bytes, bytes], bytes] = {}
+        self._ui_parts: dict[tuple[bytes, bytes], tuple[bytes, float]] = {}
         self._octets_at: float | None = None
         self._table = SERVER if server else CLIENT
         self._llc = LLC_RESPONSE if server else LLC_COMMAND
@@ -94,8 +97,8 @@ class HdlcLink:
 
     def disconnect(self, address: Address, now: float) -> list[LinkEvent]:
         """Send DISC (client side), or forget the connection (server side)."""
-        connection = self._by_address.get(address)
-        if connection is None or connection.state is State.NDM:
+        connection = self._connections.get(address)
+        if connection is None or connection.state in (State.NDM, State.DISCONNECTING):
             return []
         self._move(connection, Event.DISCONNECT)
         if self.server:
@@ -109,12 +112,12 @@ class HdlcLink:
         if not confirmed:
             self._send_unnumbered(address, self._llc + apdu)
             return
-        connection = self._by_address.get(address)
+        connection = self._connections.get(address)
         if connection is None or connection.state is not State.NRM:
             raise LocalProtocolError(f"the HDLC connection {address} is not open")
         connection.station.offer(self._llc + apdu)
         if not self.server:
-            connection.expects = True
+            connection.expects += 1
         self._give_way(connection, now)
 
     def take(self) -> bytes:
@@ -130,6 +133,7 @@ class HdlcLink:
     def lost(self, now: float) -> list[LinkEvent]:
         """Close every connection because the transport is gone."""
         self._splitter = FrameSplitter()
+        self._octets_at = None
         self._out.clear()
         self._ui_parts.clear()
         events: list[LinkEvent] = []
@@ -150,36 +154,49 @@ class HdlcLink:
             else:
                 self._receive_frame(item[0], item[1], now, events)
         self._octets_at = now if self._splitter.waiting > 1 else None
+        if self._octets_at is not None and not self.server:
+            # A long frame on a slow line is no silence.
+            for connection in self._connections.values():
+                if connection.due is not None:
+                    connection.due = max(connection.due, now + self.timeouts.inter_octet)
         return events
 
     def _receive_frame(self, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]) -> None:
         if frame.kind == "UI":
-            self._receive_unnumbered(frame, octets, events)
+            self._receive_unnumbered(frame, octets, now, events)
             return
-        key = (frame.source.octets, frame.destination.octets)
-        connection = self._connections.get(key)
-        if connection is None and self.server:
+        if self.server:
             connection = self._server_connection(frame)
+        else:
+            connection = self._routes.get((frame.source.octets, frame.destination.octets))
         if connection is None:
             events.append(Discarded(octets, "for or from another address"))
             return
-        connection.heard = now
         handler = self._server_frame if self.server else self._client_frame
         handler(connection, frame, octets, now, events)
 
-    def _receive_unnumbered(self, frame: Frame, octets: bytes, events: list[LinkEvent]) -> None:
+    def _receive_unnumbered(self, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]) -> None:
+        address = self._address(frame)
+        if self.server and not frame.destination.broadcast and self.accepts is not None and not self.accepts(address):
+            events.append(Discarded(octets, "for another address"))
+            return
         key = (frame.source.octets, frame.destination.octets)
-        whole = self._ui_parts.pop(key, b"") + frame.info
+        before, since = self._ui_parts.pop(key, (b"", now))
+        if now - since > self.timeouts.response:
+            # The rest of those never came; what comes now is the beginning of something else.
+            events.append(Discarded(before, "segments of a UI frame without an end"))
+            before = b""
+        whole = before + frame.info
         if len(whole) > MAX_APDU:
             events.append(Discarded(octets, f"segmented UI frames of more than {MAX_APDU} octets"))
         elif frame.segmented:
             if len(self._ui_parts) >= MAX_CONNECTIONS:
                 self._ui_parts.clear()
-            self._ui_parts[key] = whole
+            self._ui_parts[key] = whole, now
         else:
             apdu = _strip(whole)
             if apdu:
-                events.append(ApduReceived(self._address(frame), apdu, confirmed=False))
+                events.append(ApduReceived(address, apdu, confirmed=False))
 
     def _address(self, frame: Frame) -> Address:
         client, server = (frame.source, frame.destination) if self.server else (frame.destination, frame.source)
@@ -188,21 +205,26 @@ class HdlcLink:
     # --- the server's side ---------------------------------------------------------------------------------
 
     def _server_connection(self, frame: Frame) -> _Connection | None:
-        """Return a new connection for a pair of addresses nobody used yet, or None where it does not exist."""
-        upper, lower = frame.destination.upper, frame.destination.lower
-        if upper in ALL_STATION or lower in ALL_STATION:
+        """Return the connection of a pair of addresses, a new one if need be, or None where it does not exist.
+
+        The same pair in an address field of another size is the same pair; it is answered in the size it used last.
+        """
+        if frame.destination.broadcast:
             return None
         address = self._address(frame)
+        connection = self._connections.get(address)
+        if connection is not None:
+            connection.peer, connection.own = frame.source.octets, frame.destination.octets
+            return connection
         if self.accepts is not None and not self.accepts(address):
             return None
         if len(self._connections) >= MAX_CONNECTIONS:
-            for key in [key for key, item in self._connections.items() if item.state is State.NDM]:
-                self._by_address.pop(self._connections.pop(key).address, None)
+            for idle in [key for key, item in self._connections.items() if item.state is State.NDM]:
+                del self._connections[idle]
             if len(self._connections) >= MAX_CONNECTIONS:
                 return None
         connection = _Connection(address, frame.source.octets, frame.destination.octets, Station(holds=False))
-        self._connections[frame.source.octets, frame.destination.octets] = connection
-        self._by_address[address] = connection
+        self._connections[address] = connection
         return connection
 
     def _server_frame(
@@ -254,17 +276,22 @@ class HdlcLink:
     # --- the client's side ---------------------------------------------------------------------------------
 
     def _client_connection(self, address: Address) -> _Connection:
-        connection = self._by_address.get(address)
+        connection = self._connections.get(address)
         if connection is None:
-            try:
-                own = HdlcAddress.of(address.client).octets
-                peer = HdlcAddress.of(address.server, address.physical, self.server_address_size).octets
-            except ValueError as error:
-                raise LocalProtocolError(str(error)) from None
+            peer, own = self._octets_of(address)
+            if (peer, own) in self._routes:
+                raise LocalProtocolError(f"{address} looks on the line like {self._routes[peer, own].address}")
             connection = _Connection(address, peer, own, Station(holds=True))
-            self._connections[peer, own] = connection
-            self._by_address[address] = connection
+            self._connections[address] = self._routes[peer, own] = connection
         return connection
+
+    def _octets_of(self, address: Address) -> tuple[bytes, bytes]:
+        """Return the server's and the client's address field."""
+        try:
+            client = HdlcAddress.of(address.client, size=1).octets
+            return HdlcAddress.of(address.server, address.physical, self.server_address_size).octets, client
+        except ValueError as error:
+            raise LocalProtocolError(str(error)) from None
 
     def _client_frame(
         self, connection: _Connection, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]
@@ -277,14 +304,15 @@ class HdlcLink:
                 theirs = negotiation.DEFAULT
             self._move(connection, Event.UA)
             connection.station = Station(self.parameters.agreed(theirs), holds=True)
-            connection.due, connection.tries, connection.expects = None, 0, False
+            connection.due, connection.tries, connection.expects = None, 0, 0
             events.append(LinkUp(connection.address))
         elif kind in ("UA", "DM") and state is State.DISCONNECTING:
             self._move(connection, Event.UA)
             events += self._down(connection, "closed")
         elif kind == "DM" and state in (State.CONNECTING, State.NRM):
             self._move(connection, Event.DM)
-            events += self._down(connection, "the meter refuses the connection (DM)")
+            what = "refuses the connection" if state is State.CONNECTING else "is disconnected"
+            events += self._down(connection, f"the meter {what} (DM)")
         elif kind == "FRMR" and state is State.NRM:
             self._move(connection, Event.FRMR)
             events += self._down(connection, "the meter rejected a frame (FRMR)")
@@ -303,7 +331,7 @@ class HdlcLink:
             station.holds = False
             self._emit_burst(connection, burst)
             connection.due = now + self.timeouts.response
-        elif station.more_expected or station.peer_busy:
+        elif station.more_expected and not station.peer_busy:
             self._poll(connection, now)
 
     def _poll(self, connection: _Connection, now: float) -> None:
@@ -325,17 +353,20 @@ class HdlcLink:
         connection.tries = 0 if outcome.problem is None else connection.tries
         if outcome.apdu is not None:
             apdu = _strip(outcome.apdu)
-            connection.expects = False
             if apdu:
+                connection.expects = max(connection.expects - 1, 0)
                 events.append(ApduReceived(connection.address, apdu))
         if self.server:
-            # An incomplete APDU needs no answer from above: hand the turn back at once.
+            # An incomplete APDU needs no answer from above: `take` hands the turn back.
             return
-        if station.holds:
-            connection.due = None
-            self._give_way(connection, now)
-            if station.holds and connection.expects:
-                connection.due = now + self.timeouts.poll
+        if not station.holds:
+            # More frames of the same turn follow.
+            connection.due = now + self.timeouts.response
+            return
+        connection.due = None
+        self._give_way(connection, now)
+        if station.holds and (connection.expects or station.peer_busy):
+            connection.due = now + self.timeouts.poll
 
     def _reject(self, connection: _Connection, frame: Frame, problem: str, events: list[LinkEvent]) -> None:
         if self.server:
@@ -348,13 +379,12 @@ class HdlcLink:
         events += self._down(connection, problem)
 
     def _send_unnumbered(self, address: Address, octets: bytes) -> None:
-        connection = self._by_address.get(address)
+        connection = self._connections.get(address)
         if connection is not None:
             destination, source = connection.peer, connection.own
             size = connection.station.parameters.max_info_tx
         else:
-            client = HdlcAddress.of(address.client).octets
-            server = HdlcAddress.of(address.server, address.physical, self.server_address_size).octets
+            server, client = self._octets_of(address)
             destination, source = (client, server) if self.server else (server, client)
             size = self.parameters.max_info_tx
         for start in range(0, len(octets), size):
@@ -384,11 +414,10 @@ class HdlcLink:
     def _down(self, connection: _Connection, reason: str, *, forget: bool = True) -> list[LinkEvent]:
         connection.state = State.NDM
         connection.due = None
-        connection.expects = False
+        connection.expects = 0
         connection.station = Station(holds=not self.server)
         if forget and self.server:
-            self._connections.pop((connection.peer, connection.own), None)
-            self._by_address.pop(connection.address, None)
+            del self._connections[connection.address]
         return [LinkDown(connection.address, reason)]
 
     # --- time ----------------------------------------------------------------------------------------------
@@ -421,9 +450,8 @@ class HdlcLink:
             self._move(connection, Event.INACTIVE)
             return self._down(connection, "nothing heard from the client")
         if connection.state is State.NRM and connection.station.holds:
-            # The meter handed the turn back without an answer: ask again.
-            if connection.expects:
-                self._poll(connection, now)
+            # The meter handed the turn back without an answer, or was busy: ask again.
+            self._poll(connection, now)
             return []
         if connection.tries >= self.timeouts.retries:
             silent = connection.state

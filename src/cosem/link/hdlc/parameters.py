@@ -9,6 +9,10 @@ from cosem.errors import DecodeError
 _NAMES = {5: "max_info_tx", 6: "max_info_rx", 7: "window_tx", 8: "window_rx"}
 
 
+MAX_INFO = 2030
+"""The longest information field: 2047 octets between the flags, less the longest header and the check sequences."""
+
+
 class HdlcParameters(NamedTuple):
     """Limits of one side, seen from the side that sends them: it transmits at most ..._tx and takes ..._rx."""
 

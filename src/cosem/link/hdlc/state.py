@@ -50,7 +50,6 @@ CLIENT: Final[dict[tuple[State, Event], State]] = {
     (S.NRM, E.DM): S.NDM,
     (S.NRM, E.FRMR): S.NDM,
     (S.NRM, E.GIVE_UP): S.NDM,
-    (S.NRM, E.INACTIVE): S.NDM,
     (S.NRM, E.LOST): S.NDM,
     (S.DISCONNECTING, E.UA): S.NDM,
     (S.DISCONNECTING, E.DM): S.NDM,

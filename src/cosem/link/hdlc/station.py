@@ -71,14 +71,15 @@ class Station:
             # A repeat, or one behind a lost one: the answer's N(R) tells the peer where we are.
             return Outcome(problem=f"N(S) = {frame.ns} where {self.receive_state} was expected")
         self.receive_state = (self.receive_state + 1) & 7
-        self._parts.append(frame.info)
+        if frame.info:
+            self._parts.append(frame.info)
         self._parts_length += len(frame.info)
         if self._parts_length > MAX_APDU:
             return Outcome(problem=f"a segmented APDU of more than {MAX_APDU} octets", fatal=True)
         self.more_expected = frame.segmented
         if frame.segmented:
             return Outcome()
-        whole = b"".join(self._parts) if len(self._parts) > 1 else frame.info
+        whole = b"".join(self._parts)
         self._parts.clear()
         self._parts_length = 0
         return Outcome(apdu=whole)
