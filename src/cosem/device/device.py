@@ -1,0 +1,373 @@
+"""A physical device: logical devices, and the one place where requests of clients meet objects.
+
+The order of checks for one request is: object in this association's list, class, attribute or method, access right,
+protection the right asks for, selection, type, value, execution. Each has its result code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAccess
+from cosem.association.server import AssociationProfile, Session
+from cosem.classes.access import Access
+from cosem.classes.c017_sap_assignment import AssignedSAP, SAPAssignment
+from cosem.classes.model import InterfaceClass, Selection
+from cosem.classes.types import TypeMismatch
+from cosem.codec import axdr
+from cosem.codec.axdr import Data
+from cosem.device.associations import Association, AssociationSpec
+from cosem.device.behaviour import Schedule
+from cosem.device.errors import Refused
+from cosem.device.random import Random, accept_random
+from cosem.errors import AccessError, ConfigError, CosemError, DecodeError, EncodeError
+from cosem.link.base import Address
+from cosem.results import ActionResult, DataAccessResult
+from cosem.security.context import SecurityContext
+from cosem.security.counters import END, CounterStore, MemoryCounterStore, ReceivingCounter, SendingCounter
+from cosem.security.policy import Policy
+from cosem.security.title import SystemTitle
+
+MANAGEMENT_SAP = 1
+LEASE = 1000
+_PROTECTION_OF_RIGHT = ((0x04, 0x10), (0x08, 0x20))
+"""Bits of an access right that ask for an authenticated or encrypted request, and those of the security control."""
+
+OctetReader = Callable[[SelectiveAccess | None], bytes | DataAccessResult]
+Writer = Callable[[Data], DataAccessResult]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOptions:
+    """Where the standard leaves a choice: the results for an attribute that does not exist and for weak protection."""
+
+    unknown_attribute: DataAccessResult = DataAccessResult.READ_WRITE_DENIED
+    weak_protection: DataAccessResult = DataAccessResult.READ_WRITE_DENIED
+
+
+class LogicalDevice:
+    """Objects and associations behind one server SAP."""
+
+    def __init__(self, sap: int, name: bytes) -> None:
+        if not 1 <= len(name) <= 16:
+            raise ConfigError("a COSEM logical device name has 1 to 16 octets")
+        self.sap = sap
+        self.name = name
+        self.objects: dict[bytes, InterfaceClass] = {}
+        self.associations: dict[int, Association] = {}
+
+    def add(self, obj: InterfaceClass) -> InterfaceClass:
+        """Add an object. Raises `ConfigError` for a logical name that is there already."""
+        name = bytes(obj.obis)
+        if name in self.objects:
+            raise ConfigError(f"{obj.obis} is there already")
+        self.objects[name] = obj
+        return obj
+
+    def associate(self, spec: AssociationSpec) -> Association:
+        """Add an association, with its object."""
+        if spec.client_sap in self.associations:
+            raise ConfigError(f"client {spec.client_sap} has an association already")
+        association = Association(spec, self.sap)
+        self.associations[spec.client_sap] = association
+        self.add(association.object)
+        return association
+
+    def build(self) -> None:
+        """Make the tables of every association, after the last object was added."""
+        for association in self.associations.values():
+            association.build(self.objects.values())
+
+
+class PhysicalDevice:
+    """A device that clients talk to; implements `cosem.association.server.ObjectServer`.
+
+    Its time is virtual: `advance` lets it live up to a moment. `counters` keeps invocation counters over restarts.
+    """
+
+    def __init__(
+        self,
+        system_title: bytes,
+        start: int,
+        random: Random,
+        *,
+        simulation: bool = False,
+        options: DeviceOptions | None = None,
+        counters: CounterStore | None = None,
+    ) -> None:
+        self.system_title = SystemTitle(system_title)
+        self.random = accept_random(random, simulation=simulation)
+        self.simulation = simulation
+        self.options = options or DeviceOptions()
+        self.schedule = Schedule(start)
+        self.logical_devices: dict[int, LogicalDevice] = {}
+        self.readers: dict[tuple[bytes, int], OctetReader] = {}
+        self.writers: dict[tuple[bytes, int], Writer] = {}
+        self.authentication_failures = 0
+        self.security_failures = 0
+        self.sessions: list[Session] = []
+        self._counters = counters or MemoryCounterStore()
+        self._sending: dict[bytes, SendingCounter] = {}
+        self._receiving: dict[tuple[bytes, bytes], ReceivingCounter] = {}
+        self._policies: dict[int, Policy] = {}
+
+    # --- building ------------------------------------------------------------------------------------------
+
+    def add(self, logical_device: LogicalDevice) -> LogicalDevice:
+        """Add a logical device."""
+        if logical_device.sap in self.logical_devices:
+            raise ConfigError(f"server SAP {logical_device.sap} is taken")
+        self.logical_devices[logical_device.sap] = logical_device
+        return logical_device
+
+    def build(self) -> None:
+        """Finish: SAP assignment of the management logical device, tables of rights."""
+        management = self.logical_devices.get(MANAGEMENT_SAP)
+        if management is None:
+            raise ConfigError("a physical device needs a management logical device (SAP 1)")
+        saps = [AssignedSAP(device.sap, device.name) for device in self.logical_devices.values()]
+        management.add(SAPAssignment("0-0:41.0.0", SAP_assignment_list=saps))
+        for device in self.logical_devices.values():
+            device.build()
+
+    # --- time ----------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> int:
+        """Return the device's moment, UTC seconds since 1970."""
+        return self.schedule.now
+
+    def advance(self, until: int) -> None:
+        """Let the device live up to `until`."""
+        self.schedule.advance(until)
+
+    # --- associations --------------------------------------------------------------------------------------
+
+    def _association(self, address: Address) -> Association | None:
+        device = self.logical_devices.get(address.server)
+        return None if device is None else device.associations.get(address.client)
+
+    def association_profile(self, address: Address) -> AssociationProfile | None:
+        """Return how `address` may associate; None where that client or server SAP does not exist."""
+        association = self._association(address)
+        if association is None:
+            return None
+        spec = association.spec
+        return AssociationProfile(
+            spec.client_sap,
+            association.server_sap,
+            spec.mechanism,
+            association.secret,
+            bool(spec.ciphered),
+            bytes(self.system_title),
+            None,
+            spec.conformance,
+            spec.max_pdu_size,
+        )
+
+    def security_context(self, profile: AssociationProfile, client_title: bytes) -> SecurityContext | None:
+        """Return the security of a new association over the device's own counters."""
+        association = self._association(Address(profile.client_sap, profile.server_sap))
+        if association is None:
+            return None
+        spec = association.spec
+        if not spec.ciphered and spec.mechanism != 5:
+            return None
+        key = spec.keys.global_unicast_encryption_key or b""
+        return SecurityContext(
+            spec.keys,
+            bytes(self.system_title),
+            client_title,
+            policy=Policy.from_v0(spec.policy) if spec.ciphered else Policy(),
+            sending=self._sending_counter(key),
+            receiving=self._receiving.setdefault((key, client_title), ReceivingCounter()),
+        )
+
+    def _sending_counter(self, key: bytes) -> SendingCounter:
+        """Return the counter of everything this device sends under `key`, with a lease that lasts a while."""
+        counter = self._sending.setdefault(key, SendingCounter())
+        if counter.remaining < LEASE // 2:
+            first, behind = self._counters.lease(f"key {len(self._sending)}", END if self.simulation else LEASE)
+            counter.renew(first, behind)
+        return counter
+
+    def received_counter(self, key: bytes) -> int:
+        """Return the largest counter accepted under `key`, 0 before the first: what 0-0:43.1.0 shows."""
+        return max((item.last or 0 for (known, _), item in self._receiving.items() if known == key), default=0)
+
+    def opened(self, session: Session) -> None:
+        """Take an open session into the list."""
+        session.state = self._association(session.address)
+        if session not in self.sessions:
+            self.sessions.append(session)
+
+    def closed(self, session: Session) -> None:
+        """Forget a session."""
+        self.sessions = [item for item in self.sessions if item is not session]
+
+    def authentication_failed(self, session: Session) -> None:
+        """Count a wrong password or proof."""
+        self.authentication_failures += 1
+
+    def security_failed(self, session: Session, error: Exception) -> None:
+        """Count a wrong tag, replay or violated policy."""
+        self.security_failures += 1
+
+    # --- GET -----------------------------------------------------------------------------------------------
+
+    def get(
+        self, session: Session, target: AttributeDescriptor, selection: SelectiveAccess | None
+    ) -> bytes | DataAccessResult:
+        """Read one attribute."""
+        association: Association = session.state  # type: ignore[assignment]
+        entry = association.attributes.get(target)
+        if entry is None:
+            return self._why(association, target)
+        obj, _, access = entry
+        if not access & 0x01:
+            return DataAccessResult.READ_WRITE_DENIED
+        if access & 0xFC and not _protected(access, session.request_protection):
+            return self.options.weak_protection
+        number = target[2]
+        if obj is association.object:
+            return self._own(association, session, number, selection)
+        reader = self.readers.get((obj.obis, number))
+        if reader is not None:
+            return reader(selection)
+        if selection is not None:
+            return DataAccessResult.OTHER_REASON
+        data = obj.store.data(number)  # type: ignore[union-attr]
+        if data is None:
+            return DataAccessResult.OBJECT_UNAVAILABLE
+        return axdr.encode(data)
+
+    def _own(
+        self, association: Association, session: Session, number: int, selection: SelectiveAccess | None
+    ) -> bytes | DataAccessResult:
+        chosen = None
+        if selection is not None:
+            known = type(association.object).attributes[number].selectors
+            if selection.selector not in known:
+                return DataAccessResult.OTHER_REASON
+            try:
+                chosen = Selection(selection.selector, axdr.decode(selection.parameters))
+            except DecodeError:
+                return DataAccessResult.OTHER_REASON
+        answer = association.attribute_of(session, number, chosen)
+        return answer if isinstance(answer, DataAccessResult) else axdr.encode(answer)
+
+    def _why(self, association: Association, target: AttributeDescriptor) -> DataAccessResult:
+        """Return what is wrong with a target that no entry fits."""
+        obj = association.visible.get(bytes(target.instance))
+        if obj is None:
+            return DataAccessResult.OBJECT_UNDEFINED
+        if obj.class_id != target.class_id:
+            return DataAccessResult.OBJECT_CLASS_INCONSISTENT
+        if target.attribute in obj.attributes:
+            return DataAccessResult.READ_WRITE_DENIED
+        return self.options.unknown_attribute
+
+    # --- SET -----------------------------------------------------------------------------------------------
+
+    def set(
+        self, session: Session, target: AttributeDescriptor, selection: SelectiveAccess | None, data: bytes
+    ) -> DataAccessResult:
+        """Write one attribute."""
+        association: Association = session.state  # type: ignore[assignment]
+        entry = association.attributes.get(target)
+        if entry is None:
+            return self._why(association, target)
+        obj, attribute, access = entry
+        if not access & Access.WRITE:
+            return DataAccessResult.READ_WRITE_DENIED
+        if access & 0xFC and not _protected(access, session.request_protection):
+            return self.options.weak_protection
+        if selection is not None:
+            return DataAccessResult.OTHER_REASON
+        try:
+            value = axdr.decode(data)
+            current = obj.store.data(attribute.id)  # type: ignore[union-attr]
+            attribute.type.check(value)
+            # A CHOICE was made when the meter was built; a client cannot make another.
+            if current is not None and current.tag is not value.tag and len(attribute.type.tags) > 1:
+                return DataAccessResult.TYPE_UNMATCHED
+        except (TypeMismatch, DecodeError):
+            return DataAccessResult.TYPE_UNMATCHED
+        writer = self.writers.get((bytes(obj.obis), attribute.id))
+        try:
+            if writer is not None:
+                return writer(value)
+            if obj is association.object and attribute.id == 7:
+                association.secret = value.value
+                return DataAccessResult.SUCCESS
+            obj.store.write(obj, attribute, value)
+        except TypeMismatch:
+            return DataAccessResult.TYPE_UNMATCHED
+        except Refused as refused:
+            return DataAccessResult(int(refused.result))
+        except (EncodeError, CosemError):
+            return DataAccessResult.OTHER_REASON
+        return DataAccessResult.SUCCESS
+
+    # --- ACTION --------------------------------------------------------------------------------------------
+
+    def action(
+        self, session: Session, target: MethodDescriptor, data: bytes | None
+    ) -> tuple[ActionResult, bytes | None]:
+        """Invoke one method."""
+        association: Association = session.state  # type: ignore[assignment]
+        entry = association.methods.get(target)
+        if entry is None:
+            return self._why_not(association, target), None
+        obj, method, access = entry
+        if not access & Access.ACCESS:
+            return ActionResult.READ_WRITE_DENIED, None
+        if access & 0xFC and not _protected(access, session.request_protection):
+            return ActionResult(int(self.options.weak_protection)), None
+        if obj is association.object:
+            return self._own_action(association, target.method, data)
+        try:
+            parameter = None if data is None else axdr.decode(data)
+            answer = obj.store.invoke_data(obj, method, parameter)  # type: ignore[union-attr]
+        except (TypeMismatch, DecodeError):
+            return ActionResult.TYPE_UNMATCHED, None
+        except Refused as refused:
+            return ActionResult(int(refused.result)), None
+        except AccessError as error:
+            return ActionResult(int(error.result)), None
+        except CosemError:
+            return ActionResult.OTHER_REASON, None
+        return ActionResult.SUCCESS, None if answer is None else axdr.encode(answer)
+
+    def _own_action(
+        self, association: Association, number: int, data: bytes | None
+    ) -> tuple[ActionResult, bytes | None]:
+        """Methods of class 15: the secret takes effect with the next association (behaviour of real meters)."""
+        if number != 2 or association.spec.mechanism in (0, 5):
+            return ActionResult.READ_WRITE_DENIED, None
+        try:
+            value = axdr.decode(data or b"")
+        except DecodeError:
+            return ActionResult.TYPE_UNMATCHED, None
+        if value.tag is not axdr.Tag.OCTET_STRING:
+            return ActionResult.TYPE_UNMATCHED, None
+        if not 8 <= len(value.value) <= 64:
+            return ActionResult.OTHER_REASON, None
+        association.secret = value.value
+        return ActionResult.SUCCESS, None
+
+    def _why_not(self, association: Association, target: MethodDescriptor) -> ActionResult:
+        obj = association.visible.get(bytes(target.instance))
+        if obj is None:
+            return ActionResult.OBJECT_UNDEFINED
+        if obj.class_id != target.class_id:
+            return ActionResult.OBJECT_CLASS_INCONSISTENT
+        if target.method in obj.methods:
+            return ActionResult.READ_WRITE_DENIED
+        return ActionResult(int(self.options.unknown_attribute))
+
+
+def _protected(access: int, request: int) -> bool:
+    """Whether a request has the protection that an access right asks for."""
+    return all(not access & right or request & control for right, control in _PROTECTION_OF_RIGHT)

@@ -1,0 +1,269 @@
+"""A first three-phase electricity meter: import and export, four quadrants, two tariffs, profiles, disconnector."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cosem.classes.c001_data import Data as DataObject
+from cosem.classes.c003_register import Register
+from cosem.classes.c004_extended_register import ExtendedRegister
+from cosem.classes.common import CaptureObject
+from cosem.codec import axdr
+from cosem.codec.axdr import Data, Tag
+from cosem.device.associations import AssociationSpec, Rights, full_access, only, read_only
+from cosem.device.clock import DeviceClock
+from cosem.device.device import DeviceOptions, LogicalDevice, PhysicalDevice
+from cosem.device.disconnector import Disconnector
+from cosem.device.load import Household
+from cosem.device.metering import LoadModel, Metering
+from cosem.device.profile import Column, ProfileBuffer
+from cosem.device.random import Random
+from cosem.device.security import SecuritySetupBehaviour
+from cosem.obis import Obis
+from cosem.security.counters import CounterStore
+from cosem.security.keys import Keys
+from cosem.units import ScalerUnit, Unit
+
+PUBLIC_CLIENT, MANAGEMENT_CLIENT, READING_CLIENT = 16, 1, 2
+SECURITY_SETUP = Obis.parse("0-0:43.0.0.255")
+INVOCATION_COUNTER = "0-0:43.1.0.255"
+LOAD_PROFILE, DAILY_PROFILE = "1-0:99.1.0.255", "1-0:99.2.0.255"
+CLOCK = "0-0:1.0.0.255"
+
+_PUBLIC = (CLOCK, "0-0:42.0.0.255", "0-0:41.0.0.255", INVOCATION_COUNTER, "0-0:96.1.0.255")
+_UNSIGNED32 = struct.Struct(">BI")
+_CHANNELS = {
+    1: Unit.WATT_HOUR,
+    2: Unit.WATT_HOUR,
+    3: Unit.VAR_HOUR,
+    4: Unit.VAR_HOUR,
+    5: Unit.VAR_HOUR,
+    6: Unit.VAR_HOUR,
+    7: Unit.VAR_HOUR,
+    8: Unit.VAR_HOUR,
+}
+
+
+@dataclass(slots=True)
+class MeterSettings:
+    """How a meter is built. `mechanism`, `policy`, `keys` and `secret` are those of the management client (SAP 1).
+
+    `password` opens the reading client (SAP 2) at low level security; without one there is no such client.
+    `zone` is the deviation of local normal time to UTC in minutes (-60 is central Europe).
+    """
+
+    system_title: bytes = b"CSM\x00\x00\x00\x00\x01"
+    serial: str = "10000001"
+    mechanism: int = 5
+    policy: int = 3
+    keys: Keys = field(default_factory=Keys, repr=False)
+    secret: bytes | None = field(default=None, repr=False)
+    password: bytes | None = field(default=None, repr=False)
+    zone: int = -60
+    daylight_saving: bool = True
+    profile_period: int = 900
+    profile_capacity: int = 40_000
+    compress_nulls: bool = False
+    control_mode: int = 4
+    max_pdu_size: int = 1024
+
+
+class ElectricityMeter:
+    """A physical device that is an electricity meter. `device` is what a server serves, `advance` lets time pass."""
+
+    def __init__(
+        self,
+        settings: MeterSettings,
+        start: int,
+        random: Random,
+        *,
+        load: LoadModel | None = None,
+        simulation: bool = False,
+        options: DeviceOptions | None = None,
+        counters: CounterStore | None = None,
+    ) -> None:
+        self.settings = settings
+        self.device = PhysicalDevice(
+            settings.system_title, start, random, simulation=simulation, options=options, counters=counters
+        )
+        schedule = self.device.schedule
+        self.clock = DeviceClock(lambda: schedule.now, zone=settings.zone, daylight_saving=settings.daylight_saving)
+        self.metering = Metering(self.clock, load or Household(), start)
+        schedule.add(self.metering)
+        name = settings.system_title[:3] + settings.serial.encode("ascii")[:13]
+        self.logical = self.device.add(LogicalDevice(1, name))
+        self._identity(name)
+        self.logical.add(self.clock.object)
+        self.device.writers[bytes(self.clock.object.obis), 2] = lambda value: self.clock.set(value.value)
+        self._registers()
+        self.load_profile = self._profile(LOAD_PROFILE, settings.profile_period, settings.profile_capacity)
+        self.daily_profile = self._profile(DAILY_PROFILE, -1, 400)
+        self.disconnector = Disconnector("0-0:96.3.10.255", self.metering.switch, mode=settings.control_mode)
+        self.logical.add(self.disconnector.object)
+        self.device.writers[bytes(self.disconnector.object.obis), 4] = self.disconnector.write_mode
+        self.security = SecuritySetupBehaviour(
+            str(SECURITY_SETUP), settings.system_title, settings.policy, settings.keys.master_key
+        )
+        self.logical.add(self.security.object)
+        self.device.writers[bytes(SECURITY_SETUP), 2] = self.security.write_policy
+        self._associations()
+        self.device.build()
+
+    def advance(self, until: int) -> None:
+        """Let the meter live up to `until`, UTC seconds since 1970."""
+        self.device.advance(until)
+
+    @property
+    def now(self) -> int:
+        """Return the meter's moment in the simulation, UTC seconds."""
+        return self.device.now
+
+    # --- objects -------------------------------------------------------------------------------------------
+
+    def _identity(self, name: bytes) -> None:
+        add = self.logical.add
+        add(DataObject("0-0:42.0.0.255", value=axdr.octet_string(name)))
+        add(DataObject("0-0:96.1.0.255", value=axdr.octet_string(self.settings.serial.encode("ascii"))))
+        add(DataObject("1-0:0.2.0.255", value=axdr.octet_string(b"cosem simulated meter")))
+        add(DataObject("0-0:97.97.0.255", value=axdr.double_long_unsigned(0)))
+        counter = DataObject(INVOCATION_COUNTER)
+        key = self.settings.keys.global_unicast_encryption_key or b""
+        self._compute(counter, 2, lambda: Data(Tag.DOUBLE_LONG_UNSIGNED, self.device.received_counter(key)))
+        add(counter)
+
+    def _compute(self, obj: Any, number: int, make: Callable[[], Data]) -> None:
+        obj.store.values.pop(number, None)
+        obj.store.computed[number] = lambda selection: make()
+
+    def _register(self, name: str, unit: Unit, scaler: int, tag: Tag, read: Callable[[], int]) -> None:
+        obj = Register(name, scaler_unit=ScalerUnit(scaler, unit))
+        self._compute(obj, 2, lambda: Data(tag, read()))
+        self.logical.add(obj)
+
+    def _registers(self) -> None:
+        m = self.metering
+        for channel, unit in _CHANNELS.items():
+            self._register(f"1-0:{channel}.8.0.255", unit, 0, Tag.DOUBLE_LONG_UNSIGNED, _energy(m, channel, 0))
+        for channel, rate in m.tariff_energy:
+            name = f"1-0:{channel}.8.{rate}.255"
+            self._register(name, Unit.WATT_HOUR, 0, Tag.DOUBLE_LONG_UNSIGNED, _energy(m, channel, rate))
+        for channel in (1, 2, 3, 4):
+            unit = Unit.WATT if channel <= 2 else Unit.VAR
+            self._register(f"1-0:{channel}.7.0.255", unit, 0, Tag.DOUBLE_LONG_UNSIGNED, _power(m, channel))
+        for phase, first in enumerate((0, 20, 40)):
+            voltage, current = f"1-0:{32 + first}.7.0.255", f"1-0:{31 + first}.7.0.255"
+            self._register(voltage, Unit.VOLT, -1, Tag.LONG_UNSIGNED, _of_phase(m.voltage, phase))
+            self._register(current, Unit.AMPERE, -2, Tag.LONG_UNSIGNED, _of_phase(m.current, phase))
+        self._register("1-0:13.7.0.255", Unit.COUNT, -3, Tag.LONG_UNSIGNED, m.power_factor)
+        self._register("1-0:14.7.0.255", Unit.HERTZ, -2, Tag.LONG_UNSIGNED, m.frequency)
+        self._register("1-0:1.5.0.255", Unit.WATT, 0, Tag.DOUBLE_LONG_UNSIGNED, lambda: m.last_average)
+        tariff = DataObject("0-0:96.14.0.255")
+        self._compute(tariff, 2, lambda: Data(Tag.UNSIGNED, m.active_tariff))
+        self.logical.add(tariff)
+        maximum = ExtendedRegister("1-0:1.6.0.255", scaler_unit=ScalerUnit(0, Unit.WATT), status=axdr.unsigned(0))
+        self._compute(maximum, 2, lambda: Data(Tag.DOUBLE_LONG_UNSIGNED, m.maximum_demand))
+        self._compute(
+            maximum, 5, lambda: Data(Tag.OCTET_STRING, self.clock.octets(m.maximum_at) if m.maximum_at else _NO_TIME)
+        )
+        self.logical.add(maximum)
+
+    def _profile(self, name: str, period: int, capacity: int) -> ProfileBuffer:
+        m, clock = self.metering, self.clock
+        holder: list[ProfileBuffer] = []
+        columns = [
+            Column(CaptureObject(8, Obis.parse(CLOCK), 2, 0), lambda utc: b"\x09\x0c" + clock.octets(utc)),
+            Column(
+                CaptureObject(1, Obis.parse("0-0:96.10.1.255"), 2, 0),
+                lambda utc: bytes((Tag.UNSIGNED, holder[0].status(utc))),
+            ),
+        ]
+        for channel in (1, 2, 5, 6, 7, 8):
+            capture = CaptureObject(3, Obis.parse(f"1-0:{channel}.8.0.255"), 2, 0)
+            columns.append(Column(capture, _energy_octets(m, channel)))
+        buffer = ProfileBuffer(
+            name,
+            columns,
+            clock,
+            period=period,
+            capacity=capacity,
+            compress_nulls=self.settings.compress_nulls and period > 0,
+        )
+        holder.append(buffer)
+        if period > 0:
+            clock.measuring_period = period
+            status = DataObject("0-0:96.10.1.255")
+            self._compute(status, 2, lambda: Data(Tag.UNSIGNED, buffer.status(clock.now)))
+            self.logical.add(status)
+        self.logical.add(buffer.object)
+        self.device.readers[bytes(buffer.object.obis), 2] = buffer.read
+        self.device.schedule.add(buffer)
+        return buffer
+
+    # --- associations --------------------------------------------------------------------------------------
+
+    def _associations(self) -> None:
+        settings = self.settings
+        self.logical.associate(AssociationSpec(PUBLIC_CLIENT, 1, only(_PUBLIC)))
+        ciphered = settings.policy != 0
+        management = AssociationSpec(
+            MANAGEMENT_CLIENT,
+            2,
+            _management_rights,
+            mechanism=settings.mechanism,
+            secret=settings.secret,
+            policy=settings.policy,
+            keys=settings.keys,
+            max_pdu_size=settings.max_pdu_size,
+            security_setup=SECURITY_SETUP if ciphered or settings.mechanism == 5 else None,
+        )
+        self.security.associations.append(self.logical.associate(management))
+        if settings.password is not None:
+            reading: Rights = read_only
+            self.logical.associate(
+                AssociationSpec(
+                    READING_CLIENT,
+                    3,
+                    reading,
+                    mechanism=1,
+                    secret=settings.password,
+                    max_pdu_size=settings.max_pdu_size,
+                )
+            )
+
+
+_NO_TIME = bytes.fromhex("ffffffffffffffffff8000ff")
+_WRITABLE_TOO = {(8, 2)}
+"""Dynamic attributes a manager may write all the same: the time."""
+
+
+def _management_rights(obj: Any) -> Any:
+    from cosem.classes.access import Access, AccessRights, AttributeAccess
+
+    rights = full_access(obj)
+    attributes = tuple(
+        AttributeAccess(right.attribute_id, Access.READ_AND_WRITE)
+        if (obj.class_id, right.attribute_id) in _WRITABLE_TOO
+        else right
+        for right in rights.attribute_access
+    )
+    return AccessRights(attributes, rights.method_access)
+
+
+def _energy(metering: Metering, channel: int, tariff: int) -> Callable[[], int]:
+    return lambda: metering.watt_hours(channel, tariff) & 0xFFFFFFFF
+
+
+def _energy_octets(metering: Metering, channel: int) -> Callable[[int], bytes]:
+    pack = _UNSIGNED32.pack
+    return lambda utc: pack(Tag.DOUBLE_LONG_UNSIGNED, metering.watt_hours(channel) & 0xFFFFFFFF)
+
+
+def _power(metering: Metering, channel: int) -> Callable[[], int]:
+    return lambda: metering.power(channel)
+
+
+def _of_phase(read: Callable[[int], int], phase: int) -> Callable[[], int]:
+    return lambda: read(phase)

@@ -1,0 +1,1 @@
+"""Simulated devices, ready to be served."""

@@ -1,0 +1,52 @@
+"""A simulated electricity meter with a life behind it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from cosem.device.load import Household
+from cosem.device.meter import ElectricityMeter, MeterSettings
+from cosem.device.random import SeededRandom
+from cosem.security.counters import MemoryCounterStore
+from cosem.security.keys import Keys
+
+DEMO_KEYS = Keys(
+    global_unicast_encryption_key=bytes(range(0x00, 0x10)),
+    authentication_key=bytes(range(0xD0, 0xE0)),
+    master_key=bytes(range(0x10, 0x20)),
+)
+"""Keys that stand in every example, here and elsewhere: worth nothing, and meant so."""
+DEMO_PASSWORD = b"12345678"
+DEMO_SECRET = b"0123456789abcdef"
+
+
+def simulated_meter(
+    *,
+    seed: int = 1,
+    end: datetime,
+    days: float = 31,
+    settings: MeterSettings | None = None,
+) -> ElectricityMeter:
+    """Return a meter that has lived `days` until `end` (an aware date-time). The same arguments give the same meter."""
+    if end.tzinfo is None:
+        raise ValueError("the end of a simulation is an aware date-time")
+    until = int(end.timestamp())
+    start = until - int(days * 86400)
+    if settings is None:
+        settings = MeterSettings(
+            system_title=b"CSM" + (0x0100000000 + seed).to_bytes(5, "big"),
+            serial=f"{10_000_000 + seed}",
+            keys=DEMO_KEYS,
+            secret=DEMO_SECRET,
+            password=DEMO_PASSWORD,
+        )
+    meter = ElectricityMeter(
+        settings,
+        start,
+        SeededRandom(seed),
+        load=Household(seed),
+        simulation=True,
+        counters=MemoryCounterStore(),
+    )
+    meter.advance(until)
+    return meter
