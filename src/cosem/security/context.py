@@ -1,7 +1,8 @@
 """Protection of one association: the keys, titles and counters of both ends, and the one order in which they act.
 
 Receiving: header -> policy -> counter greater than the last (read only) -> cipher and tag -> counter committed ->
-plain text parsed. Encryption alone has no tag: there the counter is committed only after the plain text was parsed.
+plain text parsed. Where no tag was checked (encryption alone) the counter is committed only after the plain text was
+parsed.
 A failure at any step changes nothing but the failure count.
 """
 
@@ -10,8 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from cosem.errors import CosemError, DecodeError, InvocationCounterError, KeyMissing, PolicyViolation, SecurityError
-from cosem.security.control import AUTHENTICATED, BROADCAST, COMPRESSED, SecurityControl
+from cosem.errors import (
+    CosemError,
+    DecodeError,
+    InvocationCounterError,
+    KeyMissing,
+    LocalProtocolError,
+    PolicyViolation,
+    SecurityError,
+)
+from cosem.security.control import AUTHENTICATED_ENCRYPTED, BROADCAST, COMPRESSED, SecurityControl
 from cosem.security.counters import ReceivingCounter, SendingCounter
 from cosem.security.gcm import HEADER_LENGTH, Opened, cipher, protect, unprotect
 from cosem.security.keys import Keys
@@ -97,8 +106,13 @@ class SecurityContext:
     # --- sending -------------------------------------------------------------------------------------------
 
     def protect(self, plain: bytes, control: int, *, dedicated: bool = False, broadcast: bool = False) -> bytes:
-        """Return SC || IC || text [|| tag] under the next counter. `control` holds the bits 10h and 20h."""
-        control = control & 0x30 | self.suite
+        """Return SC || IC || text [|| tag] under the next counter. `control` holds the bits 10h and 20h.
+
+        Raises `KeyMissing`, `CounterExhausted`, and `LocalProtocolError` without a lease or without any protection.
+        """
+        if not control & AUTHENTICATED_ENCRYPTED:
+            raise LocalProtocolError("a ciphered APDU without any protection is never sent")
+        control = control & AUTHENTICATED_ENCRYPTED | self.suite
         if dedicated:
             counter = self._dedicated_sending.take()
             return protect(
@@ -121,15 +135,18 @@ class SecurityContext:
         request: bool,
         title: bytes | None = None,
         dedicated: bool = False,
+        broadcast: bool = False,
         policy: Policy | None = None,
     ) -> tuple[T, Opened]:
         """Open what the peer sent and return what `accept` makes of the plain text, with the header.
 
-        `title` is the one the APDU itself carries, if it does; it must be the peer's. Raises `PolicyViolation`,
-        `InvocationCounterError`, `TagMismatch`, `KeyMissing`, or what `accept` raises (a `DecodeError`).
+        `title` is the one the APDU itself carries, if it does; it must be the peer's. `broadcast` says that it came
+        unconfirmed: only then may it use the broadcast key, which a whole group of meters knows. Raises
+        `PolicyViolation`, `InvocationCounterError`, `TagMismatch`, `KeyMissing`, or what `accept` raises (a
+        `DecodeError`).
         """
         try:
-            return self._open(content, accept, request, title, dedicated, policy or self.policy)
+            return self._open(content, accept, request, title, dedicated, broadcast, policy or self.policy)
         except (SecurityError, DecodeError):
             self.failures += 1
             raise
@@ -141,12 +158,15 @@ class SecurityContext:
         request: bool,
         title: bytes | None,
         dedicated: bool,
+        broadcast: bool,
         policy: Policy,
     ) -> tuple[T, Opened]:
         if len(content) < HEADER_LENGTH:
             raise DecodeError("a security header has 5 octets", len(content), ("security-header",))
         control = content[0]
         key_set = self._key_set(control, dedicated)
+        if key_set == BROADCAST_SET and not broadcast:
+            raise PolicyViolation("the broadcast key is not for what one peer alone was sent")
         if not policy.satisfied_by(control, request=request):
             raise PolicyViolation(f"security control {control:02X} is less than this association demands")
         if title and self.peer_title and title != self.peer_title:
@@ -161,7 +181,7 @@ class SecurityContext:
             content,
             allow_unverified=self.allow_unverified,
         )
-        if control & AUTHENTICATED:
+        if opened.verified:
             self._commit(key_set, receiving, counter)
             return accept(opened.plain), opened
         answer = accept(opened.plain)
@@ -173,7 +193,7 @@ class SecurityContext:
             raise PolicyViolation(f"security suite {control & 0x0F}, this association uses {self.suite}")
         if control & COMPRESSED:
             raise PolicyViolation("compressed APDUs (V.44) are not supported")
-        if not control & 0x30:
+        if not control & AUTHENTICATED_ENCRYPTED:
             # No protection inside a ciphered APDU: a downgrade that no policy may let through.
             raise PolicyViolation("a ciphered APDU without any protection")
         if dedicated:
@@ -206,6 +226,9 @@ class SecurityContext:
         if receiving.last is None or counter > receiving.last:
             self._commit(UNICAST, receiving, counter)
             self._enclosing = None
+        else:
+            # Older than the APDU around it: what is left to refuse is the same proof once more.
+            self._before = counter
 
     def refuse(self, error: CosemError) -> CosemError:
         """Count `error`, met by the association outside of `open`, and return it."""

@@ -69,7 +69,7 @@ class SendingCounter:
 
     def __init__(self, first: int = 0, behind: int = 0) -> None:
         self._next = first
-        self._behind = behind
+        self._behind = min(behind, END)
 
     @property
     def remaining(self) -> int:
@@ -97,7 +97,7 @@ class SendingCounter:
             raise LocalProtocolError("a lease may not begin below counters that were used")
         if self._next >= self._behind or first != self._behind:
             self._next = first
-        self._behind = behind
+        self._behind = min(behind, END)
 
 
 class ReceivingCounter:
@@ -110,13 +110,13 @@ class ReceivingCounter:
 
     @property
     def smallest(self) -> int:
-        """Return the smallest counter that would be accepted."""
-        return 0 if self.last is None else self.last + 1
+        """Return the smallest counter that would be accepted; at the end of the range, that end."""
+        return 0 if self.last is None else min(self.last + 1, END)
 
     def check(self, counter: int) -> None:
         """Raise `InvocationCounterError` unless `counter` is greater than the last accepted; changes nothing."""
         if self.last is not None and counter <= self.last:
-            raise InvocationCounterError(counter, self.last + 1)
+            raise InvocationCounterError(counter, self.smallest)
 
     def commit(self, counter: int) -> None:
         """Accept `counter`, once what it came with proved genuine."""

@@ -170,7 +170,6 @@ __all__ = [
     "MAX_CHALLENGE",
     "MIN_CHALLENGE",
     "WEAK",
-    "DecodeError",
     "HlsIdentity",
     "Mechanism",
     "gmac",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.errors import ConfigError
+from cosem.errors import ConfigError, PolicyViolation
 from cosem.security.control import AUTHENTICATED, ENCRYPTED
 
 _V1_BITS = ((0x04, AUTHENTICATED), (0x08, ENCRYPTED)), ((0x20, AUTHENTICATED), (0x40, ENCRYPTED))
@@ -40,7 +40,12 @@ class Policy(NamedTuple):
         return cls(request, response)
 
     def union(self, access_bits: int) -> Policy:
-        """Return this policy with the demands of one access right added (mask of class 15 version 3)."""
+        """Return this policy with the demands of one access right added (mask of class 15 version 3).
+
+        Raises `PolicyViolation` where the right demands a digital signature, which suite 0 has not.
+        """
+        if access_bits & _SIGNED:
+            raise PolicyViolation("the access right demands a digital signature, which suite 0 has not")
         if not access_bits & 0xFC:
             return self
         request, response = (sum(control for bit, control in side if access_bits & bit) for side in _V1_BITS)
