@@ -24,7 +24,13 @@ from cosem.apdu.action import (
 )
 from cosem.apdu.base import Service
 from cosem.apdu.fields import DataBlock
-from cosem.apdu.get import GetRequestNext, GetResponseNormal, GetResponseWithDatablock, GetResponseWithList
+from cosem.apdu.get import (
+    GetRequestNext,
+    GetRequestWithList,
+    GetResponseNormal,
+    GetResponseWithDatablock,
+    GetResponseWithList,
+)
 from cosem.apdu.set import (
     SetRequestNormal,
     SetRequestWithDatablock,
@@ -66,14 +72,19 @@ class GetCall:
         self._invoke = invoke
         self._sink = sink
         self._incoming: Incoming | None = None
-        self._list = service.service == "get-request-with-list"
+        self._wanted = len(service.targets) if isinstance(service, GetRequestWithList) else None
 
     def take(self, answer: Any) -> Service | None:
         """Take a response. Raises `RemoteProtocolError` for one that does not belong here."""
-        if isinstance(answer, (GetResponseNormal, GetResponseWithList)):
+        if type(answer) is GetResponseNormal:
+            if self._wanted is not None and answer.data is not None:
+                raise RemoteProtocolError("one value where a list of them was asked for")
             self.result = answer
             return None
-        if not isinstance(answer, GetResponseWithDatablock):
+        if type(answer) is GetResponseWithList:
+            self._take_list(answer)
+            return None
+        if type(answer) is not GetResponseWithDatablock:
             raise RemoteProtocolError(f"{answer.service} answers no GET")
         if answer.raw is None:
             self.result = GetResponseNormal(None, answer.result)
@@ -85,12 +96,18 @@ class GetCall:
             self._sink(answer.raw)
         if whole is None:
             return GetRequestNext(answer.block_number)
-        if self._list:
+        if self._wanted is not None:
             # Get-Data-Results in a row, as they would stand in a response that fits one PDU.
-            self.result = parse(b"\xc4\x03" + bytes((self._invoke,)) + whole).service
-        else:
-            self.result = GetResponseNormal(whole)
+            self._take_list(parse(b"\xc4\x03" + bytes((self._invoke,)) + whole).service)
+            return None
+        if not whole:
+            raise RemoteProtocolError("a block transfer that carried nothing")
+        self.result = GetResponseNormal(whole)
         return None
+
+    def _take_list(self, answer: GetResponseWithList) -> None:
+        _same_count(self._wanted, len(answer.results))
+        self.result = answer
 
 
 class SetCall:
@@ -101,6 +118,7 @@ class SetCall:
     def __init__(self, service: Any, excess: int, size: int, conformance: Conformance) -> None:
         self.result: Any = None
         self._outgoing: Outgoing | None = None
+        self._wanted = len(service.targets) if isinstance(service, SetRequestWithList) else None
         if excess <= 0:
             self.first: Service = service
             return
@@ -118,19 +136,25 @@ class SetCall:
         else:
             raise LocalProtocolError(f"{service.service} is too long for one PDU")
 
+    @property
+    def _unfinished(self) -> bool:
+        return self._outgoing is not None and not self._outgoing.finished
+
     def _first_block(self, size: int, head: int) -> Any:
         assert self._outgoing is not None
         return self._outgoing.first(max(1, size + BLOCK_HEADROOM - head - LENGTH_HEADROOM))
 
     def take(self, answer: Any) -> Service | None:
         """Take a response. Raises `RemoteProtocolError` for one that does not belong here."""
-        if isinstance(answer, (SetResponseNormal, SetResponseWithList)):
-            self.result = answer
-            return None
-        if isinstance(answer, SetResponseLastDatablock):
+        if isinstance(answer, (SetResponseNormal, SetResponseLastDatablock)):
+            if answer.result == 0 and (self._wanted is not None or self._unfinished):
+                raise RemoteProtocolError("success was answered before everything was sent, or for a list as a whole")
             self.result = SetResponseNormal(answer.result)
             return None
-        if isinstance(answer, SetResponseLastDatablockWithList):
+        if isinstance(answer, (SetResponseWithList, SetResponseLastDatablockWithList)):
+            _same_count(self._wanted, len(answer.results))
+            if self._unfinished and 0 in answer.results:
+                raise RemoteProtocolError("success was answered before everything was sent")
             self.result = SetResponseWithList(answer.results)
             return None
         outgoing = self._outgoing
@@ -154,7 +178,7 @@ class ActionCall:
         self._sink = sink
         self._outgoing: Outgoing | None = None
         self._incoming: Incoming | None = None
-        self._list = isinstance(service, ActionRequestWithList)
+        self._wanted = len(service.targets) if isinstance(service, ActionRequestWithList) else None
         if excess <= 0:
             self.first: Service = service
             return
@@ -176,7 +200,7 @@ class ActionCall:
     def take(self, answer: Any) -> Service | None:
         """Take a response. Raises `RemoteProtocolError` for one that does not belong here."""
         if isinstance(answer, (ActionResponseNormal, ActionResponseWithList)):
-            self.result = answer
+            self._take_whole(answer)
             return None
         if isinstance(answer, ActionResponseNextPblock):
             outgoing = self._outgoing
@@ -192,9 +216,31 @@ class ActionCall:
             self._sink(answer.block.raw)
         if whole is None:
             return ActionRequestNextPblock(answer.block.number)
-        choice = b"\xc7\x03" if self._list else b"\xc7\x01"
-        self.result = parse(choice + bytes((self._invoke,)) + whole).service
+        choice = b"\xc7\x01" if self._wanted is None else b"\xc7\x03"
+        self._take_whole(parse(choice + bytes((self._invoke,)) + whole).service)
         return None
+
+    def _take_whole(self, answer: ActionResponseNormal | ActionResponseWithList) -> None:
+        if isinstance(answer, ActionResponseWithList):
+            _same_count(self._wanted, len(answer.results))
+        elif answer.result == 0 and self._wanted is not None:
+            raise RemoteProtocolError("one outcome where a list of them was asked for")
+        if self._outgoing is not None and not self._outgoing.finished and answer_succeeds(answer):
+            raise RemoteProtocolError("success was answered before everything was sent")
+        self.result = answer
+
+
+def answer_succeeds(answer: ActionResponseNormal | ActionResponseWithList) -> bool:
+    """Say whether an ACTION, or any of a list, is told to have succeeded."""
+    outcomes = answer.results if isinstance(answer, ActionResponseWithList) else (answer,)
+    return any(outcome.result == 0 for outcome in outcomes)
+
+
+def _same_count(wanted: int | None, count: int) -> None:
+    """Refuse a list that cannot be matched with what was asked: its values would go to the wrong attributes."""
+    if count != wanted:
+        asked = "no list was" if wanted is None else f"{wanted} were"
+        raise RemoteProtocolError(f"a list of {count} was answered, {asked} asked for")
 
 
 class PlainCall:

@@ -21,10 +21,10 @@ from cosem.conformance_block import Conformance
 from cosem.errors import (
     AccessError,
     AssociationRejected,
+    Cancelled,
     ConnectionLost,
     CosemError,
     DecodeError,
-    ExceptionResponseReceived,
     HlsFailed,
     LocalProtocolError,
     PolicyViolation,
@@ -70,11 +70,13 @@ def associate(
     try:
         aare: Aare = yield Call(_aarq(machine, random, challenge))
         wanted = _accepted(machine, aare)
+        if challenge is not None and not wanted:
+            raise HlsFailed("the meter accepts without a proof where high level security was asked for")
     except CosemError as error:
         if machine.state is Client.ASSOCIATING:
             machine.move(ClientEvent.REFUSED)
         raise _with_hint(machine, error) from None
-    if challenge is None or not wanted:
+    if challenge is None:
         machine.move(ClientEvent.ACCEPTED)
         return
     machine.move(ClientEvent.PROOF_WANTED)
@@ -121,8 +123,7 @@ def _accepted(machine: Initiator, aare: Aare) -> bool:
     settings = machine.settings
     if aare.result != AssociationResult.ACCEPTED:
         raise _rejection(aare)
-    if machine.context is not None:
-        _learn_title(machine, aare.responding_ap_title)
+    _learn_title(machine, aare.responding_ap_title)
     if aare.user_information is None:
         raise RemoteProtocolError("the AARE accepts without an initiate response")
     response = _initiate_response(machine, aare.user_information)
@@ -236,18 +237,31 @@ def _prove(machine: Initiator, aare: Aare, challenge: bytes, association: Obis) 
     identity.check(theirs.value)
 
 
+def _ensure_counter(machine: Initiator) -> Generator[Step, Any, None]:
+    """Lease counters where none is left: the request to release is protected without waiting in line."""
+    context, lease = machine.context, machine.settings.lease
+    if context is not None and lease is not None and machine.settings.protection and not context.sending.remaining:
+        block = yield Save(lambda: lease(LEASE_SIZE))
+        context.sending.renew(*block)
+
+
 def release(machine: Initiator) -> Generator[Step, Any, None]:
     """Release the association and disconnect the link layer; a meter that stays silent is left alone."""
     if machine.state in (Client.ASSOCIATED, Client.PROVING):
         machine.move(ClientEvent.RELEASE)
         settings = machine.settings
         initiate = InitiateRequest(int(settings.conformance), settings.max_pdu_size).encode()
-        information = _protected_initiate(machine, initiate) if settings.protection else None
         try:
+            yield from _ensure_counter(machine)
+            information = _protected_initiate(machine, initiate) if settings.protection else None
             yield Call(Rlrq(user_information=information), timeout=settings.release_timeout)
-        except (Timeout, ExceptionResponseReceived, ServiceErrorReceived, RemoteProtocolError):
-            pass
         except ConnectionLost:
             return
+        except Cancelled:
+            machine.released()
+            raise
+        except Exception as error:
+            # Whatever the meter (or the store of counters) thinks of it: this side is done.
+            machine.problems.append(f"the release was not confirmed: {error}")
         machine.released()
     yield CloseLink()

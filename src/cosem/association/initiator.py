@@ -7,7 +7,8 @@ as `now`. Conversations are advanced from a queue, so any number of pushes or an
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import suppress
 from typing import Any, Generic, TypeVar
 
 from cosem.apdu import parse
@@ -39,7 +40,6 @@ from cosem.errors import (
     ExceptionResponseReceived,
     LocalProtocolError,
     PolicyViolation,
-    RemoteProtocolError,
     SecurityError,
     ServiceErrorReceived,
     Timeout,
@@ -52,6 +52,14 @@ T = TypeVar("T")
 
 CONFIRMED_HIGH_PRIORITY = 0xC0
 UNCONFIRMED = 0x80
+ACSE_REQUESTS = frozenset((0x60, 0x62))
+PROTECTED = frozenset((*CIPHERED_NAMES, 0xDB, 0xDC))
+RESPONSES = frozenset((0xC4, 0xC7))
+"""Their `Data` is checked by whoever decodes it, once."""
+PLAIN_ALWAYS = frozenset((0x61, 0x63, 0x0E, 0xD8))
+NOTIFICATIONS = frozenset((0x0F, 0xC2))
+PUSHED = frozenset((*NOTIFICATIONS, ciphered_tag(0xC2), ciphered_tag(0xC2, True)))
+"""What can be no answer: refusing one of these says nothing about the calls under way."""
 QUARANTINE = 60.0
 """Seconds an invoke-id rests after a time-out: a late answer must not become another attribute's value."""
 CIPHER_OVERHEAD = 5 + 12 + 4
@@ -143,7 +151,7 @@ class Initiator:
         self._notifications: deque[Any] = deque()
         self._driver: deque[tuple[Running[Any], Save | Dial | Hangup]] = deque()
         self._link_waiting: tuple[Running[Any], float, bool] | None = None
-        self._parked: deque[tuple[bytes, bool]] = deque()
+        self._parked: deque[tuple[int | None, bytes, bool]] = deque()
         self._leasing = False
         self._now = 0.0
 
@@ -171,7 +179,9 @@ class Initiator:
         except BaseException as raised:
             running.error, running.done = raised, True
         else:
-            running.generator.close()
+            with suppress(RuntimeError):
+                # A generator that yields once more even now is left to the garbage collector.
+                running.generator.close()
             running.error, running.done = error, True
         self._advance()
 
@@ -180,11 +190,21 @@ class Initiator:
             owner = under.running.running if isinstance(under.running, _Batch) else under.running
             if owner is running:
                 self._release_invoke(invoke, rest=True)
+                if isinstance(under.running, _Batch):
+                    under.running.waiting.clear()
         self._sleeping = [item for item in self._sleeping if item[1] is not running]
         self._listening = deque(item for item in self._listening if item[0] is not running)
         self._driver = deque(item for item in self._driver if item[0] is not running)
         if self._link_waiting is not None and self._link_waiting[0] is running:
+            opening = self._link_waiting[2]
             self._link_waiting = None
+            if opening:
+                self._give_up_link()
+
+    def _give_up_link(self) -> None:
+        """Forget a link layer that was being connected, so that it can be tried anew."""
+        self.state = Client.DISCONNECTED
+        self._handle(self.link.lost(self._now))
 
     def _wake(self, running: Running[Any], value: Any = None, error: BaseException | None = None) -> None:
         self._ready.append((running, value, error))
@@ -213,36 +233,49 @@ class Initiator:
             self._advancing = False
 
     def _carry_out(self, running: Running[Any], step: Step) -> None:
-        if isinstance(step, Call):
-            self._call(running, step.service, step.timeout, step)
-        elif isinstance(step, Calls):
-            batch = _Batch(step, running)
-            if not batch.left:
-                self._wake(running, [])
-            self._fill(batch)
-        elif isinstance(step, Post):
-            self._send_service(step.service, self._next_invoke(UNCONFIRMED, step.service), confirmed=False)
-            self._wake(running)
-        elif isinstance(step, Listen):
-            if self._notifications:
-                self._wake(running, self._notifications.popleft())
-            else:
-                until = None if step.timeout is None else self._now + step.timeout
-                self._listening.append((running, until))
-        elif isinstance(step, Sleep):
-            self._sleeping.append((self._now + step.seconds, running))
-        elif isinstance(step, OpenLink):
-            self._move(ClientEvent.CONNECT)
-            self._link_waiting = (running, self._now + (step.timeout or self.settings.connect_timeout), True)
-            self._handle(self.link.connect(self.address, self._now))
-        elif isinstance(step, CloseLink):
-            if self.state is Client.DISCONNECTED:
-                self._wake(running)
-                return
-            self._link_waiting = (running, self._now + (step.timeout or self.settings.release_timeout), False)
-            self._handle(self.link.disconnect(self.address, self._now))
+        handler = _STEPS.get(type(step))
+        if handler is None:
+            raise LocalProtocolError(f"a conversation yields steps, not {type(step).__name__}")
+        handler(self, running, step)
+
+    def _step_call(self, running: Running[Any], step: Call) -> None:
+        self._call(running, step.service, step.timeout, step.sink)
+
+    def _step_calls(self, running: Running[Any], step: Calls) -> None:
+        batch = _Batch(step, running)
+        if not batch.left:
+            self._wake(running, [])
+        self._fill(batch)
+
+    def _step_post(self, running: Running[Any], step: Post) -> None:
+        invoke = self._next_invoke(step.service)
+        self._send_service(step.service, None if invoke is None else invoke | UNCONFIRMED, confirmed=False)
+        self._wake(running)
+
+    def _step_listen(self, running: Running[Any], step: Listen) -> None:
+        if self._notifications:
+            self._wake(running, self._notifications.popleft())
         else:
-            self._driver.append((running, step))
+            until = None if step.timeout is None else self._now + step.timeout
+            self._listening.append((running, until))
+
+    def _step_sleep(self, running: Running[Any], step: Sleep) -> None:
+        self._sleeping.append((self._now + step.seconds, running))
+
+    def _step_open(self, running: Running[Any], step: OpenLink) -> None:
+        self._move(ClientEvent.CONNECT)
+        self._link_waiting = (running, self._now + (step.timeout or self.settings.connect_timeout), True)
+        self._handle(self.link.connect(self.address, self._now))
+
+    def _step_close(self, running: Running[Any], step: CloseLink) -> None:
+        if self.state is Client.DISCONNECTED:
+            self._wake(running)
+            return
+        self._link_waiting = (running, self._now + (step.timeout or self.settings.release_timeout), False)
+        self._handle(self.link.disconnect(self.address, self._now))
+
+    def _step_driver(self, running: Running[Any], step: Save | Dial | Hangup) -> None:
+        self._driver.append((running, step))
 
     # --- what the driver does ------------------------------------------------------------------------------
 
@@ -258,32 +291,39 @@ class Initiator:
 
     # --- sending -------------------------------------------------------------------------------------------
 
-    def _next_invoke(self, bits: int, service: Service) -> int | None:
+    def _next_invoke(self, service: Service) -> int | None:
         """Return the next invoke-id in turn, leaving out those under way and those that rest."""
-        if service.tag in (0x60, 0x62):
+        if service.tag in ACSE_REQUESTS:
             return None
         for _ in range(16):
-            self._invoke = (self._invoke + 1) & 0x0F
-            if (self._invoke | CONFIRMED_HIGH_PRIORITY) in self._under:
+            self._invoke = invoke = (self._invoke + 1) & 0x0F
+            if invoke in self._under:
                 continue
-            if self._quarantine and (until := self._quarantine.get(self._invoke)) is not None:
+            if self._quarantine and (until := self._quarantine.get(invoke)) is not None:
                 if until > self._now:
                     continue
-                del self._quarantine[self._invoke]
-            return self._invoke | bits
+                del self._quarantine[invoke]
+            return invoke
         raise LocalProtocolError("all invoke-ids are in use or resting after time-outs: connect anew")
 
-    def _call(self, running: Any, service: Service, timeout: float | None, step: Any, index: int = 0) -> None:
-        invoke = self._next_invoke(CONFIRMED_HIGH_PRIORITY, service)
+    def _call(
+        self,
+        running: Any,
+        service: Service,
+        timeout: float | None,
+        sink: Callable[[bytes], None] | None,
+        index: int = 0,
+    ) -> None:
+        invoke = self._next_invoke(service)
         if invoke is None and None in self._under:
             raise LocalProtocolError("an association request is under way already")
         seconds = self.settings.response_timeout if timeout is None else timeout
-        call = self._make_call(service, invoke or 0, getattr(step, "sink", None))
+        call = self._make_call(service, 0 if invoke is None else invoke | CONFIRMED_HIGH_PRIORITY, sink)
         under = _Under(call, running, invoke, seconds, self._now + seconds)
         under.index = index
         self._under[invoke] = under
         try:
-            self._send_service(call.first, invoke)
+            self._send_service(call.first, None if invoke is None else invoke | CONFIRMED_HIGH_PRIORITY)
         except CosemError:
             del self._under[invoke]
             raise
@@ -332,14 +372,14 @@ class Initiator:
 
     def _send_service(self, service: Service, invoke: int | None, *, confirmed: bool = True) -> None:
         octets = service.encode(invoke)
-        if octets[0] in (0x60, 0x62):
+        if octets[0] in ACSE_REQUESTS:
             self.link.send(self.address, octets, self._now)
             return
         if self.state not in (Client.ASSOCIATED, Client.PROVING):
             raise LocalProtocolError(f"{service.service} needs an association: {self.state.value}")
         if self.context is not None and self.settings.protection:
             if self._parked or not self._has_counter():
-                self._parked.append((octets, confirmed))
+                self._parked.append((None if invoke is None else invoke & 0x0F, octets, confirmed))
                 self._lease()
                 return
             octets = self.protect(octets)
@@ -359,26 +399,48 @@ class Initiator:
 
     def _lease(self) -> None:
         """Have the driver persist a further block of counters; what waits for them is sent when they are there."""
-        lease = self.settings.lease
-        if self._leasing or lease is None:
+        lease, context = self.settings.lease, self.context
+        if self._leasing or lease is None or context is None:
             return
         self._leasing = True
-        self._ready.append((Running(self._leased(lease)), None, None))
+        self._ready.append((Running(self._leased(lease, context)), None, None))
 
-    def _leased(self, lease: Any) -> Generator[Step, Any, None]:
+    def _leased(self, lease: Callable[[int], tuple[int, int]], context: SecurityContext) -> Generator[Step, Any, None]:
         try:
             block = yield Save(lambda: lease(LEASE_SIZE))
-            assert self.context is not None
-            self.context.sending.renew(*block)
-        except CosemError as error:
+            # A block for an association that is gone is given up: the one that follows has leased its own.
+            if context is self.context:
+                context.sending.renew(*block)
+        except Exception as error:
             self._leasing = False
-            self._parked.clear()
-            self._fail_all(error)
+            if context is self.context:
+                self._lease_failed(error)
             return
         self._leasing = False
-        while self._parked and self.context.sending.remaining:
-            octets, confirmed = self._parked.popleft()
-            self.link.send(self.address, self.protect(octets), self._now, confirmed=confirmed)
+        self._flush_parked()
+
+    def _lease_failed(self, error: Exception) -> None:
+        """End the calls that wait for counters; those that were sent under earlier ones go on."""
+        self.problems.append(f"no invocation counters were leased: {error}")
+        reason = error if isinstance(error, CosemError) else LocalProtocolError(f"the counter store failed: {error}")
+        while self._parked:
+            invoke, _, _ = self._parked.popleft()
+            under = self._under.get(invoke)
+            if under is not None:
+                self._release_invoke(invoke, rest=True)
+                self._finish(under, reason)
+
+    def _flush_parked(self) -> None:
+        context = self.context
+        while self._parked and context is not None and context.sending.remaining:
+            invoke, octets, confirmed = self._parked.popleft()
+            try:
+                self.link.send(self.address, self.protect(octets), self._now, confirmed=confirmed)
+            except CosemError as error:
+                under = self._under.get(invoke)
+                if under is not None:
+                    self._release_invoke(invoke, rest=True)
+                    self._finish(under, error)
         if self._parked:
             self._lease()
 
@@ -413,7 +475,7 @@ class Initiator:
 
     def _handle(self, events: list[LinkEvent]) -> None:
         for event in events:
-            if isinstance(event, ApduReceived):
+            if type(event) is ApduReceived:
                 self._apdu(event.octets)
             elif isinstance(event, LinkUp):
                 self.heard_link = True
@@ -432,31 +494,37 @@ class Initiator:
         self.state = CLIENT.get((self.state, ClientEvent.LINK_DOWN), Client.DISCONNECTED)
         self.context = None
         self.dedicated = False
+        self.peer_max_pdu_size = 0
         self._parked.clear()
         if self._link_waiting is not None:
             running, _, opening = self._link_waiting
             self._link_waiting = None
             self._wake(running, error=ConnectionLost(reason) if opening else None)
-        self._fail_all(ConnectionLost(reason))
-
-    def _fail_all(self, error: CosemError) -> None:
+        error = ConnectionLost(reason)
         for invoke, under in list(self._under.items()):
             self._release_invoke(invoke)
             self._finish(under, error)
+        # Nothing that was under way on that link can answer on another one.
+        self._quarantine.clear()
         while self._listening:
             self._wake(self._listening.popleft()[0], error=error)
 
     def _release_invoke(self, invoke: int | None, *, rest: bool = False) -> None:
         self._under.pop(invoke, None)
         if rest and invoke is not None:
-            self._quarantine[invoke & 0x0F] = self._now + QUARANTINE
+            self._quarantine[invoke] = self._now + QUARANTINE
+            if self._parked:
+                self._parked = deque(item for item in self._parked if item[0] != invoke)
 
     def _finish(self, under: _Under, answer: Any) -> None:
         """Give `answer` (a service or an error) to whoever waits for it."""
         owner = under.running
         if isinstance(owner, _Batch):
             self._batch_answer(owner, under.index, answer)
-            if owner.waiting:
+            if isinstance(answer, ConnectionLost):
+                while owner.waiting:
+                    self._batch_answer(owner, owner.waiting.popleft()[0], answer)
+            elif owner.waiting:
                 self._fill(owner)
         elif isinstance(answer, BaseException):
             self._wake(owner, error=answer)
@@ -467,22 +535,26 @@ class Initiator:
         self.heard_apdu = True
         tag = octets[0]
         try:
-            if tag in CIPHERED_NAMES or tag in (0xDB, 0xDC):
+            if tag in PROTECTED:
                 invoke, service = self._open(octets)
             else:
-                invoke, service = parse(octets, checked=tag not in (0xC4, 0xC7))
-                self._check_plain(tag, service)
+                invoke, service = parse(octets, checked=tag not in RESPONSES)
+                if self.context is not None and tag not in PLAIN_ALWAYS:
+                    self._check_plain(service)
         except (DecodeError, SecurityError) as error:
-            self._refused(error)
+            self._refused(tag, error)
             return
-        under = self._under.get(invoke)
-        if under is not None and invoke is not None and under.call.answers == service.tag:
-            self._answered(under, service)
-        elif tag in (0x61, 0x63):
+        if invoke is not None:
+            under = self._under.get(invoke & 0x0F)
+            if under is not None and under.call.answers == service.tag:
+                self._answered(under, service)
+                return
+        tag = service.tag
+        if tag in (0x61, 0x63):
             self._acse(service)
-        elif service.service in ("exception-response", "confirmed-service-error"):
+        elif tag in (0xD8, 0x0E):
             self._exception(service)
-        elif service.service in ("data-notification", "event-notification-request"):
+        elif tag in NOTIFICATIONS:
             self._notified(service)
         else:
             self.problems.append(f"{service.service} that nobody waits for")
@@ -508,17 +580,19 @@ class Initiator:
         )
         return parsed.invoke, parsed.service
 
-    def _check_plain(self, tag: int, service: Any) -> None:
+    def _check_plain(self, service: Any) -> None:
         """Refuse plain text where protection was agreed; meters answer errors in plain, ACSE has its own protection."""
-        if tag in (0x61, 0x63, 0x0E, 0xD8):
-            return
-        if self.context is not None and self.context.policy.response:
-            self.context.failures += 1
-            raise PolicyViolation(f"{service.service} without the protection this association demands")
+        assert self.context is not None
+        if self.context.policy.response:
+            raise self.context.refuse(
+                PolicyViolation(f"{service.service} without the protection this association demands")
+            )
 
-    def _refused(self, error: CosemError) -> None:
+    def _refused(self, tag: int, error: CosemError) -> None:
         """An answer that cannot be used: note it, and let the call that waits for one end soon, with this reason."""
         self.problems.append(f"an answer was refused: {error}")
+        if tag in PUSHED:
+            return
         for under in self._under.values():
             under.last_refusal = error
             under.deadline = min(under.deadline, self._now + GRACE)
@@ -526,7 +600,8 @@ class Initiator:
     def _answered(self, under: _Under, service: Any) -> None:
         try:
             following = under.call.take(service)
-        except (RemoteProtocolError, DecodeError) as error:
+        except Exception as error:
+            # An answer that cannot be, or a sink that failed: either way this call alone ends with it.
             self._release_invoke(under.invoke, rest=True)
             self._finish(under, error)
             return
@@ -538,7 +613,7 @@ class Initiator:
         under.deadline = self._now + under.timeout
         under.last_refusal = None
         try:
-            self._send_service(following, under.invoke)
+            self._send_service(following, (under.invoke or 0) | CONFIRMED_HIGH_PRIORITY)
         except CosemError as error:
             self._release_invoke(under.invoke, rest=True)
             self._finish(under, error)
@@ -558,7 +633,8 @@ class Initiator:
             return
         oldest = next(iter(self._under))
         under = self._under[oldest]
-        self._release_invoke(oldest)
+        # With several under way the error may be another's: then the answer to this one still comes.
+        self._release_invoke(oldest, rest=len(self._under) > 1)
         error: CosemError
         if service.service == "exception-response":
             error = ExceptionResponseReceived(
@@ -616,8 +692,7 @@ class Initiator:
         if self._link_waiting is not None and self._link_waiting[1] <= now:
             running, _, opening = self._link_waiting
             self._link_waiting = None
-            self.state = Client.DISCONNECTED
-            self._handle(self.link.lost(now))
+            self._give_up_link()
             self._wake(running, error=Timeout("the link layer was not connected") if opening else None)
         self._advance()
 
@@ -659,3 +734,17 @@ class Initiator:
         """Keep what the AARE said."""
         self.conformance = conformance
         self.peer_max_pdu_size = max_pdu_size
+
+
+_STEPS: dict[type[Any], Callable[[Initiator, Running[Any], Any], None]] = {
+    Call: Initiator._step_call,
+    Calls: Initiator._step_calls,
+    Post: Initiator._step_post,
+    Listen: Initiator._step_listen,
+    Sleep: Initiator._step_sleep,
+    OpenLink: Initiator._step_open,
+    CloseLink: Initiator._step_close,
+    Save: Initiator._step_driver,
+    Dial: Initiator._step_driver,
+    Hangup: Initiator._step_driver,
+}

@@ -51,11 +51,13 @@ from cosem.results import (
     ReleaseResponseReason,
 )
 from cosem.security.context import SecurityContext
-from cosem.security.control import AUTHENTICATED
+from cosem.security.control import AUTHENTICATED, BROADCAST
 from cosem.security.hls import HlsIdentity, Mechanism
 
 MIN_PDU_SIZE = 12
 """The smallest client-max-receive-pdu-size (Green Book ed. 9, 9.4.6.4); 0 means no limit."""
+MAX_PDU_SIZE = 0xFFFF
+"""What a client that sets no limit gets at once: the field's largest value, and all that a wrapper can carry."""
 DLMS_VERSION = 6
 VAA_NAME_LN = 7
 CURRENT_ASSOCIATION = Obis(bytes((0, 0, 40, 0, 0, 255)))
@@ -66,6 +68,11 @@ _DECIPHERING = ExceptionResponse(1, 5)
 _UNKNOWN = ExceptionResponse(2, 2)
 _TOO_LONG = ExceptionResponse(1, 4)
 _SERVICE_CLASS = 0x40
+SERVED_TAGS = frozenset((0xC0, 0xC1, 0xC3))
+UNCONFIRMED_TAGS = frozenset((0xC1, 0xC3))
+"""What may be asked without an answer."""
+PLAIN_TAGS = SERVED_TAGS | {0x62}
+PROTECTED_TAGS = frozenset((*CIPHERED_NAMES, 0xDB, 0xDC))
 
 Random = Callable[[int], bytes]
 
@@ -112,9 +119,11 @@ class _Association:
         self.serving = Serving(server, session, self.room)
 
     def room(self) -> int:
-        """Return how many octets a plain response may have; 0 where the client set no limit."""
-        limit = self.session.client_max_pdu_size
-        return max(MIN_PDU_SIZE, limit - self.carrier.overhead) if limit and self.carrier.control else limit
+        """Return how many octets a plain response may have."""
+        limit = self.session.client_max_pdu_size or MAX_PDU_SIZE
+        if self.context is None or not (self.carrier.control | self.context.policy.response):
+            return limit
+        return max(MIN_PDU_SIZE, limit - self.carrier.overhead)
 
 
 class Responder:
@@ -189,10 +198,14 @@ class Responder:
 
     def _handle(self, events: list[LinkEvent]) -> None:
         for event in events:
-            if isinstance(event, ApduReceived):
+            if type(event) is ApduReceived:
                 answer = self._apdu(event.address, event.octets, event.confirmed)
                 if answer is not None and event.confirmed:
-                    self.link.send(event.address, answer, self._now)
+                    try:
+                        self.link.send(event.address, answer, self._now)
+                    except LocalProtocolError:
+                        # The client has closed the link layer right behind its request.
+                        continue
             elif isinstance(event, LinkDown):
                 self._close(event.address)
 
@@ -207,11 +220,9 @@ class Responder:
         association = self._associations.pop(address, None)
         if association is None:
             return
-        was_open = association.state is not Server.NON_ASSOCIATED
         association.state = Server.NON_ASSOCIATED
         association.session.status = 0
-        if was_open or association.due is not None:
-            self.server.closed(association.session)
+        self.server.closed(association.session)
 
     # --- APDUs ---------------------------------------------------------------------------------------------
 
@@ -219,12 +230,17 @@ class Responder:
         """Return the answer to one APDU, or None."""
         tag = octets[0]
         if tag == 0x60:
-            return self._aarq(address, octets)
+            return self._aarq(address, octets) if confirmed else None
         association = self._associations.get(address)
         if association is None:
-            if self.server.association_profile(address) is None:
+            profile = self.server.association_profile(address)
+            if profile is None:
                 return None
-            return _exception(_UNKNOWN if _parse_kind(octets) is None else NOT_POSSIBLE)
+            if not profile.pre_established:
+                if tag in PROTECTED_TAGS or tag in PLAIN_TAGS:
+                    return None if _unconfirmed(octets) else _exception(NOT_POSSIBLE)
+                return _exception(_UNKNOWN)
+            association = self._pre_establish(address, profile)
         if tag == 0x62:
             return self._rlrq(address, association, octets)
         profile = association.session.profile
@@ -234,16 +250,16 @@ class Responder:
             invoke, service, carrier = self._unwrap(association, octets)
         except InvocationCounterError as error:
             self.server.security_failed(association.session, error)
-            return _exception(ExceptionResponse(1, 6, error.smallest))
+            return None if _unconfirmed(octets) else _exception(ExceptionResponse(1, 6, error.smallest))
         except SecurityError as error:
             self.server.security_failed(association.session, error)
-            return _exception(_DECIPHERING)
+            return None if _unconfirmed(octets) else _exception(_DECIPHERING)
         except _PlainError as error:
-            return _exception(error.answer)
+            return None if _unconfirmed(octets) else _exception(error.answer)
         association.carrier = carrier
         association.session.request_protection = carrier.control & 0x30
         answer = self._serve(address, association, service, invoke)
-        if answer is None or (invoke is not None and not invoke & _SERVICE_CLASS and service.tag != 0xC0):
+        if carrier.control & BROADCAST or (not (invoke or 0) & _SERVICE_CLASS and service.tag != 0xC0):
             return None
         return self._wrap(association, answer, invoke or 0)
 
@@ -251,7 +267,7 @@ class Responder:
         """Open a request. Raises `SecurityError`, or `_PlainError` with the answer to a request that is malformed."""
         tag = octets[0]
         context = association.context
-        if tag not in CIPHERED_NAMES and tag not in (0xDB, 0xDC):
+        if tag not in PROTECTED_TAGS:
             if context is not None and context.policy.request:
                 context.failures += 1
                 raise PolicyViolation("a request without the protection the policy demands")
@@ -290,7 +306,12 @@ class Responder:
         control = (carrier.control & 0x30) | context.policy.response
         if not control:
             return octets
-        content = context.protect(octets, control, dedicated=carrier.dedicated)
+        try:
+            content = context.protect(octets, control, dedicated=carrier.dedicated)
+        except CosemError as error:
+            # Out of counters, or a key is missing: what must be protected is not sent at all.
+            self.server.security_failed(association.session, error)
+            return _exception(NOT_POSSIBLE)
         if carrier.general:
             if carrier.dedicated:
                 return GeneralDed(context.own_title, content).encode()
@@ -298,20 +319,27 @@ class Responder:
         tag = (DEDICATED_TAGS if carrier.dedicated else GLOBAL_TAGS)[octets[0]]
         return bytes((tag,)) + encode_length(len(content)) + content
 
-    def _serve(self, address: Address, association: _Association, service: Any, invoke: int | None) -> Service | None:
+    def _serve(self, address: Address, association: _Association, service: Any, invoke: int | None) -> Service:
         if association.state is Server.PENDING:
             return self._pending(address, association, service)
-        if association.state is not Server.ASSOCIATED:
-            return NOT_POSSIBLE
-        if invoke is None:
-            return NOT_POSSIBLE
-        return association.serving.serve(service, invoke)
+        return association.serving.serve(service, invoke or 0)
 
     # --- association ---------------------------------------------------------------------------------------
 
+    def _pre_establish(self, address: Address, profile: AssociationProfile) -> _Association:
+        """Open an association that is there without an AARQ, the first time something comes for it."""
+        association = _Association(Session(profile, address), self.server)
+        association.session.conformance = profile.conformance
+        association.session.client_system_title = profile.client_system_title
+        association.context = self.server.security_context(profile, profile.client_system_title)
+        self._move(association, ServerEvent.ACCEPT)
+        self._associations[address] = association
+        self.server.opened(association.session)
+        return association
+
     def _aarq(self, address: Address, octets: bytes) -> bytes | None:
         profile = self.server.association_profile(address)
-        if profile is None:
+        if profile is None or profile.pre_established:
             return None
         # Whoever associates anew on the same access points has lost, or given up, what was there.
         self._close(address)
@@ -339,14 +367,19 @@ class Responder:
                 AcseServiceUser.NO_REASON_GIVEN,
                 ConfirmedServiceError(INITIATE, _INITIATE_CLASS, error_code).encode(),
             )
-        return self._decide(address, association, profile, aarq, initiate)
+        try:
+            return self._decide(address, association, profile, aarq, initiate)
+        except CosemError as error:
+            # Our own side cannot protect its answer: no counter, or a key is missing.
+            self.server.security_failed(association.session, error)
+            return self._reject(profile, AcseServiceUser.NO_REASON_GIVEN)
 
     def _refusal(self, association: _Association, profile: AssociationProfile, aarq: Aarq) -> bytes | None:
         """Check what can be checked before the initiate request is opened."""
         if aarq.context != (LN_CIPHERED if profile.ciphered else LN):
             return self._reject(profile, AcseServiceUser.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED)
         title = aarq.calling_ap_title or b""
-        if profile.ciphered and len(title) != 8:
+        if (profile.ciphered or profile.mechanism == Mechanism.HLS_GMAC) and len(title) != 8:
             return self._reject(profile, AcseServiceUser.CALLING_AP_TITLE_NOT_RECOGNIZED)
         association.session.client_system_title = title
         association.session.user_id = aarq.calling_ae_invocation_id
@@ -484,8 +517,8 @@ class Responder:
             answer = axdr.encode(axdr.octet_string(hls.proof()))
         except CosemError:
             self._move(association, ServerEvent.PROOF_WRONG)
-            association.due = None
             self.server.authentication_failed(association.session)
+            self._close(address)
             return ActionResponseNormal(ActionResult.READ_WRITE_DENIED)
         self._move(association, ServerEvent.PROOF_RIGHT)
         association.due = None
@@ -497,17 +530,23 @@ class Responder:
             rlrq = parse(octets).service
         except DecodeError:
             return _exception(MALFORMED)
+        if association.session.profile.pre_established:
+            return None
         information = None
         if rlrq.user_information is not None and association.context is not None:
             # What the request protects is opened for its counter alone; a release is no secret.
             try:
                 outer = parse(rlrq.user_information).service
-                if isinstance(outer, Ciphered):
-                    association.context.open(outer.content, parse, request=True)
+                if isinstance(outer, (Ciphered, GeneralGlo)):
+                    title = outer.system_title or None if isinstance(outer, GeneralGlo) else None
+                    association.context.open(outer.content, parse, request=True, title=title)
                     session = association.session
                     response = InitiateResponse(int(session.conformance), session.profile.max_pdu_size, VAA_NAME_LN)
                     information = self._protected_initiate(association, response.encode())
-            except (SecurityError, DecodeError) as error:
+            except InvocationCounterError as error:
+                self.server.security_failed(association.session, error)
+                return _exception(ExceptionResponse(1, 6, error.smallest))
+            except CosemError as error:
                 self.server.security_failed(association.session, error)
                 return _exception(_DECIPHERING)
         self._close(address)
@@ -524,18 +563,26 @@ class _PlainError(Exception):
 
 def _parse(octets: bytes) -> tuple[int | None, Any]:
     """Parse a plain request; the `Data` inside is checked by whoever uses it."""
-    try:
-        invoke, service = parse(octets, checked=False)
-    except DecodeError:
-        raise _PlainError(_UNKNOWN if _parse_kind(octets) is None else MALFORMED) from None
-    if service.tag not in (0xC0, 0xC1, 0xC3):
+    tag = octets[0] if octets else None
+    if tag not in SERVED_TAGS:
         raise _PlainError(_UNKNOWN)
-    return invoke, service
+    try:
+        return parse(octets, checked=False)
+    except DecodeError:
+        raise _PlainError(MALFORMED) from None
 
 
-def _parse_kind(octets: bytes) -> int | None:
-    """Return the tag where it is one of a request this side knows."""
-    return octets[0] if octets[0] in (0xC0, 0xC1, 0xC3, 0x62) or octets[0] in CIPHERED_NAMES else None
+def _unconfirmed(octets: bytes) -> bool:
+    """Say whether a request asks for no answer, as far as that can be seen without opening it."""
+    tag = octets[0]
+    if tag in UNCONFIRMED_TAGS:
+        return len(octets) > 2 and not octets[2] & _SERVICE_CLASS
+    if tag in PROTECTED_TAGS:
+        try:
+            return bool(parse(octets).service.content[0] & BROADCAST)
+        except DecodeError:
+            return False
+    return False
 
 
 def _exception(answer: ExceptionResponse) -> bytes:

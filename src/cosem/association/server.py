@@ -25,7 +25,8 @@ class AssociationProfile:
 
     `mechanism` is the authentication mechanism id (0 lowest, 1 low, 2 to 6 high); `secret` is the password or HLS
     secret (never shown). `ciphered` says whether the application context is the one with ciphering (name 3) or the
-    plain one (name 1). `pre_established` associations are there without an AARQ and cannot be released.
+    plain one (name 1). `pre_established` associations are there without an AARQ and cannot be released; where they are
+    ciphered, `client_system_title` is the title of their client, which no AARQ tells.
     """
 
     client_sap: int
@@ -37,6 +38,8 @@ class AssociationProfile:
     manufacturer: ManufacturerProof | None = field(default=None, repr=False)
     conformance: Conformance = LN_CORE
     max_pdu_size: int = 1024
+    pre_established: bool = False
+    client_system_title: bytes = b""
 
 
 @dataclass(slots=True)

@@ -37,27 +37,29 @@ from cosem.errors import DecodeError, RemoteProtocolError
 from cosem.results import ActionResult, DataAccessResult
 
 BLOCK_HEADROOM = 16
-MAX_TRANSFERS = 16
-"""Transfers of one association side by side: there are no more invoke-ids."""
+MAX_RECEIVED = 16 * 1024 * 1024
+"""Octets of all transfers an association may have half received: nobody may fill a meter by never finishing."""
 
 NOT_SUPPORTED = ExceptionResponse(1, 2)
 NOT_POSSIBLE = ExceptionResponse(1, 1)
 MALFORMED = ExceptionResponse(1, 3)
 
-_CONFORMANCE = {0xC0: Conformance.GET, 0xC1: Conformance.SET, 0xC3: Conformance.ACTION}
+_CONFORMANCE = {0xC0: int(Conformance.GET), 0xC1: int(Conformance.SET), 0xC3: int(Conformance.ACTION)}
+_allowed = int.__and__
+"""Of plain integers: the flag's own operator makes a member each time, which every request would pay for."""
 _SUCCESS = DataAccessResult.SUCCESS
 
 
 class Serving:
-    """The services of one association. `room` says how many octets a plain response may have (0: no limit)."""
+    """The services of one association. `room` says how many octets a plain response may have."""
 
     def __init__(self, server: ObjectServer, session: Session, room: Callable[[], int]) -> None:
         self.server = server
         self.session = session
         self._room = room
-        self._sending: dict[int, tuple[Outgoing, bool]] = {}
+        self._sending: dict[int, tuple[Outgoing, int]] = {}
         self._receiving: dict[int, tuple[Incoming, Any]] = {}
-        self._handlers: dict[str, Callable[[Any, int], Service | None]] = {
+        self._handlers: dict[str, Callable[[Any, int], Service]] = {
             "get-request-normal": self._get,
             "get-request-next": self._get_next,
             "get-request-with-list": self._get_list,
@@ -74,10 +76,10 @@ class Serving:
             "action-request-with-pblock": self._action_block,
         }
 
-    def serve(self, service: Any, invoke: int) -> Service | None:
+    def serve(self, service: Any, invoke: int) -> Service:
         """Carry out one request and return its response. Never raises for what the client sent."""
         needed = _CONFORMANCE.get(service.tag)
-        if needed is None or not self.session.conformance & needed:
+        if needed is None or not _allowed(self.session.conformance, needed):
             return NOT_SUPPORTED
         return self._handlers[service.service](service, invoke & 0x0F)
 
@@ -96,8 +98,8 @@ class Serving:
         if isinstance(answer, DataAccessResult):
             return GetResponseNormal(None, answer)
         room = self._room()
-        if room and len(answer) + 4 > room:
-            return self._long_get(answer, invoke, room, False)
+        if len(answer) + 4 > room:
+            return self._long_get(answer, invoke, room)
         return GetResponseNormal(answer)
 
     def _get_list(self, service: Any, invoke: int) -> Service:
@@ -105,18 +107,14 @@ class Serving:
             return NOT_SUPPORTED
         results = tuple(self._read(target, selection) for target, selection in service.targets)
         response = GetResponseWithList(results)
+        raw = response.encode(0)[3:]
         room = self._room()
-        if room:
-            raw = response.encode(0)[3:]
-            if len(raw) + 3 > room:
-                return self._long_get(raw, invoke, room, True)
-        return response
+        return response if len(raw) + 3 <= room else self._long_get(raw, invoke, room)
 
-    def _long_get(self, raw: bytes, invoke: int, room: int, listed: bool) -> Service:
+    def _long_get(self, raw: bytes, invoke: int, room: int) -> Service:
         if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ:
             return GetResponseNormal(None, DataAccessResult.OTHER_REASON)
-        outgoing = Outgoing(raw, max(1, room - BLOCK_HEADROOM))
-        self._sending[invoke] = outgoing, listed
+        self._sending[invoke] = Outgoing(raw, max(1, room - BLOCK_HEADROOM)), 0xC0
         return self._next_get_block(invoke)
 
     def _next_get_block(self, invoke: int) -> Service:
@@ -128,7 +126,7 @@ class Serving:
 
     def _get_next(self, service: Any, invoke: int) -> Service:
         under_way = self._sending.get(invoke)
-        if under_way is None:
+        if under_way is None or under_way[1] != 0xC0:
             return GetResponseWithDatablock(True, service.block_number, None, DataAccessResult.NO_LONG_GET_IN_PROGRESS)
         if service.block_number != under_way[0].number:
             del self._sending[invoke]
@@ -152,6 +150,8 @@ class Serving:
     def _set_list(self, service: SetRequestWithList, invoke: int) -> Service:
         if not self.session.conformance & Conformance.MULTIPLE_REFERENCES:
             return NOT_SUPPORTED
+        if len(service.values) != len(service.targets):
+            return MALFORMED
         return SetResponseWithList(self._write_all(service.targets, service.values))
 
     def _write_all(self, targets: Any, values: tuple[bytes, ...]) -> tuple[DataAccessResult, ...]:
@@ -159,11 +159,18 @@ class Serving:
             self._write(target, selection, value) for (target, selection), value in zip(targets, values, strict=True)
         )
 
+    def _begin(self, service: Any, invoke: int) -> Incoming:
+        """Begin to receive; what another transfer under this invoke-id left is forgotten."""
+        self._receiving.pop(invoke, None)
+        held = sum(incoming.length for incoming, _ in self._receiving.values())
+        incoming = Incoming(MAX_RECEIVED - held)
+        self._receiving[invoke] = incoming, service
+        return incoming
+
     def _set_first(self, service: Any, invoke: int) -> Service:
         if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE:
             return NOT_SUPPORTED
-        incoming = Incoming()
-        self._receiving[invoke] = incoming, service
+        incoming = self._begin(service, invoke)
         return self._take_set_block(incoming, service, service.block, invoke)
 
     def _set_block(self, service: Any, invoke: int) -> Service:
@@ -202,6 +209,8 @@ class Serving:
     def _action_list(self, service: ActionRequestWithList, invoke: int) -> Service:
         if not self.session.conformance & Conformance.MULTIPLE_REFERENCES:
             return NOT_SUPPORTED
+        if len(service.parameters) != len(service.targets):
+            return MALFORMED
         return self._invoke_all(service.targets, service.parameters, invoke)
 
     def _invoke_all(self, targets: Any, parameters: tuple[bytes, ...], invoke: int) -> Service:
@@ -214,15 +223,13 @@ class Serving:
             response = ActionResponseWithList(tuple(results))
         else:
             response = ActionResponseNormal(*results[0])
-        room = self._room()
-        if not room:
-            return response
         raw = response.encode(0)[3:]
+        room = self._room()
         if len(raw) + 3 <= room:
             return response
         if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_ACTION:
             return ActionResponseNormal(ActionResult.OTHER_REASON)
-        self._sending[invoke] = Outgoing(raw, max(1, room - BLOCK_HEADROOM)), listed
+        self._sending[invoke] = Outgoing(raw, max(1, room - BLOCK_HEADROOM)), 0xC3
         return self._next_action_block(invoke)
 
     def _next_action_block(self, invoke: int) -> Service:
@@ -233,16 +240,17 @@ class Serving:
 
     def _action_next(self, service: Any, invoke: int) -> Service:
         under_way = self._sending.get(invoke)
-        if under_way is None or service.block_number != under_way[0].number:
-            self._sending.pop(invoke, None)
+        if under_way is None or under_way[1] != 0xC3:
+            return ActionResponseNormal(ActionResult.NO_LONG_ACTION_IN_PROGRESS)
+        if service.block_number != under_way[0].number:
+            del self._sending[invoke]
             return ActionResponseNormal(ActionResult.NO_LONG_ACTION_IN_PROGRESS)
         return self._next_action_block(invoke)
 
     def _action_first(self, service: Any, invoke: int) -> Service:
         if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_ACTION:
             return NOT_SUPPORTED
-        incoming = Incoming()
-        self._receiving[invoke] = incoming, service
+        incoming = self._begin(service, invoke)
         return self._take_action_block(incoming, service, service.block, invoke)
 
     def _action_block(self, service: Any, invoke: int) -> Service:

@@ -8,6 +8,9 @@ from cosem.errors import RemoteProtocolError
 MAX_TRANSFER = 64 * 1024 * 1024
 """Octets of one transfer. A year of minute values of a large meter has about 40 MiB."""
 
+MAX_EMPTY_BLOCKS = 16
+"""Empty blocks of one transfer that are not its last. Some stacks begin with one; a row of them would never end."""
+
 
 class Outgoing:
     """Octets to send in blocks of at most `size`; blocks count from 1."""
@@ -42,23 +45,30 @@ class Outgoing:
 class Incoming:
     """Blocks as they arrive, joined when the last one is there."""
 
-    __slots__ = ("_length", "_parts", "number")
+    __slots__ = ("_empty", "_limit", "_parts", "length", "number")
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int = MAX_TRANSFER) -> None:
+        self._limit = limit
         self._parts: list[bytes] = []
-        self._length = 0
+        self.length = 0
+        self._empty = 0
         self.number = 0
 
     def add(self, last: bool, number: int, raw: bytes) -> bytes | None:
         """Take a block; return all octets after the last one, None before.
 
-        Raises `RemoteProtocolError` for a number out of turn (nothing is kept of that block), and past `MAX_TRANSFER`.
+        Raises `RemoteProtocolError` for a number out of turn (nothing is kept of that block), past the limit, and
+        past `MAX_EMPTY_BLOCKS`.
         """
         if number != self.number + 1:
             raise RemoteProtocolError(f"block {number} where {self.number + 1} was expected")
-        if self._length + len(raw) > MAX_TRANSFER:
-            raise RemoteProtocolError(f"a block transfer of more than {MAX_TRANSFER} octets")
+        if self.length + len(raw) > self._limit:
+            raise RemoteProtocolError(f"a block transfer of more than {self._limit} octets")
+        if not raw and not last:
+            self._empty += 1
+            if self._empty > MAX_EMPTY_BLOCKS:
+                raise RemoteProtocolError(f"a block transfer with more than {MAX_EMPTY_BLOCKS} empty blocks")
         self.number = number
         self._parts.append(raw)
-        self._length += len(raw)
+        self.length += len(raw)
         return b"".join(self._parts) if last else None
