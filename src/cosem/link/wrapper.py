@@ -28,13 +28,12 @@ def build(source: int, destination: int, apdu: bytes) -> bytes:
 
 def parse(octets: bytes, offset: int = 0) -> tuple[int, int, bytes, int]:
     """Return source, destination, APDU and the offset behind it. Raises `DecodeError` or `IncompleteError`."""
+    version = octets[offset : offset + 2]
+    if len(version) == 2 and version != b"\x00\x01":
+        raise DecodeError(f"wrapper version {int.from_bytes(version, 'big')}, not 1", offset)
     if len(octets) - offset < 8:
-        if len(octets) - offset >= 2 and octets[offset : offset + 2] != b"\x00\x01":
-            raise DecodeError("the wrapper's version is not 1", offset)
         raise IncompleteError("a wrapper header takes 8 octets", len(octets))
-    version, source, destination, length = HEADER.unpack_from(octets, offset)
-    if version != VERSION:
-        raise DecodeError(f"wrapper version {version}, not 1", offset)
+    _, source, destination, length = HEADER.unpack_from(octets, offset)
     end = offset + 8 + length
     if end > len(octets):
         raise IncompleteError(f"the APDU has {length} octets, {len(octets) - offset - 8} are there", len(octets))
@@ -82,7 +81,7 @@ class WrapperLink:
     def receive(self, octets: bytes, now: float) -> list[LinkEvent]:
         """Take octets; several APDUs, halves of them, or both may arrive at once."""
         if self._broken:
-            return [Discarded(octets, "the wrapper lost its synchronisation")]
+            return [Discarded(octets, "the wrapper lost its synchronisation")] if octets else []
         if self._buffer:
             self._buffer += octets
             octets = bytes(self._buffer)
