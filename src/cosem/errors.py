@@ -152,7 +152,8 @@ class AccessError(CosemError):
     """
 
     def __init__(self, result: DataAccessResult | ActionResult, target: str = "") -> None:
-        words = result.name.lower().replace("_", "-")
+        name = getattr(result, "name", "unknown")  # a code of a later edition is a plain integer
+        words = name.lower().replace("_", "-")
         super().__init__(f"{target}: {words} ({int(result)})" if target else f"{words} ({int(result)})")
         self.result = result
         self.target = target
