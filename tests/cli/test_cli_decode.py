@@ -55,7 +55,7 @@ def test_octets_that_end_too_early_say_where(capsys: pytest.CaptureFixture[str])
     status, answer = decode(capsys, "--as", "apdu", "c401c1000600")
     assert status == 1
     assert answer["error"]["layer"] == "apdu"
-    assert answer["error"]["offset"] == 5
+    assert answer["error"]["offset"] == 4
     assert answer["layers"] == []
 
 

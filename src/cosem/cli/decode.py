@@ -15,7 +15,9 @@ _KINDS = ["hdlc", "wrapper", "llc", "sfsk-llc", "apdu", "data"]
 
 @click.command("decode")
 @click.argument("source", required=False, default="-", metavar="[HEX | FILE | -]")
-@click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file (TOML) to open protected APDUs with.")
+@click.option(
+    "--keys", "key_file", type=click.Path(path_type=Path), help="Key file (TOML) to open protected APDUs with."
+)
 @click.option("--device", help="Section of the key file; without it every section is tried.")
 @click.option("--as", "kind", type=click.Choice(_KINDS), help="The outermost layer, instead of finding it out.")
 @click.option("--octets", is_flag=True, help="Annotate the value octet by octet.")

@@ -1,0 +1,33 @@
+"""Reading meters: `connect` gives a meter whose objects are typed, synchronous or asynchronous."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from cosem.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from cosem.client.connect import AsyncMeter as AsyncMeter
+    from cosem.client.connect import Meter as Meter
+    from cosem.client.connect import connect as connect
+    from cosem.client.connect import connect_async as connect_async
+    from cosem.client.core import ClientOptions as ClientOptions
+    from cosem.client.keyfile import KeyFile as KeyFile
+    from cosem.client.listen import Listener as Listener
+    from cosem.client.profile import Column as Column
+    from cosem.client.profile import ProfileInterrupted as ProfileInterrupted
+    from cosem.client.profile import ProfileTable as ProfileTable
+    from cosem.client.url import MeterUrl as MeterUrl
+
+_WHERE = {
+    "connect": ("AsyncMeter", "Meter", "connect", "connect_async"),
+    "core": ("ClientOptions",),
+    "keyfile": ("KeyFile",),
+    "listen": ("Listener",),
+    "profile": ("Column", "ProfileInterrupted", "ProfileTable"),
+    "url": ("MeterUrl",),
+}
+
+__getattr__, __dir__ = lazy_exports(
+    __name__, {name: f"cosem.client.{module}" for module, names in _WHERE.items() for name in names}
+)

@@ -1,0 +1,303 @@
+"""What a client does with a meter, once, as conversations that the synchronous and the asynchronous meter run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from cosem.apdu.action import ActionRequestNormal, ActionResponseNormal
+from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAccess, Service
+from cosem.apdu.get import GetRequestNormal, GetRequestWithList, GetResponseNormal, GetResponseWithList
+from cosem.apdu.set import SetRequestNormal, SetResponseNormal
+from cosem.association.conversations import Random, open_association, release, silence
+from cosem.association.initiator import Initiator
+from cosem.association.state import Client
+from cosem.association.steps import Call, Calls, Dial, Hangup, Step
+from cosem.classes.access import ObjectListElement
+from cosem.classes.model import Attribute, InterfaceClass, Method, Selection, bind
+from cosem.codec import axdr
+from cosem.codec.axdr import Data
+from cosem.conformance_block import Conformance
+from cosem.errors import AccessError, ConnectionLost, CosemError, DecodeError, RemoteProtocolError, Timeout
+from cosem.obis import Obis
+from cosem.results import DataAccessResult
+from cosem.units import ScalerUnit
+
+T = TypeVar("T")
+Talk = Generator[Step, Any, T]
+
+CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0.255")
+NAME_OBJECT = Obis.parse("0-0:42.0.0.255")
+CLOCK_OBJECT = Obis.parse("0-0:1.0.0.255")
+ASSOCIATION_VERSIONS = (3, 2, 1, 0)
+ALREADY_LATE = 4
+LIST_SIZE = 16
+"""Attributes asked for in one GET with list; meters' own limits begin at about 20."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """How patient a client is, and where a meter's special objects are.
+
+    `retries`: how often a GET that stays without an answer is repeated; a SET or ACTION never is, because it may have
+    been carried out. `reconnects`: how often a lost connection is dialled again for a GET. `association` and `clock`
+    are logical names. `window`: services side by side where lists are not agreed; 1 is what every meter takes.
+    """
+
+    retries: int = 1
+    reconnects: int = 1
+    association: Obis = CURRENT_ASSOCIATION
+    clock: Obis = CLOCK_OBJECT
+    window: int = 1
+
+
+class Core:
+    """One meter as conversations know it: its machine, and what was learnt about its objects."""
+
+    def __init__(self, machine: Initiator, random: Random, options: ClientOptions | None = None) -> None:
+        self.machine = machine
+        self.options = options or ClientOptions()
+        self._random = random
+        self.objects: dict[Obis, ObjectListElement] | None = None
+        self.tags: dict[tuple[Obis, int], Data] = {}
+        self.scalers: dict[Obis, ScalerUnit | None] = {}
+
+    # --- connecting ----------------------------------------------------------------------------------------
+
+    def open(self) -> Talk[None]:
+        """Dial, connect the link, associate."""
+        yield Dial()
+        try:
+            yield from open_association(self.machine, self._random)
+        except Timeout as error:
+            yield Hangup()
+            raise self.diagnosed(error) from None
+        except CosemError:
+            yield Hangup()
+            raise
+
+    def close(self) -> Talk[None]:
+        """Release, disconnect, hang up."""
+        try:
+            yield from release(self.machine)
+        finally:
+            yield Hangup()
+
+    def diagnosed(self, error: Timeout) -> Timeout:
+        """Return `error` with a diagnosis in words."""
+        return error if error.diagnosis else Timeout(error.what, silence(self.machine))
+
+    # --- single services -----------------------------------------------------------------------------------
+
+    def ask(self, service: Service, sink: Callable[[bytes], None] | None = None) -> Talk[Any]:
+        """Send a GET; repeat it after a time-out and reconnect after a loss, as often as the options say."""
+        retries, reconnects = self.options.retries, self.options.reconnects
+        while True:
+            try:
+                return (yield Call(service, sink=sink))
+            except Timeout as error:
+                if retries <= 0:
+                    raise self.diagnosed(error) from None
+                retries -= 1
+            except ConnectionLost:
+                if reconnects <= 0 or sink is not None:
+                    raise
+                reconnects -= 1
+                yield from self.open()
+
+    def once(self, service: Service) -> Talk[Any]:
+        """Send a SET or ACTION, once."""
+        try:
+            return (yield Call(service))
+        except Timeout as error:
+            raise self.diagnosed(error) from None
+
+    def get_octets(
+        self,
+        class_id: int,
+        name: Obis,
+        attribute: int,
+        selection: Selection | None = None,
+        sink: Callable[[bytes], None] | None = None,
+    ) -> Talk[bytes]:
+        """Read one attribute as A-XDR octets. Raises `AccessError` with the result's name."""
+        target = AttributeDescriptor(class_id, name, attribute)
+        response: GetResponseNormal = yield from self.ask(GetRequestNormal(target, _selective(selection)), sink)
+        if response.data is None:
+            raise AccessError(_known(response.result), f"{name}:{attribute}")
+        return response.data
+
+    def get_data(self, class_id: int, name: Obis, attribute: int, selection: Selection | None = None) -> Talk[Data]:
+        """Read one attribute as `Data`."""
+        octets = yield from self.get_octets(class_id, name, attribute, selection)
+        return _decoded(octets, f"{name}:{attribute}")
+
+    def set_data(self, class_id: int, name: Obis, attribute: int, value: Data) -> Talk[None]:
+        """Write one attribute. Raises `AccessError`."""
+        target = AttributeDescriptor(class_id, name, attribute)
+        response: SetResponseNormal = yield from self.once(SetRequestNormal(target, None, axdr.encode(value)))
+        if response.result != DataAccessResult.SUCCESS:
+            raise AccessError(_known(response.result), f"{name}:{attribute}")
+
+    def call_data(self, class_id: int, name: Obis, method: int, parameter: Data | None) -> Talk[Data | None]:
+        """Invoke one method and return its return value. Raises `AccessError`."""
+        octets = None if parameter is None else axdr.encode(parameter)
+        request = ActionRequestNormal(MethodDescriptor(class_id, name, method), octets)
+        response: ActionResponseNormal = yield from self.once(request)
+        if response.result != 0:
+            raise AccessError(response.result, f"{name}:{method}()")  # type: ignore[arg-type]
+        if response.data is None:
+            return None
+        return _decoded(response.data, f"{name}:{method}()")
+
+    # --- typed objects -------------------------------------------------------------------------------------
+
+    def read(self, obj: InterfaceClass, attribute: Attribute[T], selection: Selection | None = None) -> Talk[T]:
+        """Read an attribute as its declaration types it."""
+        data = yield from self.get_data(attribute.class_id, obj.obis, attribute.id, selection)
+        self.tags[obj.obis, attribute.id] = data
+        return self.typed(obj, attribute, data)
+
+    def typed(self, obj: InterfaceClass, attribute: Attribute[T], data: Data) -> T:
+        """Return `data` as the attribute's type makes it; a meter that departs from it is told apart from an error."""
+        try:
+            return attribute.type.from_data(data)
+        except CosemError as error:
+            raise RemoteProtocolError(
+                f"{obj.obis} {attribute.name}: the meter answers {data.tag.label}, "
+                f"{attribute.type.notation} was expected ({error})"
+            ) from None
+
+    def write(self, obj: InterfaceClass, attribute: Attribute[Any], value: Any) -> Talk[None]:
+        """Write an attribute; where the type leaves a choice, the one the meter has is kept."""
+        like = self.tags.get((obj.obis, attribute.id))
+        if like is None and len(attribute.type.tags) > 1 and not isinstance(value, Data):
+            try:
+                like = yield from self.get_data(attribute.class_id, obj.obis, attribute.id)
+            except AccessError:
+                like = None
+        data = attribute.type.to_data(value, like)
+        yield from self.set_data(attribute.class_id, obj.obis, attribute.id, data)
+
+    def invoke(self, obj: InterfaceClass, method: Method[Any, T], parameter: Any) -> Talk[T | None]:
+        """Invoke a method; `parameter` is a Python value of its type, or `Data`."""
+        value = parameter if isinstance(parameter, Data) else method.parameter.to_data(parameter)
+        answer = yield from self.call_data(method.class_id, obj.obis, method.id, value)
+        if answer is None or method.returns is None:
+            return None
+        return method.returns.from_data(answer)
+
+    def read_many(self, targets: Sequence[tuple[int, Obis, int]]) -> Talk[list[Data | AccessError]]:
+        """Read several attributes, with lists where they were agreed; an element that fails is its `AccessError`."""
+        descriptors = [AttributeDescriptor(*target) for target in targets]
+        answers: list[Data | AccessError] = []
+        if self.machine.conformance & Conformance.MULTIPLE_REFERENCES and len(descriptors) > 1:
+            for start in range(0, len(descriptors), LIST_SIZE):
+                part = descriptors[start : start + LIST_SIZE]
+                request = GetRequestWithList(tuple((target, None) for target in part))
+                response: GetResponseWithList | GetResponseNormal = yield from self.ask(request)
+                if isinstance(response, GetResponseNormal):
+                    raise AccessError(_known(response.result), "a list of attributes")
+                if len(response.results) != len(part):
+                    raise RemoteProtocolError(f"{len(response.results)} answers to {len(part)} attributes")
+                answers += [_answer(target, item) for target, item in zip(part, response.results, strict=True)]
+            return answers
+        services = [GetRequestNormal(target, None) for target in descriptors]
+        responses = yield Calls(services, self.options.window)
+        for target, single in zip(descriptors, responses, strict=True):
+            if isinstance(single, Timeout):
+                raise self.diagnosed(single)
+            if isinstance(single, BaseException):
+                raise single
+            answers.append(_answer(target, single.result if single.data is None else single.data))
+        return answers
+
+    # --- objects -------------------------------------------------------------------------------------------
+
+    def object_list(self) -> Talk[dict[Obis, ObjectListElement]]:
+        """Return the objects of this association, read once."""
+        if self.objects is None:
+            from cosem.classes.model import lookup
+
+            association = self.options.association
+            data = yield from self.get_data(15, association, 2)
+            elements: Sequence[ObjectListElement] | None = None
+            for version in ASSOCIATION_VERSIONS:
+                declared = lookup(15, version)
+                assert declared is not None
+                try:
+                    elements = declared.attributes[2].type.from_data(data)
+                except CosemError:
+                    continue
+                if version == 3 and not _masks(elements):
+                    # Modes 0 to 6 also fit a bit mask; the list's own entry for the association tells the version.
+                    continue
+                break
+            if elements is None:
+                raise RemoteProtocolError("the object list has a form that no version of class 15 knows")
+            self.objects = {element.logical_name: element for element in elements}
+        return self.objects
+
+    def find(self, name: Obis) -> Talk[ObjectListElement]:
+        """Return the entry of one object. Raises `AccessError` where the association does not see it."""
+        objects = yield from self.object_list()
+        element = objects.get(name)
+        if element is None:
+            raise AccessError(DataAccessResult.OBJECT_UNDEFINED, f"{name} is not in the object list")
+        return element
+
+    def bound(self, name: Obis, store: Any) -> Talk[InterfaceClass]:
+        """Return an object by its logical name alone, of the class and version the meter says it has."""
+        element = yield from self.find(name)
+        return bind(element.class_id, element.version, name, store)
+
+    def scaler_unit(self, class_id: int, name: Obis) -> Talk[ScalerUnit | None]:
+        """Return scaler and unit of a register, read once; None where it has none to read."""
+        if name not in self.scalers:
+            attribute = {3: 3, 4: 3, 5: 4}.get(class_id)
+            if attribute is None:
+                self.scalers[name] = None
+            else:
+                from cosem.classes.common import scaler_unit
+
+                try:
+                    data = yield from self.get_data(class_id, name, attribute)
+                    self.scalers[name] = scaler_unit.from_data(data)
+                except (AccessError, DecodeError):
+                    self.scalers[name] = None
+        return self.scalers[name]
+
+    @property
+    def associated(self) -> bool:
+        """Whether requests can be sent."""
+        return self.machine.state is Client.ASSOCIATED
+
+
+def _selective(selection: Selection | None) -> SelectiveAccess | None:
+    if selection is None:
+        return None
+    return SelectiveAccess(selection.selector, axdr.encode(selection.parameters))
+
+
+def _known(result: Any) -> Any:
+    """Return a result code as its enumeration, an unknown one as other-reason (the number is lost to the type only)."""
+    return result if isinstance(result, DataAccessResult) else DataAccessResult.OTHER_REASON
+
+
+def _decoded(octets: bytes, what: str) -> Data:
+    try:
+        return axdr.decode(octets)
+    except DecodeError as error:
+        raise error.within(what) from None
+
+
+def _answer(target: AttributeDescriptor, item: Any) -> Data | AccessError:
+    where = f"{target.instance}:{target.attribute}"
+    return _decoded(item, where) if isinstance(item, bytes) else AccessError(_known(item), where)
+
+
+def _masks(elements: Sequence[ObjectListElement]) -> bool:
+    """Whether rights read as bit masks make sense: the association's own entry says that it is version 3."""
+    own = next((item for item in elements if item.class_id == 15), None)
+    return own is not None and own.version >= 3

@@ -1,0 +1,144 @@
+"""Meters have URLs: where they are, and how to associate. Secrets never stand in one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlsplit
+
+from cosem.errors import ConfigError
+
+DEFAULT_PORT = 4059
+"""The port registered for DLMS/COSEM."""
+
+SCHEMES = {"tcp": "wrapper", "hdlc+tcp": "hdlc"}
+LATER = ("udp", "hdlc+serial", "optical")
+AUTHENTICATION = {
+    "none": 0,
+    "low": 1,
+    "high": 2,
+    "high-md5": 3,
+    "high-sha1": 4,
+    "high-gmac": 5,
+    "high-sha256": 6,
+}
+SECURITY = {"none": 0x00, "auth": 0x10, "enc": 0x20, "both": 0x30}
+CIPHERING = ("glo", "ded", "general")
+REFERENCING = ("ln", "sn")
+_SECRETS = ("password", "secret", "key", "ek", "ak", "pw", "hls_secret")
+
+
+@dataclass(frozen=True, slots=True)
+class MeterUrl:
+    """A parsed URL. `framing` is ``"wrapper"`` or ``"hdlc"``, `mechanism` and `security` are the numbers they mean.
+
+    `counter` is the logical name of the invocation-counter object to be read over the public client first, if given.
+    """
+
+    framing: str
+    host: str
+    port: int
+    client: int = 16
+    server: int = 1
+    physical: int | None = None
+    mechanism: int = 0
+    security: int = 0
+    ciphering: str = "glo"
+    device: str | None = None
+    counter: str | None = None
+    timeout: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> MeterUrl:
+        """Read a URL; raise `ConfigError` with one sentence that names the mistake."""
+        parts = urlsplit(text)
+        scheme = parts.scheme.lower()
+        if not scheme or "://" not in text:
+            raise ConfigError(f"{text!r} is no meter URL: write tcp://host:port or hdlc+tcp://host:port")
+        if scheme in LATER:
+            raise ConfigError(f"{scheme}:// is not in this version yet; tcp:// and hdlc+tcp:// are")
+        if scheme not in SCHEMES:
+            raise ConfigError(f"{scheme}:// is no scheme for meters: use tcp:// (wrapper) or hdlc+tcp://")
+        if parts.username or parts.password:
+            raise ConfigError("a URL holds no user or password: secrets come from the key file")
+        if not parts.hostname:
+            raise ConfigError(f"{text!r} names no host")
+        if parts.path not in ("", "/"):
+            raise ConfigError(f"a meter URL has no path: {parts.path!r} does not belong there")
+        try:
+            port = parts.port
+        except ValueError:
+            raise ConfigError(f"the port in {text!r} is not between 0 and 65535") from None
+        query: dict[str, str] = {}
+        for name, value in parse_qsl(parts.query, keep_blank_values=True):
+            if name in query:
+                raise ConfigError(f"{name} stands twice in the URL")
+            query[name] = value
+        return cls._from_query(SCHEMES[scheme], parts.hostname, DEFAULT_PORT if port is None else port, query)
+
+    @classmethod
+    def _from_query(cls, framing: str, host: str, port: int, query: dict[str, str]) -> MeterUrl:
+        largest = 0x3FFF if framing == "hdlc" else 0xFFFF
+        client = _number(query, "client", 16, 0x7F if framing == "hdlc" else 0xFFFF)
+        server = _number(query, "server", 1, largest)
+        physical = _number(query, "physical", None, 0x3FFF)
+        if physical is not None and framing != "hdlc":
+            raise ConfigError("physical is an HDLC address: use it with hdlc+tcp://")
+        mechanism = _choice(query, "auth", "none", AUTHENTICATION)
+        security = _choice(query, "security", "none", SECURITY)
+        ciphering = _word(query, "ciphering", "glo", CIPHERING)
+        if _word(query, "referencing", "ln", REFERENCING) == "sn":
+            raise ConfigError("short-name referencing is not in this version yet")
+        device = query.pop("device", None)
+        counter = query.pop("counter", None)
+        timeout = query.pop("timeout", None)
+        if query:
+            name = next(iter(query))
+            if name.lower() in _SECRETS:
+                raise ConfigError(f"{name} does not belong into a URL: secrets come from the key file")
+            raise ConfigError(f"{name!r} is no parameter of a meter URL")
+        if counter is not None:
+            from cosem.obis import Obis
+
+            counter = str(Obis.parse("0-0:43.1.0.255" if counter in ("", "read") else counter))
+        assert client is not None
+        assert server is not None
+        return cls(
+            framing, host, port, client, server, physical, mechanism, security, ciphering, device, counter,
+            _seconds(timeout),
+        )  # fmt: skip
+
+
+def _number(query: dict[str, str], name: str, default: int | None, largest: int) -> int | None:
+    text = query.pop(name, None)
+    if text is None:
+        return default
+    try:
+        value = int(text, 0)
+    except ValueError:
+        raise ConfigError(f"{name}={text} is no number") from None
+    if not 0 <= value <= largest:
+        raise ConfigError(f"{name}={text} is not between 0 and {largest}")
+    return value
+
+
+def _seconds(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        raise ConfigError(f"timeout={text} is no number of seconds") from None
+    if not 0 < value <= 3600:
+        raise ConfigError(f"timeout={text} is not between 0 and 3600 seconds")
+    return value
+
+
+def _choice(query: dict[str, str], name: str, default: str, choices: dict[str, int]) -> int:
+    return choices[_word(query, name, default, tuple(choices))]
+
+
+def _word(query: dict[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    word = query.pop(name, default)
+    if word not in choices:
+        raise ConfigError(f"{name}={word} is none of {', '.join(choices)}")
+    return word
