@@ -344,13 +344,16 @@ class HdlcLink:
 
     def _data(self, connection: _Connection, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]) -> None:
         station = connection.station
+        held = station.holds
         outcome = station.accept(frame)
         if outcome.problem is not None:
             events.append(Discarded(octets, outcome.problem))
         if outcome.fatal:
             self._reject(connection, frame, outcome.problem or "", events)
             return
-        connection.tries = 0 if outcome.problem is None else connection.tries
+        if outcome.problem is None or outcome.stale:
+            # Whatever it says, the peer is there.
+            connection.tries = 0
         if outcome.apdu is not None:
             apdu = _strip(outcome.apdu)
             if apdu:
@@ -362,6 +365,14 @@ class HdlcLink:
         if not station.holds:
             # More frames of the same turn follow.
             connection.due = now + self.timeouts.response
+            return
+        if outcome.stale and not held:
+            # The answer to our last frames is still under way. Sending them again now would be answered twice, and
+            # each of those answers again: one doubled frame would double the traffic for good.
+            station.holds = False
+            if len(station.unacknowledged) > 1:
+                # Or the first of several was lost, and the peer waits for it.
+                connection.due = now + self.timeouts.poll
             return
         connection.due = None
         self._give_way(connection, now)

@@ -24,11 +24,15 @@ class Segment(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a received frame meant: a whole APDU, or what was wrong with the frame."""
+    """What a received frame meant: a whole APDU, or what was wrong with the frame.
+
+    `stale` says that, if it hands the turn over, it may well answer an earlier question than our last one.
+    """
 
     apdu: bytes | None = None
     problem: str | None = None
     fatal: bool = False
+    stale: bool = False
 
 
 class Station:
@@ -64,12 +68,16 @@ class Station:
         outcome = self._take_info(frame) if frame.kind == "I" else Outcome()
         if frame.pf:
             self.holds = True
+        if self.unacknowledged and not acknowledged and not self.peer_busy:
+            return outcome._replace(stale=True)
         return outcome
 
     def _take_info(self, frame: Frame) -> Outcome:
         if frame.ns != self.receive_state:
             # A repeat, or one behind a lost one: the answer's N(R) tells the peer where we are.
-            return Outcome(problem=f"N(S) = {frame.ns} where {self.receive_state} was expected")
+            # Repeating what we acknowledged, the peer had not heard our last frame when it sent this one.
+            stale = frame.ns == (self.receive_state - 1) & 7
+            return Outcome(problem=f"N(S) = {frame.ns} where {self.receive_state} was expected", stale=stale)
         self.receive_state = (self.receive_state + 1) & 7
         if frame.info:
             self._parts.append(frame.info)
