@@ -7,23 +7,26 @@ from typing import TYPE_CHECKING
 from cosem.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from cosem.client.connect import AsyncMeter as AsyncMeter
-    from cosem.client.connect import Meter as Meter
-    from cosem.client.connect import connect as connect
-    from cosem.client.connect import connect_async as connect_async
+    from cosem.client.async_meter import AsyncMeter as AsyncMeter
+    from cosem.client.async_meter import connect_async as connect_async
     from cosem.client.core import ClientOptions as ClientOptions
+    from cosem.client.keyfile import DeviceKeys as DeviceKeys
     from cosem.client.keyfile import KeyFile as KeyFile
     from cosem.client.listen import Listener as Listener
+    from cosem.client.listen import Senders as Senders
+    from cosem.client.meter import Meter as Meter
+    from cosem.client.meter import connect as connect
     from cosem.client.profile import Column as Column
     from cosem.client.profile import ProfileInterrupted as ProfileInterrupted
     from cosem.client.profile import ProfileTable as ProfileTable
     from cosem.client.url import MeterUrl as MeterUrl
 
 _WHERE = {
-    "connect": ("AsyncMeter", "Meter", "connect", "connect_async"),
+    "async_meter": ("AsyncMeter", "connect_async"),
+    "meter": ("Meter", "connect"),
     "core": ("ClientOptions",),
-    "keyfile": ("KeyFile",),
-    "listen": ("Listener",),
+    "keyfile": ("DeviceKeys", "KeyFile"),
+    "listen": ("Listener", "Senders"),
     "profile": ("Column", "ProfileInterrupted", "ProfileTable"),
     "url": ("MeterUrl",),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -90,18 +90,23 @@ class Core:
 
     # --- single services -----------------------------------------------------------------------------------
 
-    def ask(self, service: Service, sink: Callable[[bytes], None] | None = None) -> Talk[Any]:
-        """Send a GET; repeat it after a time-out and reconnect after a loss, as often as the options say."""
+    def ask(self, service: Service, parts: list[bytes] | None = None) -> Talk[Any]:
+        """Send a GET; repeat it after a time-out and reconnect after a loss, as often as the options say.
+
+        `parts` collects the blocks of a long answer; once there are any, what failed is not begun anew here: the
+        caller has something to keep.
+        """
+        sink = None if parts is None else parts.append
         retries, reconnects = self.options.retries, self.options.reconnects
         while True:
             try:
                 return (yield Call(service, sink=sink))
             except Timeout as error:
-                if retries <= 0:
+                if retries <= 0 or parts:
                     raise self.diagnosed(error) from None
                 retries -= 1
             except ConnectionLost:
-                if reconnects <= 0 or sink is not None:
+                if reconnects <= 0 or parts:
                     raise
                 reconnects -= 1
                 yield from self.open()
@@ -119,11 +124,11 @@ class Core:
         name: Obis,
         attribute: int,
         selection: Selection | None = None,
-        sink: Callable[[bytes], None] | None = None,
+        parts: list[bytes] | None = None,
     ) -> Talk[bytes]:
-        """Read one attribute as A-XDR octets. Raises `AccessError` with the result's name."""
+        """Read one attribute as A-XDR octets; `parts` as in `ask`. Raises `AccessError` with the result's name."""
         target = AttributeDescriptor(class_id, name, attribute)
-        response: GetResponseNormal = yield from self.ask(GetRequestNormal(target, _selective(selection)), sink)
+        response: GetResponseNormal = yield from self.ask(GetRequestNormal(target, _selective(selection)), parts)
         if response.data is None:
             raise AccessError(_known(response.result), f"{name}:{attribute}")
         return response.data

@@ -210,7 +210,7 @@ class ProfileReader:
     def _octets(self, selection: Selection | None, columns: tuple[Column, ...]) -> Generator[Step, Any, bytes]:
         parts: list[bytes] = []
         try:
-            return (yield from self.core.get_octets(PROFILE, self.name, BUFFER, selection, parts.append))
+            return (yield from self.core.get_octets(PROFILE, self.name, BUFFER, selection, parts))
         except (ConnectionLost, Timeout) as error:
             if not parts:
                 raise
@@ -266,7 +266,8 @@ def _later(octets: Any, period: int) -> bytes | None:
     except (CosemError, OverflowError):
         return None
     plain = CosemDateTime.from_datetime(naive).to_octets()
-    return plain[:8] + octets[8:9] + octets[9:]
+    rest: bytes = octets[8:]
+    return plain[:8] + rest
 
 
 def _moment(value: Any) -> CosemDateTime | None:

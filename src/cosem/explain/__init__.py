@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from cosem.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from cosem.classes.readings import Reading, readings
     from cosem.explain.decode import KINDS, explain
-    from cosem.explain.readings import Reading, readings
     from cosem.explain.tree import Explained, Explanation, Layer
 
 __all__ = ["KINDS", "Explained", "Explanation", "Layer", "Reading", "explain", "readings"]
@@ -18,8 +18,8 @@ __getattr__, __dir__ = lazy_exports(
     {
         "KINDS": "cosem.explain.decode",
         "explain": "cosem.explain.decode",
-        "Reading": "cosem.explain.readings",
-        "readings": "cosem.explain.readings",
+        "Reading": "cosem.classes.readings",
+        "readings": "cosem.classes.readings",
         "Explained": "cosem.explain.tree",
         "Explanation": "cosem.explain.tree",
         "Layer": "cosem.explain.tree",

@@ -150,7 +150,9 @@ def _explain_protected(
         dedicated=dedicated,
     )
     fields: dict[str, Any] = {} if title is None else {"system_title": title.hex()}
-    _append_opened(explained, Layer(service.service, offset, octets, {**fields, **opened.fields}), opened, keyring, depth)
+    _append_opened(
+        explained, Layer(service.service, offset, octets, {**fields, **opened.fields}), opened, keyring, depth
+    )
 
 
 def _append_opened(explained: Explained, layer: Layer, opened: Opened, keyring: Keyring, depth: int) -> None:
@@ -166,9 +168,7 @@ def _append_opened(explained: Explained, layer: Layer, opened: Opened, keyring: 
 # --- ACSE ------------------------------------------------------------------------------------------------------
 
 
-def _explain_acse(
-    explained: Explained, octets: bytes, offset: int, service: Any, keyring: Keyring, depth: int
-) -> None:
+def _explain_acse(explained: Explained, octets: bytes, offset: int, service: Any, keyring: Keyring, depth: int) -> None:
     fields = _acse_fields(service)
     explained.layers.append(Layer(service.service, offset, octets, fields))
     inner: bytes | None = service.user_information
@@ -304,4 +304,3 @@ _LOOKS_LIKE: dict[str, Callable[[bytes], bool]] = {
     "apdu": lambda octets: True,
     "data": lambda octets: True,
 }
-

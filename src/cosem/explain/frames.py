@@ -84,9 +84,7 @@ def _why(octets: bytes, offset: int, item: Discarded) -> DecodeError:
     return DecodeError(item.reason, offset)
 
 
-def _hdlc_carrier(
-    frame: Frame, raw: bytes, offset: int, parts: dict[tuple[bytes, bytes, str], list[bytes]]
-) -> Carrier:
+def _hdlc_carrier(frame: Frame, raw: bytes, offset: int, parts: dict[tuple[bytes, bytes, str], list[bytes]]) -> Carrier:
     carrier = Carrier(Layer("hdlc", offset, raw, hdlc_fields(frame)))
     if frame.kind in ("SNRM", "UA") and frame.info:
         try:

@@ -79,9 +79,7 @@ def _try_keys(
             missing = f"a system title has 8 octets, this one {len(sender)}"
             continue
         try:
-            opened = unprotect(
-                key, entry.keys.authentication_key, sender, content, allow_unverified=not entry.verify
-            )
+            opened = unprotect(key, entry.keys.authentication_key, sender, content, allow_unverified=not entry.verify)
         except TagMismatch:
             wrong_tag = True
         except KeyMissing:

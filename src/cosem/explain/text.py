@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from cosem.classes.readings import readings
 from cosem.codec.axdr import Data, Tag
 from cosem.explain.octets import annotate
-from cosem.explain.readings import readings
 from cosem.explain.tree import Explained, Explanation, Layer
 from cosem.explain.words import scalar_words
 
@@ -47,8 +47,8 @@ def _frame(frame: Explained, paint: _Paint, *, octets: bool) -> Iterator[str]:
             yield from (f"{indent}{_printable(str(reading))}" for reading in named)
         elif octets and frame.data is not None:
             for row in annotate(frame.data):
-                spaces = "  " * row.depth
-                yield f"{indent}{paint(_DIM, f'{row.offset:5d}')}  {row.octets.hex():<26} {spaces}{_printable(row.words)}"
+                words = "  " * row.depth + _printable(row.words)
+                yield f"{indent}{paint(_DIM, f'{row.offset:5d}')}  {row.octets.hex():<26} {words}"
         else:
             yield from value_lines(frame.value, indent)
     elif isinstance(frame.value, list):
@@ -81,7 +81,11 @@ def _words(item: Any) -> str:
     if isinstance(item, dict):
         return ", ".join(f"{key} {_words(value)}" for key, value in item.items() if value not in (None, False))
     if isinstance(item, (list, tuple)):
-        return "; ".join(_words(value) for value in item) if item and isinstance(item[0], dict) else ", ".join(map(str, item))
+        return (
+            "; ".join(_words(value) for value in item)
+            if item and isinstance(item[0], dict)
+            else ", ".join(map(str, item))
+        )
     return {True: "yes", False: "no"}.get(item, str(item)) if isinstance(item, bool) else str(item)
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 from cosem.codec.axdr import Data, Tag
 from cosem.codec.json import to_json
 from cosem.obis import Obis
 from cosem.times import CosemDateTime
-from cosem.units import Quantity, Unit
+from cosem.units import Quantity, ScalerUnit, Unit
 
 _NUMBERS = frozenset(
     {
@@ -49,7 +48,7 @@ class Reading:
         """Return value, scaler and unit as an exact quantity, where the push says them."""
         if self.scaler is None or self.unit is None or self.value.tag not in _NUMBERS:
             return None
-        return Quantity(Decimal(self.value.value).scaleb(self.scaler), self.unit)
+        return ScalerUnit(self.scaler, Unit(self.unit)).quantity(self.value.value)
 
     @property
     def text(self) -> str | None:
@@ -81,7 +80,7 @@ class Reading:
                 "scaler": self.scaler,
                 "unit": self.unit,
                 "scaled": str(quantity.value),
-                "unit_symbol": _symbol(quantity.unit),
+                "unit_symbol": quantity.unit.symbol,
             }
         elif (moment := self.date_time) is not None:
             answer["date_time"] = moment
@@ -95,10 +94,6 @@ class Reading:
             raw = self.value.value
             value = raw.hex() if isinstance(raw, bytes) else raw
         return f"{self.obis} = {value}"
-
-
-def _symbol(unit: int) -> str:
-    return unit.symbol if isinstance(unit, Unit) else str(unit)
 
 
 def readings(value: Data) -> list[Reading]:

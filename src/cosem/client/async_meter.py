@@ -1,0 +1,184 @@
+"""`connect_async`: a meter inside an event loop, with the same conversations as the synchronous one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Generator, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from cosem.association.steps import Step
+from cosem.classes.access import ObjectListElement
+from cosem.classes.c008_clock import Clock
+from cosem.classes.model import Attribute, InterfaceClass
+from cosem.client.core import ClientOptions, Core
+from cosem.client.keyfile import DeviceKeys, KeyFile
+from cosem.client.plan import Plan, open_meter, read_counter
+from cosem.client.profile import ProfileReader, ProfileTable, When
+from cosem.client.url import MeterUrl
+from cosem.client.verbs import RemoteStore, quantity, set_clock
+from cosem.codec.axdr import Data
+from cosem.errors import AccessError, ConfigError, CosemError
+from cosem.obis import Obis, obis
+from cosem.times import CosemDateTime
+from cosem.units import Quantity
+
+if TYPE_CHECKING:
+    from cosem.io.blocking import Trace
+    from cosem.security.counters import CounterStore
+
+T = TypeVar("T")
+C = TypeVar("C", bound=InterfaceClass)
+V = TypeVar("V")
+
+
+class AsyncMeter:
+    """A meter that is associated, asynchronous: what `Meter` answers, this gives as awaitables.
+
+    ``await meter[Register, "1-0:1.8.0"].value`` reads, ``await meter.get(Register.value, name)`` reads with its type
+    known, ``await meter.set(...)`` writes, ``await meter[DisconnectControl, name].remote_disconnect()`` calls.
+    """
+
+    def __init__(self, plan: Plan, *, trace: Trace | None = None) -> None:
+        self.plan = plan
+        self._trace = trace
+        self.core = plan.core()
+        self._store = RemoteStore(self.core, self.run)
+        self._driver: Any = None
+
+    async def open(self) -> AsyncMeter:
+        """Connect and associate."""
+        plan = self.plan
+        if plan.url.counter is not None and plan.settings.lease is not None:
+            public = plan.public_core()
+            driver = self._make_driver(public)
+            try:
+                plan.counter_floor = await driver.run(read_counter(public, plan.url.counter))
+            finally:
+                driver.close()
+        self._driver = self._make_driver(self.core)
+        try:
+            await self.run(open_meter(plan, self.core))
+        except BaseException:
+            self._driver.close()
+            raise
+        return self
+
+    def _make_driver(self, core: Core) -> Any:
+        from cosem.io.aio import AsyncioDriver
+
+        url = self.plan.url
+        return AsyncioDriver(
+            core.machine, url.host, url.port, timeout=self.plan.settings.connect_timeout, trace=self._trace
+        )
+
+    def run(self, conversation: Generator[Step, Any, T]) -> Awaitable[T]:
+        """Return an awaitable that runs a conversation of your own on this meter."""
+        answer: Awaitable[T] = self._driver.run(conversation)
+        return answer
+
+    async def __aenter__(self) -> AsyncMeter:
+        return self if self._driver is not None else await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Release the association and close the connection."""
+        try:
+            await self.run(self.core.close())
+        except CosemError:
+            pass
+        finally:
+            self._driver.close()
+
+    def __getitem__(self, which: tuple[type[C], str | Obis]) -> AsyncObject[C]:
+        kind, name = which
+        return AsyncObject(kind(obis(name), self._store))
+
+    async def object(self, name: str | Obis) -> AsyncObject[InterfaceClass]:
+        """Return an object by its name alone; the object list is read once."""
+        return AsyncObject(await self.run(self.core.bound(obis(name), self._store)))
+
+    async def objects(self) -> dict[Obis, ObjectListElement]:
+        """Return the object list of the association."""
+        return await self.run(self.core.object_list())
+
+    async def get(self, attribute: Attribute[V], name: str | Obis) -> V:
+        """Read one attribute, with its type: ``await meter.get(Register.value, "1-0:1.8.0")``."""
+        return await self.run(self.core.read(_Named(obis(name)), attribute))  # type: ignore[arg-type]
+
+    async def set(self, attribute: Attribute[V], name: str | Obis, value: V | Data) -> None:
+        """Write one attribute."""
+        await self.run(self.core.write(_Named(obis(name)), attribute, value))  # type: ignore[arg-type]
+
+    async def get_many(self, targets: Sequence[tuple[int, str | Obis, int]]) -> list[Data | AccessError]:
+        """Read several attributes (class, name, attribute); what fails is its `AccessError`."""
+        return await self.run(self.core.read_many([(c, obis(n), a) for c, n, a in targets]))
+
+    async def quantity(self, name: str | Obis, class_id: int = 3) -> Quantity:
+        """Read a register's value with its unit, exactly."""
+        return await self.run(quantity(self.core, class_id, obis(name)))
+
+    async def profile(
+        self,
+        name: str | Obis,
+        start: When = None,
+        end: When = None,
+        *,
+        columns: Sequence[str | Obis] = (),
+        entries: tuple[int, int] | None = None,
+    ) -> ProfileTable:
+        """Read a profile; see `cosem.client.profile.ProfileReader.read`."""
+        reader = ProfileReader(self.core, obis(name))
+        names = [obis(item) for item in columns]
+        return await self.run(reader.read(start, end, columns=names, entries=entries))
+
+    async def clock(self) -> CosemDateTime:
+        """Read the time."""
+        return await self.get(Clock.time, self.core.options.clock)
+
+    async def set_clock(self, moment: datetime | CosemDateTime | None = None) -> CosemDateTime:
+        """Set the time (to now without one)."""
+        return await self.run(set_clock(self.core, moment))
+
+
+class _Named:
+    """The part of an object that reading and writing need: its logical name."""
+
+    def __init__(self, name: Obis) -> None:
+        self.obis = name
+
+
+class AsyncObject(Generic[C]):
+    """An object whose attributes are awaitables and whose methods return them."""
+
+    def __init__(self, obj: C) -> None:
+        object.__setattr__(self, "_obj", obj)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._obj, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise ConfigError(f"an asynchronous attribute is written with `await meter.set(..., {name})`")
+
+    def __repr__(self) -> str:
+        return f"<async {self._obj!r}>"
+
+
+async def connect_async(
+    url: MeterUrl | str,
+    *,
+    keys: KeyFile | Path | str | None = None,
+    device: DeviceKeys | None = None,
+    counters: CounterStore | Path | str | None = None,
+    options: ClientOptions | None = None,
+    user_id: int | None = None,
+    trace: Trace | None = None,
+) -> AsyncMeter:
+    """Connect to a meter inside a running event loop; otherwise as `connect`."""
+    plan = Plan(url, keys=keys, device=device, counters=counters, options=options, user_id=user_id)
+    return await AsyncMeter(plan, trace=trace).open()

@@ -1,0 +1,144 @@
+"""Receiving what meters push: frames taken apart, protection opened with the sender's keys, values named.
+
+A machine without input and output: a server feeds it the octets of one connection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from cosem.apdu import parse
+from cosem.apdu.ciphered import GeneralDed, GeneralGlo
+from cosem.classes.readings import Reading, readings
+from cosem.client.keyfile import DeviceKeys
+from cosem.codec import axdr
+from cosem.codec.axdr import Data
+from cosem.errors import DecodeError, InvocationCounterError, KeyMissing, SecurityError
+from cosem.link.base import Address, ApduReceived, Discarded, Link
+from cosem.security.counters import ReceivingCounter
+from cosem.security.gcm import unprotect
+
+MAX_SENDERS = 100_000
+"""System titles whose last counter is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """One notification. `verified` is None where nothing proves its sender; `problem` says why it could not be read."""
+
+    address: Address
+    octets: bytes = field(repr=False)
+    system_title: bytes | None = None
+    invocation_counter: int | None = None
+    verified: bool | None = None
+    service: Any = None
+    value: Data | None = None
+    plain: bytes | None = field(default=None, repr=False)
+    problem: str | None = None
+
+    @property
+    def readings(self) -> list[Reading]:
+        """Return the values that the push names by itself."""
+        return [] if self.value is None else readings(self.value)
+
+
+class Senders:
+    """The keys of the meters that push, and the last counter of each. Shared by all connections of a listener."""
+
+    def __init__(self, devices: Iterable[DeviceKeys] = ()) -> None:
+        devices = tuple(devices)
+        self._by_title = {item.system_title: item for item in devices if item.system_title}
+        self._others = tuple(item for item in devices if not item.system_title)
+        self._counters: dict[bytes, ReceivingCounter] = {}
+
+    def candidates(self, title: bytes) -> tuple[DeviceKeys, ...]:
+        """Return the keys to try for a sender: its own, or those that name no meter."""
+        own = self._by_title.get(title)
+        return (own,) if own is not None else self._others
+
+    def counter(self, title: bytes) -> ReceivingCounter:
+        """Return the counter of a sender."""
+        counter = self._counters.get(title)
+        if counter is None:
+            if len(self._counters) >= MAX_SENDERS:
+                self._counters.pop(next(iter(self._counters)))
+            counter = self._counters[title] = ReceivingCounter()
+        return counter
+
+
+class Listener:
+    """One connection on which a meter pushes."""
+
+    def __init__(self, link: Link, senders: Senders | None = None) -> None:
+        self.link = link
+        self.senders = senders or Senders()
+        self.discarded: list[Discarded] = []
+
+    def receive(self, octets: bytes, now: float) -> list[Push]:
+        """Take octets and return the notifications that are whole now. Never raises for what was sent."""
+        pushes = []
+        for event in self.link.receive(octets, now):
+            if isinstance(event, ApduReceived):
+                pushes.append(self.read(event.address, event.octets))
+            elif isinstance(event, Discarded):
+                self.discarded.append(event)
+        return pushes
+
+    def read(self, address: Address, apdu: bytes) -> Push:
+        """Open and decode one APDU."""
+        try:
+            service = parse(apdu, checked=False).service
+            if not isinstance(service, (GeneralGlo, GeneralDed)):
+                return self._plain(Push(address, apdu), apdu)
+            return self._protected(address, apdu, service)
+        except DecodeError as error:
+            return Push(address, apdu, problem=str(error))
+
+    def _protected(self, address: Address, apdu: bytes, service: GeneralGlo | GeneralDed) -> Push:
+        title = service.system_title
+        header = Push(address, apdu, title, int.from_bytes(service.content[1:5], "big"))
+        if len(title) != 8:
+            return _with(header, problem=f"a system title of {len(title)} octets")
+        reasons: list[str] = []
+        for device in self.senders.candidates(title):
+            key = device.keys.global_unicast_encryption_key
+            if key is None:
+                continue
+            try:
+                self.senders.counter(title).check(header.invocation_counter or 0)
+                opened = unprotect(
+                    key,
+                    device.keys.authentication_key,
+                    title,
+                    service.content,
+                    allow_unverified=not device.verify,
+                )
+                push = self._plain(_with(header, verified=opened.verified), opened.plain)
+            except InvocationCounterError as error:
+                return _with(header, verified=False, problem=f"a repeat: {error}")
+            except KeyMissing:
+                reasons.append("an authentication key is needed, or verify = false in the key file")
+                continue
+            except (SecurityError, DecodeError) as error:
+                reasons.append(str(error))
+                continue
+            # Only what was read, and proved genuine where it could be, moves the counter.
+            self.senders.counter(title).commit(opened.counter)
+            return push
+        if not reasons:
+            return _with(header, problem=f"no key is known for {title.hex()}")
+        return _with(header, verified=False, problem=reasons[0])
+
+    def _plain(self, push: Push, octets: bytes) -> Push:
+        service = parse(octets).service
+        data = getattr(service, "data", None)
+        value = axdr.decode(data) if isinstance(data, bytes) else None
+        return _with(push, service=service, value=value, plain=octets)
+
+
+def _with(push: Push, **changes: Any) -> Push:
+    from dataclasses import replace
+
+    return replace(push, **changes)

@@ -1,0 +1,186 @@
+"""`connect`: a URL and a key file in, a meter with typed objects out."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from cosem.association.steps import Step
+from cosem.classes.access import ObjectListElement
+from cosem.classes.c008_clock import Clock
+from cosem.classes.model import InterfaceClass, Selection
+from cosem.client.core import ClientOptions
+from cosem.client.keyfile import DeviceKeys, KeyFile
+from cosem.client.plan import Plan, open_meter, read_counter
+from cosem.client.profile import ProfileInterrupted, ProfileReader, ProfileTable, When
+from cosem.client.url import MeterUrl
+from cosem.client.verbs import RemoteStore, quantity, set_clock
+from cosem.codec.axdr import Data
+from cosem.errors import AccessError, CosemError
+from cosem.obis import Obis, obis
+from cosem.times import CosemDateTime
+from cosem.units import Quantity
+
+if TYPE_CHECKING:
+    from cosem.io.blocking import Trace
+    from cosem.security.counters import CounterStore
+
+T = TypeVar("T")
+C = TypeVar("C", bound=InterfaceClass)
+
+
+class Meter:
+    """A meter that is associated, synchronous. Use it as a context manager, or call `close`.
+
+    ``meter[Register, "1-0:1.8.0"].value`` reads; an assignment writes; methods are called. Objects raise `AccessError`
+    with the result's name.
+    """
+
+    def __init__(self, plan: Plan, *, trace: Trace | None = None) -> None:
+        from cosem.io.blocking import BlockingDriver, TcpTransport
+
+        self.plan = plan
+        transport = TcpTransport(plan.url.host, plan.url.port, timeout=plan.settings.connect_timeout)
+        if plan.url.counter is not None and plan.settings.lease is not None:
+            public = plan.public_core()
+            driver = BlockingDriver(public.machine, transport, trace=trace)
+            plan.counter_floor = driver.run(read_counter(public, plan.url.counter))
+        self.core = plan.core()
+        self._driver = BlockingDriver(self.core.machine, transport, trace=trace)
+        self._store = RemoteStore(self.core, self.run)
+        try:
+            self.run(open_meter(plan, self.core))
+        except BaseException:
+            self._driver.close()
+            raise
+
+    def run(self, conversation: Generator[Step, Any, T]) -> T:
+        """Run a conversation of your own on this meter."""
+        return self._driver.run(conversation)
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Release the association and close the connection."""
+        try:
+            self.run(self.core.close())
+        except CosemError:
+            # The connection may be gone already; closing is no moment to complain.
+            pass
+        finally:
+            self._driver.close()
+
+    # --- objects -------------------------------------------------------------------------------------------
+
+    @overload
+    def __getitem__(self, which: tuple[type[C], str | Obis]) -> C: ...
+    @overload
+    def __getitem__(self, which: str | Obis) -> InterfaceClass: ...
+    def __getitem__(self, which: tuple[type[C], str | Obis] | str | Obis) -> C | InterfaceClass:
+        """Return an object: by class and logical name, or by name alone (then the object list is read once)."""
+        if isinstance(which, tuple):
+            kind, name = which
+            return kind(obis(name), self._store)
+        return self.run(self.core.bound(obis(which), self._store))
+
+    def objects(self) -> dict[Obis, ObjectListElement]:
+        """Return the object list of the association."""
+        return self.run(self.core.object_list())
+
+    def get(self, class_id: int, name: str | Obis, attribute: int, selection: Selection | None = None) -> Data:
+        """Read any attribute as `Data`."""
+        return self.run(self.core.get_data(class_id, obis(name), attribute, selection))
+
+    def get_many(self, targets: Sequence[tuple[int, str | Obis, int]]) -> list[Data | AccessError]:
+        """Read several attributes (class, name, attribute); what fails is its `AccessError`."""
+        return self.run(self.core.read_many([(c, obis(n), a) for c, n, a in targets]))
+
+    def set(self, class_id: int, name: str | Obis, attribute: int, value: Data) -> None:
+        """Write any attribute."""
+        self.run(self.core.set_data(class_id, obis(name), attribute, value))
+
+    def call(self, class_id: int, name: str | Obis, method: int, parameter: Data | None = None) -> Data | None:
+        """Invoke any method."""
+        return self.run(self.core.call_data(class_id, obis(name), method, parameter))
+
+    def quantity(self, name: str | Obis, class_id: int = 3) -> Quantity:
+        """Read a register's value with its unit, exactly."""
+        return self.run(quantity(self.core, class_id, obis(name)))
+
+    # --- verbs ---------------------------------------------------------------------------------------------
+
+    def profile(self, name: str | Obis) -> Profile:
+        """Return a profile, to be read."""
+        return Profile(self, ProfileReader(self.core, obis(name)))
+
+    def clock(self) -> CosemDateTime:
+        """Read the time."""
+        return self[Clock, self.core.options.clock].time
+
+    def set_clock(self, moment: datetime | CosemDateTime | None = None) -> CosemDateTime:
+        """Set the time (to now without one) and return what was written, in the meter's own deviation."""
+        return self.run(set_clock(self.core, moment))
+
+
+class Profile:
+    """A profile of a synchronous meter."""
+
+    def __init__(self, meter: Meter, reader: ProfileReader) -> None:
+        self._meter = meter
+        self.reader = reader
+
+    def columns(self) -> Sequence[Any]:
+        """Return the columns."""
+        return self._meter.run(self.reader.describe())
+
+    def read(
+        self,
+        start: When = None,
+        end: When = None,
+        *,
+        columns: Sequence[str | Obis] = (),
+        entries: tuple[int, int] | None = None,
+    ) -> ProfileTable:
+        """Read rows; see `cosem.client.profile.ProfileReader.read`."""
+        names = [obis(name) for name in columns]
+        return self._meter.run(self.reader.read(start, end, columns=names, entries=entries))
+
+    def read_columns(self, start: When = None, end: When = None, *, native: bool = False) -> Any:
+        """Read into NumPy columns."""
+        return self._meter.run(self.reader.read_columns(start, end, native=native))
+
+    def resume(self, interrupted: ProfileInterrupted, end: When = None) -> ProfileTable:
+        """Read the rest after an interruption, dialling anew where needed."""
+        core = self._meter.core
+        if not core.associated:
+            self._meter.run(core.open())
+        return self._meter.run(self.reader.resume(interrupted, end))
+
+
+def connect(
+    url: MeterUrl | str,
+    *,
+    keys: KeyFile | Path | str | None = None,
+    device: DeviceKeys | None = None,
+    counters: CounterStore | Path | str | None = None,
+    options: ClientOptions | None = None,
+    user_id: int | None = None,
+    trace: Trace | None = None,
+) -> Meter:
+    """Connect to a meter, associate, and return it.
+
+    `keys` is a key file; `device` gives the secrets directly. `counters` is where invocation counters are kept (a file
+    in the user's state directory without one). Raises `ConfigError`, `KeyMissing`, `ConnectionLost`, `Timeout` with a
+    diagnosis, `AssociationRejected` and other `CosemError`s.
+    """
+    plan = Plan(url, keys=keys, device=device, counters=counters, options=options, user_id=user_id)
+    return Meter(plan, trace=trace)

@@ -1,0 +1,154 @@
+"""What is decided before a meter is dialled: settings, links, and which invocation counters are used."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Generator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cosem.association.initiator import Initiator
+from cosem.association.settings import AssociationSettings
+from cosem.association.steps import Step
+from cosem.client.core import ClientOptions, Core
+from cosem.client.keyfile import DeviceKeys, KeyFile
+from cosem.client.url import MeterUrl
+from cosem.errors import ConfigError, ExceptionResponseReceived, KeyMissing
+from cosem.obis import Obis
+
+if TYPE_CHECKING:
+    from cosem.link.base import Link
+    from cosem.security.counters import CounterStore
+
+PUBLIC_CLIENT = 16
+DEFAULT_TITLE = b"CSM\x00\x00\x00\x00\x10"
+"""Client system title where none is given; a real one is the utility's own."""
+COUNTER_ERROR = 6
+
+
+class Plan:
+    """Everything `connect` has to decide, apart from how octets travel: settings, counters, links."""
+
+    def __init__(
+        self,
+        url: MeterUrl | str,
+        *,
+        keys: KeyFile | Path | str | None = None,
+        device: DeviceKeys | None = None,
+        counters: CounterStore | Path | str | None = None,
+        options: ClientOptions | None = None,
+        user_id: int | None = None,
+        weak_mechanisms: frozenset[int] | None = None,
+    ) -> None:
+        self.url = MeterUrl.parse(url) if isinstance(url, str) else url
+        self.options = options or ClientOptions()
+        if device is None:
+            file = keys if isinstance(keys, KeyFile) else KeyFile.find(keys)
+            device = file.device(self.url.device)
+        self.device = device
+        self._counters = counters
+        self.counter_floor = 0
+        self.weak = weak_mechanisms
+        self.settings = self._settings(user_id)
+
+    def _settings(self, user_id: int | None) -> AssociationSettings:
+        url, device = self.url, self.device
+        secret = device.password if url.mechanism == 1 else device.hls_secret
+        if url.mechanism == 1 and secret is None:
+            raise KeyMissing("auth=low needs a password: write it into the key file or COSEM_PASSWORD")
+        if url.mechanism in (2, 3, 4, 6) and secret is None:
+            raise KeyMissing("this authentication needs hls_secret in the key file")
+        guarded = bool(url.security) or url.mechanism == 5
+        if guarded:
+            for name in ("global_unicast_encryption_key", "authentication_key"):
+                wanted = name == "global_unicast_encryption_key" or url.mechanism == 5 or url.security & 0x10
+                if wanted and getattr(device.keys, name) is None:
+                    raise KeyMissing(f"{name} is needed: write it into the key file")
+        settings = AssociationSettings(
+            client_sap=url.client,
+            server_sap=url.server,
+            physical=url.physical,
+            mechanism=url.mechanism,
+            secret=secret,
+            protection=url.security,
+            ciphering=url.ciphering,
+            suite=device.suite,
+            keys=device.keys,
+            system_title=device.client_system_title or DEFAULT_TITLE,
+            meter_system_title=device.system_title or b"",
+            user_id=user_id,
+            # Whoever writes auth=high-md5 has named it.
+            weak_mechanisms=frozenset({url.mechanism}) if self.weak is None else self.weak,
+            allow_unverified=not device.verify,
+        )
+        if url.timeout is not None:
+            settings.response_timeout = settings.connect_timeout = url.timeout
+        if guarded:
+            settings.lease = self.lease
+        return settings
+
+    def link(self) -> Link:
+        """Return a new link of the URL's framing."""
+        if self.url.framing == "hdlc":
+            from cosem.link.hdlc.link import HdlcLink
+
+            return HdlcLink()
+        from cosem.link.wrapper import WrapperLink
+
+        return WrapperLink()
+
+    def lease(self, count: int) -> tuple[int, int]:
+        """Persist and return a block of invocation counters."""
+        return self._store().lease(self._counter_name(), count, self.counter_floor)
+
+    def _store(self) -> CounterStore:
+        from cosem.io.counterstore import FileCounterStore
+
+        if self._counters is None or isinstance(self._counters, (str, Path)):
+            self._counters = FileCounterStore(self._counters)
+        return self._counters
+
+    def _counter_name(self) -> str:
+        """A counter belongs to a key and a sender. The key is named by a digest that tells nothing about it."""
+        key = self.device.keys.global_unicast_encryption_key or b""
+        digest = hashlib.sha256(b"cosem invocation counter" + key).hexdigest()[:16]
+        return f"{self.settings.system_title.hex()}-{digest}"
+
+    def core(self) -> Core:
+        """Return the conversations of a new machine."""
+        return Core(Initiator(self.link(), self.settings), secrets.token_bytes, self.options)
+
+    def public_core(self) -> Core:
+        """Return those of the public client, which reads the invocation counter."""
+        settings = AssociationSettings(
+            client_sap=PUBLIC_CLIENT,
+            server_sap=self.url.server,
+            physical=self.url.physical,
+            response_timeout=self.settings.response_timeout,
+            connect_timeout=self.settings.connect_timeout,
+        )
+        return Core(Initiator(self.link(), settings), secrets.token_bytes, self.options)
+
+
+def read_counter(core: Core, name: str) -> Generator[Step, Any, int]:
+    """Read an invocation-counter object over the public association and return what must be sent at least."""
+    yield from core.open()
+    try:
+        data = yield from core.get_data(1, Obis.parse(name), 2)
+    finally:
+        yield from core.close()
+    if not isinstance(data.value, int):
+        raise ConfigError(f"{name} holds no number: it is no invocation counter")
+    return data.value + 1
+
+
+def open_meter(plan: Plan, core: Core) -> Generator[Step, Any, None]:
+    """Associate; a meter that names the counter it wants gets it, once."""
+    try:
+        yield from core.open()
+    except ExceptionResponseReceived as error:
+        if error.service_error != COUNTER_ERROR or not error.invocation_counter:
+            raise
+        plan.counter_floor = error.invocation_counter
+        yield from core.open()

@@ -1,0 +1,67 @@
+"""Verbs of a client as conversations, and the store behind its typed objects."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from cosem.association.steps import Step
+from cosem.classes.model import Attribute, InterfaceClass, Method, Selection
+from cosem.client.core import Core
+from cosem.codec.axdr import Data, Tag
+from cosem.errors import ConfigError
+from cosem.obis import Obis
+from cosem.times import CosemDateTime
+from cosem.units import Quantity
+
+
+class RemoteStore:
+    """The store behind the objects of a meter; `run` carries a conversation out (or returns an awaitable that does)."""
+
+    def __init__(self, core: Core, run: Any) -> None:
+        self._core = core
+        self._run = run
+
+    def read(self, obj: InterfaceClass, attribute: Attribute[Any], selection: Selection | None = None) -> Any:
+        """Read an attribute."""
+        return self._run(self._core.read(obj, attribute, selection))
+
+    def write(self, obj: InterfaceClass, attribute: Attribute[Any], value: Any) -> Any:
+        """Write an attribute."""
+        return self._run(self._core.write(obj, attribute, value))
+
+    def invoke(self, obj: InterfaceClass, method: Method[Any, Any], parameter: Any) -> Any:
+        """Invoke a method."""
+        return self._run(self._core.invoke(obj, method, parameter))
+
+
+def quantity(core: Core, class_id: int, name: Obis) -> Generator[Step, Any, Quantity]:
+    """Read a register's value, scaler and unit."""
+    scaler_unit = yield from core.scaler_unit(class_id, name)
+    data = yield from core.get_data(class_id, name, 2)
+    if scaler_unit is None or not isinstance(data.value, (int, float)):
+        raise ConfigError(f"{name} is no register with scaler and unit")
+    return scaler_unit.quantity(data.value)
+
+
+def set_clock(core: Core, moment: datetime | CosemDateTime | None) -> Generator[Step, Any, CosemDateTime]:
+    """Write the time; an aware moment is written in the deviation that the meter shows."""
+    clock = core.options.clock
+    if isinstance(moment, CosemDateTime):
+        written = moment
+    else:
+        shown = yield from core.get_data(8, clock, 2)
+        written = _in_deviation(datetime.now(UTC) if moment is None else moment, shown)
+    yield from core.set_data(8, clock, 2, Data(Tag.OCTET_STRING, written.to_octets()))
+    return written
+
+
+def _in_deviation(moment: datetime, shown: Data) -> CosemDateTime:
+    if moment.tzinfo is None or not isinstance(shown.value, bytes) or len(shown.value) != 12:
+        return CosemDateTime.from_datetime(moment)
+    meter = CosemDateTime.from_octets(shown.value)
+    if meter.deviation is None:
+        return CosemDateTime.from_datetime(moment)
+    zone = timezone(timedelta(minutes=-meter.deviation))
+    return CosemDateTime.from_datetime(moment.astimezone(zone), meter.clock_status)
