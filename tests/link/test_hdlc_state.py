@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from cosem.link.hdlc.frame import build, parse
 from cosem.link.hdlc.parameters import HdlcParameters
 from cosem.link.hdlc.state import CLIENT, SERVER, Event, State
-from cosem.link.hdlc.station import MAX_APDU, Segment, Station
+from cosem.link.hdlc.station import MAX_APDU, Outcome, Segment, Station
 
 S, E = State, Event
 
@@ -124,7 +124,7 @@ def test_what_one_apdu_may_hold() -> None:
     station = Station(holds=False)
     size = 2000
     for count in range(MAX_APDU // size):
-        assert station.accept(frame("I", ns=count & 7, info=bytes(size), more=True)) == (None, None, False)
+        assert station.accept(frame("I", ns=count & 7, info=bytes(size), more=True)) == Outcome()
     count = MAX_APDU // size
     assert station.accept(frame("I", ns=count & 7, info=bytes(size), more=True)).fatal
 
