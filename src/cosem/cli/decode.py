@@ -82,7 +82,7 @@ def _from_bytes(content: bytes, name: str) -> bytes:
 
 
 def _from_hex(text: str) -> bytes | None:
-    """Read hex digits; blanks, colons, dashes, commas, ``0x`` and comments (#) may stand between. None if it is not hex."""
+    """Read hex digits; blanks, separators, ``0x`` and comments (#) may stand between. None if it is not hex."""
     lines = (line.split("#", 1)[0] for line in text.splitlines())
     digits = " ".join(lines).replace("0x", " ").replace("0X", " ")
     for separator in (":", "-", ",", ";", "_"):

@@ -1,0 +1,327 @@
+"""Commands that talk to one meter: objects, get, set, call, clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cosem.cli.output import DONE, SAID_NO, print_json, print_table
+from cosem.cli.values import parse_value
+from cosem.errors import AccessError, ConfigError
+
+if TYPE_CHECKING:
+    from cosem.client import Meter
+    from cosem.codec.axdr import Data
+    from cosem.obis import Obis
+
+
+def meter_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that every command has which talks to a meter."""
+    for option in (
+        click.option(
+            "--trace", "trace_file", type=click.Path(path_type=Path), help="Write frames and PDUs as JSON lines."
+        ),
+        click.option("-v", "verbose", count=True, help="Trace frames (-v) and PDUs (-vv) on standard error."),
+        click.option("--counters", type=click.Path(path_type=Path), help="File that keeps invocation counters."),
+        click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file (TOML)."),
+    ):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def connected(
+    url: str, key_file: Path | None, counters: Path | None, verbose: int, trace_file: Path | None
+) -> Iterator[Meter]:
+    """Connect to a meter, with traces where they were asked for."""
+    from cosem.cli.trace import Tracer
+    from cosem.client import connect
+
+    with (
+        Tracer(verbose, trace_file, url, key_file) as tracer,
+        connect(url, keys=key_file, counters=counters, trace=tracer.octets if tracer.wanted else None) as meter,
+    ):
+        yield meter
+
+
+@click.command("objects")
+@click.argument("url")
+@click.option("--save", type=click.Path(path_type=Path), help="Write the object list as a JSON model.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@meter_options
+def objects_command(url: str, save: Path | None, as_json: bool, **options: Any) -> int:
+    """List the objects of the association, with what this client may do with each."""
+    with connected(url, **options) as meter:
+        elements = list(meter.objects().values())
+    rows = [_object_row(element) for element in elements]
+    if save is not None:
+        save.write_text(json.dumps({"objects": rows}, indent=1) + "\n", encoding="utf-8")
+    if as_json:
+        print_json(rows)
+        return DONE
+    if save is None or not as_json:
+        print_table(
+            ("class", "version", "logical name", "what it is", "attributes", "methods"),
+            [
+                (
+                    row["class"],
+                    row["version"],
+                    row["obis"],
+                    row["name"],
+                    " ".join(f"{a['id']}{a['access']}" for a in row["attributes"]),
+                    " ".join(str(m["id"]) for m in row["methods"] if m["access"]),
+                )
+                for row in rows
+            ],
+            right=(0, 1),
+        )
+    return DONE
+
+
+def _object_row(element: Any) -> dict[str, Any]:
+    from cosem.classes import Access, lookup
+
+    declared = lookup(element.class_id, element.version)
+    rights = element.access_rights
+    names = {} if declared is None else {number: item.name for number, item in declared.attributes.items()}
+    methods = {} if declared is None else {number: item.name for number, item in declared.methods.items()}
+
+    def letters(access: Access) -> str:
+        return ("r" if access & Access.READ else "") + ("w" if access & Access.WRITE else "") or "-"
+
+    return {
+        "class": element.class_id,
+        "version": element.version,
+        "obis": str(element.logical_name),
+        "name": declared.class_name if declared is not None else f"class {element.class_id}",
+        "attributes": [
+            {
+                "id": item.attribute_id,
+                "name": names.get(item.attribute_id),
+                "access": letters(item.access),
+                "rights": int(item.access),
+            }
+            for item in (rights.attribute_access if rights else ())
+        ],
+        "methods": [
+            {"id": item.method_id, "name": methods.get(item.method_id), "access": bool(item.access & Access.ACCESS)}
+            for item in (rights.method_access if rights else ())
+        ],
+    }
+
+
+# --- targets ---------------------------------------------------------------------------------------------------
+
+
+class Target:
+    """``OBIS[:ATTRIBUTE]`` (or method) as written; what it means needs the meter's object list for the class."""
+
+    def __init__(self, text: str) -> None:
+        from cosem.obis import Obis
+
+        self.text = text
+        code, member = _split(text)
+        self.name: Obis = Obis.parse(code)
+        self.member = member
+
+
+def _split(text: str) -> tuple[str, str | None]:
+    """Cut the attribute off: it stands behind the last colon, but ``1-0:1.8.0`` has a colon of its own."""
+    head, _, tail = text.rpartition(":")
+    if head and (tail.isidentifier() or tail.lstrip("-").isdigit()) and ("." in head or len(head) == 12):
+        return head, tail
+    return text, None
+
+
+def resolve(meter: Meter, target: Target, *, method: bool = False) -> tuple[int, Obis, int, Any]:
+    """Return class id, logical name, number, and the declaration of the member (None where nothing declares it)."""
+    from cosem.classes import lookup
+
+    element = meter.run(meter.core.find(target.name))
+    declared = lookup(element.class_id, element.version) or lookup(element.class_id)
+    members: dict[int, Any] = {}
+    if declared is not None:
+        members = dict(declared.methods if method else declared.attributes)
+    member = target.member
+    if member is None:
+        if method:
+            raise ConfigError(f"{target.text!r} names no method: write OBIS:METHOD")
+        member = "2"
+    if member.lstrip("-").isdigit():
+        number = int(member)
+    else:
+        number = next((key for key, item in members.items() if item.name.lower() == member.lower()), 0)
+        if not number:
+            kind = "method" if method else "attribute"
+            known = ", ".join(item.name for item in members.values())
+            raise ConfigError(f"{target.name} has no {kind} {member!r}; it has {known or 'none that is known'}")
+    return element.class_id, target.name, number, members.get(number)
+
+
+def shown(data: Data, declared: Any) -> str:
+    """Return a value for people: typed by its declaration, as a date-time, as text, or as it is."""
+    from cosem.codec.json import to_json
+
+    if declared is not None:
+        try:
+            return _words(declared.type.from_data(data))
+        except Exception:  # noqa: S110 - a meter that departs from the declaration is shown as it is
+            pass
+    return json.dumps(to_json(data), ensure_ascii=False)
+
+
+def _words(value: Any) -> str:
+    from enum import IntEnum
+
+    from cosem.obis import Obis
+    from cosem.times import CosemDateTime
+
+    if isinstance(value, CosemDateTime):
+        return value.isoformat()
+    if isinstance(value, Obis):
+        return str(value)
+    if isinstance(value, bytes):
+        if len(value) == 12:
+            moment = CosemDateTime.from_octets(value)
+            if moment.in_range:
+                return moment.isoformat()
+        if value and all(0x20 <= octet < 0x7F for octet in value):
+            return value.decode("ascii")
+        return value.hex()
+    if isinstance(value, IntEnum):
+        label = getattr(value, "label", None) or value.name.lower()
+        return f"{label} ({int(value)})"
+    if isinstance(value, tuple):
+        names = getattr(value, "_fields", None)
+        if names:
+            return ", ".join(f"{name} {_words(item)}" for name, item in zip(names, value, strict=True))
+        return "; ".join(_words(item) for item in value) if len(value) <= 50 else f"{len(value)} elements"
+    return str(value)
+
+
+# --- get -------------------------------------------------------------------------------------------------------
+
+
+@click.command("get")
+@click.argument("url")
+@click.argument("targets", nargs=-1, required=True, metavar="OBIS[:ATTRIBUTE]...")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@meter_options
+def get_command(url: str, targets: tuple[str, ...], as_json: bool, **options: Any) -> int:
+    """Read attributes, by name or number; without one the value (2). What fails is told beside what was read."""
+    from cosem.codec.json import to_json
+
+    parsed = [Target(text) for text in targets]
+    answers: list[dict[str, Any]] = []
+    with connected(url, **options) as meter:
+        for target in parsed:
+            answer: dict[str, Any] = {"target": target.text, "obis": str(target.name)}
+            answers.append(answer)
+            try:
+                class_id, name, number, declared = resolve(meter, target)
+                data = meter.get(class_id, name, number)
+            except AccessError as error:
+                answer["error"] = str(error)
+                continue
+            answer |= {"class": class_id, "attribute": number, "value": to_json(data), "text": shown(data, declared)}
+            if number == 2 and isinstance(data.value, (int, float)) and not isinstance(data.value, bool):
+                scaler_unit = meter.run(meter.core.scaler_unit(class_id, name))
+                if scaler_unit is not None:
+                    quantity = scaler_unit.quantity(data.value)
+                    answer |= {
+                        "scaler": scaler_unit.scaler,
+                        "unit": int(scaler_unit.unit),
+                        "scaled": str(quantity.value),
+                        "text": str(quantity),
+                    }
+    if as_json:
+        print_json(answers[0] if len(answers) == 1 else answers)
+    else:
+        for answer in answers:
+            if "error" in answer:
+                click.echo(f"{click.style('cosem:', fg='red', bold=True)} {answer['error']}", err=True)
+            else:
+                click.echo(answer["text"] if len(answers) == 1 else f"{answer['target']}\t{answer['text']}")
+    return SAID_NO if any("error" in answer for answer in answers) else DONE
+
+
+# --- set, call -------------------------------------------------------------------------------------------------
+
+
+@click.command("set")
+@click.argument("url")
+@click.argument("target", metavar="OBIS:ATTRIBUTE")
+@click.argument("value")
+@meter_options
+def set_command(url: str, target: str, value: str, **options: Any) -> int:
+    """Write an attribute. VALUE is a plain value (the meter's own type is kept) or typed JSON: {"unsigned": 3}."""
+    parsed = Target(target)
+    with connected(url, **options) as meter:
+        class_id, name, number, declared = resolve(meter, parsed)
+        current: Data | None = None
+        if not value.lstrip().startswith("{"):
+            try:
+                current = meter.get(class_id, name, number)
+            except AccessError:
+                current = None
+        data = parse_value(value, current, declared.type if declared is not None else None)
+        meter.set(class_id, name, number, data)
+    return DONE
+
+
+@click.command("call")
+@click.argument("url")
+@click.argument("target", metavar="OBIS:METHOD")
+@click.argument("value", required=False)
+@meter_options
+def call_command(url: str, target: str, value: str | None, **options: Any) -> int:
+    """Invoke a method, by name or number. Without VALUE the parameter is integer 0, as most methods want it."""
+    from cosem.codec import axdr
+
+    parsed = Target(target)
+    with connected(url, **options) as meter:
+        class_id, name, number, declared = resolve(meter, parsed, method=True)
+        kind = declared.parameter if declared is not None else None
+        parameter = axdr.integer(0) if value is None else parse_value(value, None, kind)
+        answer = meter.call(class_id, name, number, parameter)
+    if answer is not None:
+        click.echo(shown(answer, None))
+    return DONE
+
+
+# --- clock -----------------------------------------------------------------------------------------------------
+
+
+@click.command("clock")
+@click.argument("url")
+@click.option("--set", "moment", metavar="now|TIME", help="Set the time: now, or ISO 8601.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@meter_options
+def clock_command(url: str, moment: str | None, as_json: bool, **options: Any) -> int:
+    """Read the clock, or set it."""
+    from datetime import UTC, datetime
+
+    from cosem.cli.values import parse_time
+
+    wanted = None if moment in (None, "now") else parse_time(moment or "")
+    with connected(url, **options) as meter:
+        if moment is not None:
+            meter.set_clock(wanted)
+        shown_time = meter.clock()
+    answer: dict[str, Any] = {"time": shown_time.isoformat(), "octets": shown_time.to_octets().hex()}
+    if shown_time.deviation is not None and shown_time.year is not None:
+        ahead = (shown_time.to_datetime() - datetime.now(UTC)).total_seconds()
+        answer["ahead_seconds"] = round(ahead, 1)
+    if as_json:
+        print_json(answer)
+        return DONE
+    click.echo(answer["time"])
+    if "ahead_seconds" in answer:
+        ahead = answer["ahead_seconds"]
+        click.echo(f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this computer", err=True)
+    return DONE

@@ -1,0 +1,133 @@
+"""``cosem simulate``: be a device that behaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cosem.cli.output import DONE
+from cosem.cli.values import parse_time
+from cosem.errors import ConfigError
+
+
+@click.group("simulate")
+def simulate_command() -> None:
+    """Be a device that behaves, in virtual time."""
+
+
+@simulate_command.command("meter")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=4059, show_default=True, help="TCP port of the wrapper; 0 takes a free one.")
+@click.option("--hdlc-port", default=None, type=int, help="TCP port of HDLC; the wrapper's plus 1 without it.")
+@click.option("--days", default=31.0, show_default=True, help="Days the meter has lived before it is served.")
+@click.option("--seed", default=1, show_default=True, help="The same seed gives the same meter, octet for octet.")
+@click.option("--at", "at", metavar="T", help="The meter's present, ISO 8601; now without it.")
+@click.option("--speed", default=1.0, show_default=True, help="Virtual seconds per second from then on.")
+@click.option("--auth", default="high-gmac", show_default=True, help="Authentication of the management client (SAP 1).")
+@click.option("--security", default="both", show_default=True, help="Policy of the management client.")
+@click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file; example keys without it.")
+@click.option("--device", help="Section of the key file.")
+@click.option("--compress-nulls", is_flag=True, help="Write null-data for what did not change in the load profile.")
+@click.option("--json", "as_json", is_flag=True, help="Say where it listens as one JSON document.")
+def simulate_meter(**options: Any) -> int:
+    """Be a three-phase electricity meter, until interrupted.
+
+    Clients: 16 public without security, 1 management, 2 reading with the password.
+    """
+    meter, keys_note = _build(options)
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(meter, options, keys_note))
+    return DONE
+
+
+def _build(options: dict[str, Any]) -> tuple[Any, str]:
+    from cosem.client.keyfile import KeyFile
+    from cosem.client.url import AUTHENTICATION, SECURITY
+    from cosem.device.meter import MeterSettings
+    from cosem.simulator.meter import DEMO_KEYS, DEMO_PASSWORD, DEMO_SECRET, simulated_meter
+
+    if options["auth"] not in AUTHENTICATION:
+        raise ConfigError(f"--auth {options['auth']} is none of {', '.join(AUTHENTICATION)}")
+    if options["security"] not in SECURITY:
+        raise ConfigError(f"--security {options['security']} is none of {', '.join(SECURITY)}")
+    mechanism = AUTHENTICATION[options["auth"]]
+    seed = options["seed"]
+    keys, password, secret, title = DEMO_KEYS, DEMO_PASSWORD, DEMO_SECRET, b"CSM" + (2**32 + seed).to_bytes(5, "big")
+    note = "example keys (see the README); never use them for anything real"
+    if options["key_file"] is not None:
+        device = KeyFile.load(options["key_file"]).device(options["device"])
+        keys, note = device.keys, f"keys of {options['key_file']}"
+        password = device.password or password
+        secret = device.hls_secret or secret
+        title = device.system_title or title
+    settings = MeterSettings(
+        system_title=title,
+        serial=str(10_000_000 + seed),
+        mechanism=mechanism,
+        policy=SECURITY[options["security"]] >> 4,
+        keys=keys,
+        secret=password if mechanism == 1 else secret,
+        password=password,
+        compress_nulls=options["compress_nulls"],
+    )
+    end = datetime.now(UTC).replace(microsecond=0)
+    if options["at"] is not None:
+        end = parse_time(options["at"])
+        end = end if end.tzinfo is not None else end.replace(tzinfo=UTC)
+    return simulated_meter(seed=seed, end=end, days=options["days"], settings=settings), note
+
+
+async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
+    from cosem.io.server import DeviceServer
+
+    loop = asyncio.get_running_loop()
+    begun, life = loop.time(), meter.now
+    speed = options["speed"]
+
+    def live() -> None:
+        meter.advance(life + int((loop.time() - begun) * speed))
+
+    wrapper = DeviceServer(meter.device, before=live)
+    hdlc = DeviceServer(meter.device, framing="hdlc", before=live)
+    host, port = await wrapper.start(options["host"], options["port"])
+    hdlc_port = options["hdlc_port"]
+    if hdlc_port is None:
+        hdlc_port = 0 if options["port"] == 0 else port + 1
+    _, hdlc_port = await hdlc.start(options["host"], hdlc_port)
+    security = f"auth={options['auth']}&security={options['security']}"
+    urls = {
+        "public": f"tcp://{host}:{port}",
+        "management": f"tcp://{host}:{port}?client=1&{security}",
+        "reading": f"tcp://{host}:{port}?client=2&auth=low",
+        "hdlc": f"hdlc+tcp://{host}:{hdlc_port}?client=1&{security}",
+    }
+    if options["as_json"]:
+        click.echo(json.dumps({"serial": meter.settings.serial, "urls": urls}))
+    else:
+        click.echo(f"electricity meter {meter.settings.serial}, {keys_note}")
+        for name, url in urls.items():
+            click.echo(f"  {name:<11} {url}")
+        click.echo("interrupt (Ctrl-C) to stop")
+    stop = asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(name, stop.set)
+    ticking = loop.create_task(_tick(live))
+    await stop.wait()
+    ticking.cancel()
+    await wrapper.stop()
+    await hdlc.stop()
+
+
+async def _tick(live: Any) -> None:
+    """Let the meter live also while nobody asks."""
+    while True:
+        await asyncio.sleep(1)
+        live()
