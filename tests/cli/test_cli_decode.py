@@ -33,7 +33,9 @@ def decode(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, An
 def key_file(tmp_path: Path, **changes: str) -> str:
     lines = {"system_title": TITLE, "global_unicast_encryption_key": EK, "authentication_key": AK} | changes
     path = tmp_path / "keys.toml"
-    text = "\n".join(f'{name} = "{value}"' if value != "false" else f"{name} = false" for name, value in lines.items() if value)
+    text = "\n".join(
+        f'{name} = "{value}"' if value != "false" else f"{name} = false" for name, value in lines.items() if value
+    )
     path.write_text(f"[meter]\n{text}\n", encoding="utf-8")
     return str(path)
 
@@ -108,7 +110,9 @@ def test_a_file_of_hex_and_one_of_octets_read_alike(capsys: pytest.CaptureFixtur
     as_text, as_octets = tmp_path / "a.hex", tmp_path / "a.bin"
     as_text.write_text("# a value\n0x11 0x2A\n", encoding="ascii")
     as_octets.write_bytes(b"\x11\x2a")
-    assert decode(capsys, str(as_text)) == decode(capsys, str(as_octets)) == (0, {"layers": [], "value": {"unsigned": 42}})
+    assert (
+        decode(capsys, str(as_text)) == decode(capsys, str(as_octets)) == (0, {"layers": [], "value": {"unsigned": 42}})
+    )
 
 
 @pytest.mark.parametrize(

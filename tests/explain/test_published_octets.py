@@ -56,6 +56,8 @@ def push_differences(case: dict[str, Any], frames: list[dict[str, Any]]) -> list
     """Compare a push: its frames, its cipher header, the APDU inside where a key is there."""
     expected = case["expected"]
     problems: list[str] = []
+    # Captures may end in noise: that is told as an error of its own, and the frames before it stand.
+    frames = [frame for frame in frames if frame["layers"]]
     for ours, theirs in zip(frames, expected.get("frames", frames), strict=True):
         if ours is not theirs:
             problems += vectors.contains(ours["layers"][0], {k: v for k, v in theirs.items() if k != "length"}, "frame")
@@ -75,10 +77,12 @@ def push_differences(case: dict[str, Any], frames: list[dict[str, Any]]) -> list
 def session_differences(case: dict[str, Any]) -> list[str]:
     """Explain a recorded session frame by frame; a frame published with a wrong FCS must be refused alone."""
     problems: list[str] = []
+    # One keyring for the whole session: titles said in AARQ and AARE open what follows.
+    keyring = vectors.keyring_of(case)
     for number, frame in enumerate(case["expected"]["frames"]):
         if "hex" not in frame:
             continue
-        ours = vectors.explained(case, bytes.fromhex(frame["hex"]))[-1]
+        ours = vectors.explained(case, bytes.fromhex(frame["hex"]), keyring)[-1]
         decoded = frame.get("decoded")
         if decoded and "frame" in decoded:
             expected = {k: v for k, v in decoded.items() if k not in ("length", "apdu", "apdu_error", "quirk")}

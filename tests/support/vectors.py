@@ -37,13 +37,13 @@ def load(name: str) -> list[dict[str, Any]]:
 def keyring_of(case: dict[str, Any]) -> Keyring:
     """Return the keys that stand beside a case."""
     keys = case.get("keys")
-    if not keys or "ek" not in keys:
+    if not keys or not ("ek" in keys or "dedicated_key" in keys):
         return Keyring()
     title = bytes.fromhex(keys["system_title"]) if keys.get("system_title") else None
     entry = KeyEntry(
         "case",
         Keys(
-            global_unicast_encryption_key=bytes.fromhex(keys["ek"]),
+            global_unicast_encryption_key=bytes.fromhex(keys["ek"]) if "ek" in keys else None,
             authentication_key=bytes.fromhex(keys["ak"]) if keys.get("ak") else None,
             dedicated_key=bytes.fromhex(keys.get("dedicated_key") or keys["ek"]),
         ),
@@ -114,7 +114,9 @@ def contains(actual: Any, expected: Any, path: str = "") -> list[str]:
     if isinstance(expected, list):
         if not isinstance(actual, list) or len(actual) != len(expected):
             return [f"{path}: not {len(expected)} elements"]
-        return [d for i, (a, e) in enumerate(zip(actual, expected, strict=True)) for d in contains(a, e, f"{path}[{i}]")]
+        return [
+            d for i, (a, e) in enumerate(zip(actual, expected, strict=True)) for d in contains(a, e, f"{path}[{i}]")
+        ]
     if isinstance(actual, dict) and "raw" in actual and isinstance(expected, str):
         actual = actual["raw"]
     return [] if actual == expected else [f"{path}: {actual!r} is not {expected!r}"]
@@ -137,8 +139,11 @@ def apdu_differences(layers: list[dict[str, Any]], expected: dict[str, Any]) -> 
     return found
 
 
-def explained(case: dict[str, Any], octets: bytes | None = None) -> list[dict[str, Any]]:
+def explained(
+    case: dict[str, Any], octets: bytes | None = None, keyring: Keyring | None = None
+) -> list[dict[str, Any]]:
     """Return the frames of the explanation of a case as JSON."""
-    answer = explain(bytes.fromhex(case["hex"]) if octets is None else octets, keyring=keyring_of(case)).to_json()
+    octets = bytes.fromhex(case["hex"]) if octets is None else octets
+    answer = explain(octets, keyring=keyring or keyring_of(case)).to_json()
     json.dumps(answer, allow_nan=False)
     return answer.get("frames") or [answer]

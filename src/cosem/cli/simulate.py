@@ -116,9 +116,9 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
             click.echo(f"  {name:<11} {url}")
         click.echo("interrupt (Ctrl-C) to stop")
     stop = asyncio.Event()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(name, stop.set)
+            loop.add_signal_handler(number, stop.set)
     ticking = loop.create_task(_tick(live))
     await stop.wait()
     ticking.cancel()

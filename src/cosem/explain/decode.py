@@ -38,8 +38,10 @@ def explain(octets: bytes, *, keyring: Keyring | None = None, kind: str | None =
         if not _LOOKS_LIKE[name](octets):
             continue
         # Keys learnt in a reading that fails must not leak into the next one.
-        answer = reading(octets, Keyring(keyring.entries, keyring.dedicated))
+        tried = keyring.copy()
+        answer = reading(octets, tried)
         if answer.ok:
+            keyring.learn(tried)
             return answer
         if best is None or _understood(answer) > _understood(best):
             best = answer
@@ -170,6 +172,8 @@ def _append_opened(explained: Explained, layer: Layer, opened: Opened, keyring: 
 
 def _explain_acse(explained: Explained, octets: bytes, offset: int, service: Any, keyring: Keyring, depth: int) -> None:
     fields = _acse_fields(service)
+    keyring.client_title = getattr(service, "calling_ap_title", None) or keyring.client_title
+    keyring.server_title = getattr(service, "responding_ap_title", None) or keyring.server_title
     explained.layers.append(Layer(service.service, offset, octets, fields))
     inner: bytes | None = service.user_information
     if inner is None:
@@ -207,6 +211,11 @@ def _acse_fields(service: Any) -> dict[str, Any]:
     for name in _ACSE_PLAIN:
         item = getattr(service, name, None)
         if item is None:
+            continue
+        if name == "auth_choice":
+            # The form of a value that is not there says nothing.
+            if service.auth_value is not None:
+                fields[name] = f"{item:02x}"
             continue
         fields[name] = item.hex() if isinstance(item, (bytes, bytearray)) else item
     if (context := getattr(service, "context", None)) is not None:

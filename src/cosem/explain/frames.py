@@ -121,9 +121,12 @@ def hdlc_fields(frame: Frame) -> dict[str, Any]:
         "frame": control,
         "info": frame.info.hex(),
     }
+    if is_llc(frame.info):
+        fields["llc"] = frame.info[:3].hex()
+    # Check sequences stand as on the line, least significant octet first.
     if frame.hcs is not None:
-        fields["hcs"] = f"{frame.hcs:04x}"
-        fields["fcs"] = f"{frame.fcs:04x}"
+        fields["hcs"] = frame.hcs.to_bytes(2, "little").hex()
+    fields["fcs"] = frame.fcs.to_bytes(2, "little").hex()
     return fields
 
 

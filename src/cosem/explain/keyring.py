@@ -26,10 +26,25 @@ class KeyEntry:
 
 @dataclass(slots=True)
 class Keyring:
-    """All entries, the one that fits a title first. `dedicated` holds keys learnt from initiate requests."""
+    """All entries, the one that fits a title first.
+
+    What a stream tells by itself is learnt: the dedicated key of an initiate request, the titles of AARQ and AARE.
+    """
 
     entries: tuple[KeyEntry, ...] = ()
     dedicated: bytes | None = field(default=None, repr=False)
+    client_title: bytes | None = None
+    server_title: bytes | None = None
+
+    def learn(self, other: Keyring) -> None:
+        """Take over what another keyring has learnt."""
+        self.dedicated = other.dedicated
+        self.client_title = other.client_title
+        self.server_title = other.server_title
+
+    def copy(self) -> Keyring:
+        """Return a keyring that knows the same and learns for itself."""
+        return Keyring(self.entries, self.dedicated, self.client_title, self.server_title)
 
     def candidates(self, title: bytes | None, *, request: bool) -> Iterator[tuple[KeyEntry, bytes]]:
         """Yield the entries to try with the title to use, best first.
@@ -38,12 +53,17 @@ class Keyring:
         written for a whole type of meter.
         """
         fitting: list[tuple[KeyEntry, bytes]] = []
+        learnt = self.client_title if request else self.server_title
         others: list[tuple[KeyEntry, bytes]] = []
         for entry in self.entries:
             if title:
                 named = (entry.system_title, entry.client_system_title)
                 (fitting if title in named or not any(named) else others).append((entry, title))
-            elif (own := entry.title(request=request)) is not None:
+            elif (own := learnt or entry.title(request=request)) is not None:
                 fitting.append((entry, own))
         yield from fitting
         yield from others
+        # Last, the titles of the key file: some meters protect under another title than the one they say.
+        for entry in self.entries:
+            if title and (own := entry.title(request=request)) is not None and own != title:
+                yield entry, own
