@@ -194,7 +194,7 @@ def silence(machine: Initiator) -> str:
     if machine.problems:
         return f"Something came but could not be used: {machine.problems[-1]}"
     address = machine.address
-    if not machine.heard_link and machine.state is Client.CONNECTING:
+    if not machine.heard_link:
         return (
             f"The transport is open, but nobody answers SNRM for client {address.client}, server {address.server}"
             f"{'' if address.physical is None else f', physical {address.physical}'}: "

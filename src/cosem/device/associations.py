@@ -47,7 +47,7 @@ def full_access(obj: InterfaceClass) -> AccessRights:
 
 
 def _writable(attribute: Attribute[Any]) -> bool:
-    return attribute.static is not False
+    return attribute.static is True
 
 
 def only(names: Iterable[str | Obis], rights: Rights = read_only) -> Rights:
