@@ -268,7 +268,7 @@ class RawClient:
             "mechanism": mechanism,
             "auth_value": auth if auth is not None else (SECRET if mechanism == 1 else None),
             "sender_acse_requirements": AUTHENTICATION if mechanism else None,
-            "calling_ap_title": CLIENT_TITLE if mine.ciphered or (mechanism or 0) >= 2 else None,
+            "calling_ap_title": CLIENT_TITLE if mine.ciphered or mechanism not in (None, 0, 1) else None,
         }
         return Aarq(**(fields | changes)).encode()
 

@@ -6,9 +6,7 @@ import pytest
 
 from association.association_world import (
     AUTHENTICATION_KEY,
-    BROADCAST_KEY,
     CLIENT_TITLE,
-    ENCRYPTION_KEY,
     ENERGY,
     FIVE,
     KEYS,
@@ -47,6 +45,7 @@ from cosem.association.server import AssociationProfile
 from cosem.codec import axdr
 from cosem.conformance_block import LN_CORE, Conformance
 from cosem.errors import LocalProtocolError, PolicyViolation
+from cosem.link import wrapper
 from cosem.link.base import Address, ApduReceived, LinkUp
 from cosem.link.hdlc.link import HdlcLink
 from cosem.results import DataAccessResult
@@ -634,10 +633,19 @@ def test_75_8_broadcast_works_without_a_reply() -> None:
 def test_protected_broadcast_to_a_pre_established_client() -> None:
     client = pre_established(ciphered=True, policy=BOTH)
     apdu = SetRequestNormal(ENERGY, None, b"\x11\x09").encode(0xC1)
-    assert client.ask(client.protected(apdu, broadcast=True), client=102) == []
+    client.responder._handle([ApduReceived(Address(102, 1), client.protected(apdu, broadcast=True), confirmed=False)])
+    assert client.taken() == []
     assert client.objects.values[ENERGY] == b"\x11\x09"
     assert client.objects.receiving_broadcast.last == 0
     assert client.objects.receiving.last is None
+
+
+def test_protected_broadcast_over_the_wrapper_to_all_stations() -> None:
+    client = pre_established(ciphered=True, policy=BOTH)
+    apdu = client.protected(SetRequestNormal(ENERGY, None, b"\x11\x0a").encode(0xC1), broadcast=True)
+    client.responder.receive(wrapper.build(102, 0x7F, apdu), 0)
+    assert client.taken() == []
+    assert client.objects.values[ENERGY] == b"\x11\x0a"
 
 
 # --- security (8.3, 8.4) -------------------------------------------------------------------------------------------
@@ -800,8 +808,8 @@ def test_dedicated_key_counts_from_0() -> None:
 def test_protected_release_is_answered_protected() -> None:
     client = ciphered()
     initiate = InitiateRequest(int(LN_CORE), 1024).encode()
-    for information in (client.protected(initiate), client.general(initiate)):
-        rlre = client.one(Rlrq(user_information=information).encode())
+    for protect in (client.protected, client.general):
+        rlre = client.one(Rlrq(user_information=protect(initiate)).encode())
         assert client.opened(rlre.user_information).negotiated_dlms_version == 6
         assert client.status == []
         client.associate(protection=0x30)
@@ -971,7 +979,7 @@ def test_set_list_in_blocks() -> None:
 
 
 @pytest.mark.parametrize(
-    "whole", [b"\x01" + FIVE, b"\x02" + FIVE, b"\x02" + FIVE + FIVE + b"\x00", b"\x02\xff\xff", b""]
+    "whole", [b"\x01" + FIVE, b"\x02" + FIVE, b"\x02" + FIVE + FIVE + b"\x00", b"\x02\x63\x63", b""]
 )
 def test_set_list_in_blocks_that_do_not_fit(whole: bytes) -> None:
     client = RawClient()
@@ -1065,10 +1073,8 @@ def test_broadcast_key_is_used_for_broadcasts_only() -> None:
     client = ciphered()
     request = client.protected(SetRequestNormal(ENERGY, None, b"\x11\x01").encode(0xC1), broadcast=True)
     assert client.ask(request) == []
-    assert client.objects.values[ENERGY] == b"\x11\x01"
-    assert client.ask(request) == []
-    assert client.objects.log[-1] == "security failed"
-    assert BROADCAST_KEY != ENCRYPTION_KEY
+    assert isinstance(client.objects.errors[0], PolicyViolation)
+    assert client.objects.values[ENERGY] == FIVE
 
 
 def test_octets_that_mean_nothing_are_survived() -> None:

@@ -72,6 +72,8 @@ SERVED_TAGS = frozenset((0xC0, 0xC1, 0xC3))
 UNCONFIRMED_TAGS = frozenset((0xC1, 0xC3))
 """What may be asked without an answer."""
 PLAIN_TAGS = SERVED_TAGS | {0x62}
+ALL_STATIONS = frozenset((0x7F, 0x3FFF))
+"""Server SAPs that everybody listens to: of the wrapper and one-octet HDLC addresses, of two-octet ones."""
 PROTECTED_TAGS = frozenset((*CIPHERED_NAMES, 0xDB, 0xDC))
 
 Random = Callable[[int], bytes]
@@ -247,7 +249,9 @@ class Responder:
         if profile.max_pdu_size and len(octets) > profile.max_pdu_size:
             return _exception(_TOO_LONG)
         try:
-            invoke, service, carrier = self._unwrap(association, octets)
+            invoke, service, carrier = self._unwrap(
+                association, octets, not confirmed or address.server in ALL_STATIONS
+            )
         except InvocationCounterError as error:
             self.server.security_failed(association.session, error)
             return None if _unconfirmed(octets) else _exception(ExceptionResponse(1, 6, error.smallest))
@@ -263,7 +267,7 @@ class Responder:
             return None
         return self._wrap(association, answer, invoke or 0)
 
-    def _unwrap(self, association: _Association, octets: bytes) -> tuple[int | None, Any, _Carrier]:
+    def _unwrap(self, association: _Association, octets: bytes, broadcast: bool) -> tuple[int | None, Any, _Carrier]:
         """Open a request. Raises `SecurityError`, or `_PlainError` with the answer to a request that is malformed."""
         tag = octets[0]
         context = association.context
@@ -285,7 +289,7 @@ class Responder:
             title, dedicated, general = carrier.system_title or None, isinstance(carrier, GeneralDed), True
         try:
             (invoke, service), opened = context.open(
-                carrier.content, _parse, request=True, title=title, dedicated=dedicated
+                carrier.content, _parse, request=True, title=title, dedicated=dedicated, broadcast=broadcast
             )
         except DecodeError as error:
             raise SecurityError(f"the ciphered APDU is malformed: {error}") from None
