@@ -1,4 +1,4 @@
-"""`cosem decode`, `cosem obis` and `cosem class` as a script meets them: standard output, standard error, exit status."""
+"""`cosem decode`, `cosem obis` and `cosem class` as a script meets them: output, errors, exit status."""
 
 from __future__ import annotations
 

@@ -15,6 +15,9 @@ from cosem.explain.protection import Opened, open_content
 from cosem.explain.tree import Explained, Explanation, Failure, Layer, Value
 from cosem.results import AcseServiceProvider, AcseServiceUser, AssociationResult
 
+_CIPHERED_INITIATES = frozenset({0x21, 0x28, 0x2E, 0x41, 0x48, 0x4E})
+"""glo- and ded- forms of the initiate PDUs and of the service error that may stand in their place."""
+
 MAX_DEPTH = 8
 """Layers of protection and transport inside each other; real telegrams have four at the most."""
 
@@ -181,7 +184,7 @@ def _explain_acse(explained: Explained, octets: bytes, offset: int, service: Any
     at = octets.rfind(inner)
     # Where the APDU names the title of its sender, that title opens the initiate PDU inside.
     title = getattr(service, "calling_ap_title", None) or getattr(service, "responding_ap_title", None)
-    if inner[:1] in (b"\x21", b"\x28", b"\x41", b"\x48") and title:
+    if inner[0] in _CIPHERED_INITIATES and title:
         _explain_ciphered_initiate(explained, inner, at, title, keyring, depth)
     else:
         _explain_apdu_into(explained, inner, at, keyring, depth + 1)

@@ -64,6 +64,7 @@ class Keyring:
         yield from fitting
         yield from others
         # Last, the titles of the key file: some meters protect under another title than the one they say.
+        used = title or learnt
         for entry in self.entries:
-            if title and (own := entry.title(request=request)) is not None and own != title:
+            if used and (own := entry.title(request=request)) is not None and own != used:
                 yield entry, own
