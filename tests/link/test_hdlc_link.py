@@ -691,3 +691,28 @@ def test_what_unnumbered_segments_may_hold() -> None:
         client.receive(build(READER, HdlcAddress.of(1, number, 4).octets, 0x03, b"half", True), 0.0)
     assert len(client._ui_parts) <= MAX_CONNECTIONS
     assert client.receive(to_reader("UI", LLC_RESPONSE), 0.0) == []
+
+
+def test_a_repeat_of_what_was_acknowledged_does_not_hand_the_turn_over() -> None:
+    client = connected_client()
+    client.send(ADDRESS, b"request", 0.0)
+    client.take()
+    client.receive(to_reader("I", b"first", nr=1, more=True), 1.0)
+    assert said(client) == ["RR 1 F"]
+    assert kinds(client.receive(to_reader("I", b"first", nr=1, more=True), 1.1)) == ["Discarded"]
+    assert said(client) == []
+    assert client.receive(to_reader("I", b"last", ns=1, nr=1), 1.2) == [ApduReceived(ADDRESS, b"firstlast")]
+    # Were the answer really lost, the client would have asked again in time.
+    assert client.next_timer() is None
+
+
+def test_a_repeat_that_was_the_answer_after_all_costs_one_time_out() -> None:
+    client = connected_client()
+    client.send(ADDRESS, b"request", 0.0)
+    client.take()
+    client.receive(to_reader("I", b"first", nr=1, more=True), 1.0)
+    client.take()
+    client.receive(to_reader("I", b"first", nr=1, more=True), 1.1)
+    assert client.next_timer() == 4.0
+    assert client.handle_timer(4.0) == []
+    assert said(client) == ["RR 1 F"]
