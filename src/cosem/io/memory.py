@@ -138,11 +138,11 @@ class MemoryDriver:
     def _order(self, running: Running[Any], step: Save | Dial | Hangup) -> None:
         """Carry out what a conversation asks of the driver."""
         value: Any = None
-        failure: CosemError | None = None
+        failure: Exception | None = None
         if isinstance(step, Save):
             try:
                 value = step.action()
-            except CosemError as error:
+            except Exception as error:
                 failure = error
         elif isinstance(step, Dial):
             self.connected = self.connected or self.redial
