@@ -1514,3 +1514,25 @@ def test_driver_reports_what_clean_up_raises() -> None:
 def test_ciphered_context_name() -> None:
     fake = meter(0x30)
     assert fake.asked[0][1].context == LN_CIPHERED
+
+
+def test_a_conversation_that_starts_and_cancels_others() -> None:
+    fake = meter()
+    sleeper = fake.initiator.start(single(Sleep(5)), 0.0)
+
+    def leader() -> Generator[Any, Any, Any]:
+        yield Sleep(5)
+        # both are due at once: the other is ready to go on when it is cancelled
+        fake.initiator.cancel(other, 5.0)
+        started = fake.initiator.start(single(Sleep(1)), 5.0)
+        assert not started.done
+        yield Sleep(2)
+        return started
+
+    leading = fake.initiator.start(leader(), 0.0)
+    other = fake.initiator.start(single(Sleep(5)), 0.0)
+    fake.call(Sleep(10))
+    assert sleeper.done
+    with pytest.raises(Cancelled):
+        other.outcome()
+    assert leading.outcome().done

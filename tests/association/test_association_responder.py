@@ -1082,3 +1082,17 @@ def test_octets_that_mean_nothing_are_survived() -> None:
     client.responder.receive(b"\x00\x01\x00\x01\x00\x01\x00\x00", 0)
     client.responder.receive(b"\xff" * 30, 0)
     assert client.taken() == []
+
+
+def test_pre_established_client_without_a_title_cannot_be_opened() -> None:
+    client = pre_established(ciphered=True, policy=BOTH)
+    client.objects.profiles[102].client_system_title = b""
+    assert exception(client.ask(client.protected(GET), client=102)[0]) == (1, 5, None)
+
+
+def test_protected_initiate_request_that_is_none() -> None:
+    client = RawClient(ciphered=True, policy=BOTH)
+    response = b"\x08\x00\x06\x5f\x1f\x04\x00\x00\x10\x10\x04\x00\x00\x07"
+    content = client.security.protect(response, 0x30)
+    information = b"\x21" + bytes((len(content),)) + content
+    assert rejection(client, user_information=information) == (1, "user", 1)

@@ -172,12 +172,8 @@ def _rejection(aare: Aare) -> CosemError:
         f"the meter rejects the association: {AssociationResult.words(aare.result)}, {names.words(aare.diagnostic)}"
     )
     if aare.user_information and aare.user_information[0] == 0x0E:
-        try:
-            error = parse(aare.user_information).service
-        except DecodeError:
-            pass
-        else:
-            detail += f" ({error.error_class_name}: {error.error_name})"
+        error = parse(aare.user_information).service
+        detail += f" ({error.error_class_name}: {error.error_name})"
     return AssociationRejected(detail, int(aare.result), aare.diagnostic_source, int(aare.diagnostic))
 
 

@@ -624,7 +624,8 @@ class Initiator:
             self.problems.append(f"{service.service} that nobody waits for")
             return
         self._release_invoke(None)
-        self._finish(under, service)
+        under.call.take(service)
+        self._finish(under, under.call.result)
 
     def _exception(self, service: Any) -> None:
         """An error answer carries no invoke-id: it belongs to the oldest service under way."""

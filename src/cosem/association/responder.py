@@ -175,7 +175,7 @@ class Responder:
     def lost(self, now: float) -> None:
         """Learn that the transport is gone."""
         self._now = now
-        self._handle(self.link.lost(now))
+        self.link.lost(now)
         for address in list(self._associations):
             self._close(address)
 
