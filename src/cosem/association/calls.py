@@ -20,7 +20,6 @@ from cosem.apdu.action import (
     ActionResponseNextPblock,
     ActionResponseNormal,
     ActionResponseWithList,
-    ActionResponseWithPblock,
 )
 from cosem.apdu.base import Service
 from cosem.apdu.fields import DataBlock
@@ -28,7 +27,6 @@ from cosem.apdu.get import (
     GetRequestNext,
     GetRequestWithList,
     GetResponseNormal,
-    GetResponseWithDatablock,
     GetResponseWithList,
 )
 from cosem.apdu.set import (

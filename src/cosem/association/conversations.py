@@ -24,7 +24,6 @@ from cosem.errors import (
     Cancelled,
     ConnectionLost,
     CosemError,
-    DecodeError,
     HlsFailed,
     LocalProtocolError,
     PolicyViolation,

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from cosem.apdu import parse
 from cosem.apdu.base import Service
-from cosem.apdu.ciphered import CIPHERED_NAMES, Ciphered, GeneralDed, GeneralGlo, ciphered_tag, is_dedicated
+from cosem.apdu.ciphered import CIPHERED_NAMES, DEDICATED_TAGS, Ciphered, GeneralDed, GeneralGlo, ciphered_tag
 from cosem.association.calls import BLOCK_HEADROOM, ActionCall, GetCall, PlainCall, SetCall, Under
+from cosem.association.running import Batch, UnderWay
+from cosem.association.running import Running as Running
 from cosem.association.settings import AssociationSettings
 from cosem.association.state import CLIENT, Client, ClientEvent
 from cosem.association.steps import (
@@ -53,6 +55,7 @@ T = TypeVar("T")
 CONFIRMED_HIGH_PRIORITY = 0xC0
 UNCONFIRMED = 0x80
 ACSE_REQUESTS = frozenset((0x60, 0x62))
+DEDICATED_FORMS = frozenset(DEDICATED_TAGS.values())
 PROTECTED = frozenset((*CIPHERED_NAMES, 0xDB, 0xDC))
 RESPONSES = frozenset((0xC4, 0xC7))
 """Their `Data` is checked by whoever decodes it, once."""
@@ -75,56 +78,6 @@ LEASE_AHEAD = 4
 LEASE_SIZE = 100
 
 
-class Running(Generic[T]):
-    """A conversation under way. When `done`, either `result` or `error` is there."""
-
-    __slots__ = ("done", "error", "generator", "result", "waits_for")
-
-    def __init__(self, generator: Generator[Step, Any, T]) -> None:
-        self.generator = generator
-        self.done = False
-        self.result: T | None = None
-        self.error: BaseException | None = None
-        self.waits_for: Any = None
-
-    def outcome(self) -> T:
-        """Return the result, or raise the error."""
-        if self.error is not None:
-            raise self.error
-        if not self.done:
-            raise LocalProtocolError("the conversation is not finished")
-        return self.result  # type: ignore[return-value]
-
-
-class _Under:
-    """A service under way, the conversation that waits for it, and its deadline."""
-
-    __slots__ = ("call", "deadline", "index", "invoke", "last_refusal", "running", "service", "timeout")
-
-    def __init__(self, call: Under, running: Any, invoke: int | None, timeout: float, deadline: float) -> None:
-        self.call = call
-        self.running = running
-        self.invoke = invoke
-        self.timeout = timeout
-        self.deadline = deadline
-        self.index = 0
-        self.service = call.first.service
-        self.last_refusal: CosemError | None = None
-
-
-class _Batch:
-    """The state of a `Calls` step."""
-
-    __slots__ = ("answers", "left", "running", "step", "waiting")
-
-    def __init__(self, step: Calls, running: Running[Any]) -> None:
-        self.step = step
-        self.running = running
-        self.answers: list[Any] = [None] * len(step.services)
-        self.waiting = deque(enumerate(step.services))
-        self.left = len(step.services)
-
-
 class Initiator:
     """One client association over one link."""
 
@@ -142,7 +95,7 @@ class Initiator:
         self.heard_apdu = False
         self.lost_notifications = 0
         self._invoke = 0
-        self._under: dict[int | None, _Under] = {}
+        self._under: dict[int | None, UnderWay] = {}
         self._quarantine: dict[int, float] = {}
         self._ready: deque[tuple[Running[Any], Any, BaseException | None]] = deque()
         self._advancing = False
@@ -187,10 +140,10 @@ class Initiator:
 
     def _forget(self, running: Running[Any]) -> None:
         for invoke, under in list(self._under.items()):
-            owner = under.running.running if isinstance(under.running, _Batch) else under.running
+            owner = under.running.running if isinstance(under.running, Batch) else under.running
             if owner is running:
                 self._release_invoke(invoke, rest=True)
-                if isinstance(under.running, _Batch):
+                if isinstance(under.running, Batch):
                     under.running.waiting.clear()
         self._sleeping = [item for item in self._sleeping if item[1] is not running]
         self._listening = deque(item for item in self._listening if item[0] is not running)
@@ -242,7 +195,7 @@ class Initiator:
         self._call(running, step.service, step.timeout, step.sink)
 
     def _step_calls(self, running: Running[Any], step: Calls) -> None:
-        batch = _Batch(step, running)
+        batch = Batch(step, running)
         if not batch.left:
             self._wake(running, [])
         self._fill(batch)
@@ -319,7 +272,7 @@ class Initiator:
             raise LocalProtocolError("an association request is under way already")
         seconds = self.settings.response_timeout if timeout is None else timeout
         call = self._make_call(service, 0 if invoke is None else invoke | CONFIRMED_HIGH_PRIORITY, sink)
-        under = _Under(call, running, invoke, seconds, self._now + seconds)
+        under = UnderWay(call, running, invoke, seconds, self._now + seconds)
         under.index = index
         self._under[invoke] = under
         try:
@@ -352,7 +305,7 @@ class Initiator:
             return 0
         return CIPHER_OVERHEAD + (GENERAL_OVERHEAD if self.settings.ciphering == "general" else 0)
 
-    def _fill(self, batch: _Batch) -> None:
+    def _fill(self, batch: Batch) -> None:
         """Send further services of a batch, as many as its window allows."""
         under_way = sum(1 for under in self._under.values() if under.running is batch)
         while batch.waiting and under_way < max(1, batch.step.window):
@@ -364,7 +317,7 @@ class Initiator:
                 continue
             under_way += 1
 
-    def _batch_answer(self, batch: _Batch, index: int, answer: Any) -> None:
+    def _batch_answer(self, batch: Batch, index: int, answer: Any) -> None:
         batch.answers[index] = answer
         batch.left -= 1
         if not batch.left:
@@ -516,10 +469,10 @@ class Initiator:
             if self._parked:
                 self._parked = deque(item for item in self._parked if item[0] != invoke)
 
-    def _finish(self, under: _Under, answer: Any) -> None:
+    def _finish(self, under: UnderWay, answer: Any) -> None:
         """Give `answer` (a service or an error) to whoever waits for it."""
         owner = under.running
-        if isinstance(owner, _Batch):
+        if isinstance(owner, Batch):
             self._batch_answer(owner, under.index, answer)
             if isinstance(answer, ConnectionLost):
                 while owner.waiting:
@@ -566,7 +519,7 @@ class Initiator:
         if context is None:
             raise PolicyViolation(f"{carrier.service} outside of a ciphered association")
         if isinstance(carrier, Ciphered):
-            title, dedicated = None, is_dedicated(carrier.tag)
+            title, dedicated = None, octets[0] in DEDICATED_FORMS
         else:
             title, dedicated = carrier.system_title or None, isinstance(carrier, GeneralDed)
         if dedicated and not self.dedicated:
@@ -597,7 +550,7 @@ class Initiator:
             under.last_refusal = error
             under.deadline = min(under.deadline, self._now + GRACE)
 
-    def _answered(self, under: _Under, service: Any) -> None:
+    def _answered(self, under: UnderWay, service: Any) -> None:
         try:
             following = under.call.take(service)
         except Exception as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cosem.apdu import parse
 from cosem.apdu.acse import AUTHENTICATION, LN, LN_CIPHERED, PROVIDER, USER, Aare, Aarq, Rlre
@@ -23,7 +23,6 @@ from cosem.apdu.ciphered import (
     Ciphered,
     GeneralDed,
     GeneralGlo,
-    is_dedicated,
 )
 from cosem.apdu.errors import ConfirmedServiceError, ExceptionResponse
 from cosem.apdu.initiate import InitiateRequest, InitiateResponse
@@ -74,6 +73,7 @@ UNCONFIRMED_TAGS = frozenset((0xC1, 0xC3))
 PLAIN_TAGS = SERVED_TAGS | {0x62}
 ALL_STATIONS = frozenset((0x7F, 0x3FFF))
 """Server SAPs that everybody listens to: of the wrapper and one-octet HDLC addresses, of two-octet ones."""
+DEDICATED_FORMS = frozenset(DEDICATED_TAGS.values())
 PROTECTED_TAGS = frozenset((*CIPHERED_NAMES, 0xDB, 0xDC))
 
 Random = Callable[[int], bytes]
@@ -87,15 +87,12 @@ class ResponderSettings:
     challenge_length: int = 16
 
 
-class _Carrier:
+class _Carrier(NamedTuple):
     """How a request was protected, so that its answer can be protected alike."""
 
-    __slots__ = ("control", "dedicated", "general")
-
-    def __init__(self, control: int, dedicated: bool, general: bool) -> None:
-        self.control = control
-        self.dedicated = dedicated
-        self.general = general
+    control: int
+    dedicated: bool
+    general: bool
 
     @property
     def overhead(self) -> int:
@@ -284,7 +281,7 @@ class Responder:
             context.failures += 1
             raise SecurityError(f"the ciphered APDU is malformed: {error}") from None
         if isinstance(carrier, Ciphered):
-            title, dedicated, general = None, is_dedicated(carrier.tag), False
+            title, dedicated, general = None, tag in DEDICATED_FORMS, False
         else:
             title, dedicated, general = carrier.system_title or None, isinstance(carrier, GeneralDed), True
         try:

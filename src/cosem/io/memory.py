@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
 
-from cosem.association.initiator import Initiator, Running
+from cosem.association.initiator import Initiator
+from cosem.association.running import Running
 from cosem.association.steps import Dial, Hangup, Save, Step
 from cosem.errors import ConnectionLost, CosemError, Timeout
 from cosem.link.memory import LossyPipe
@@ -107,11 +108,11 @@ class MemoryDriver:
     def _pump(self) -> None:
         """Move what both ends want to send into the pipe."""
         octets = self.initiator.take()
-        if self.connected:
+        if octets and self.connected:
             self.pipe.send(CLIENT_SIDE, octets, self.now)
         if self.responder is not None:
             octets = self.responder.take()
-            if self.connected:
+            if octets and self.connected:
                 self.pipe.send(SERVER_SIDE, octets, self.now)
 
     def _deliver(self) -> bool:
