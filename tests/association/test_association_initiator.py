@@ -1536,3 +1536,84 @@ def test_a_conversation_that_starts_and_cancels_others() -> None:
     with pytest.raises(Cancelled):
         other.outcome()
     assert leading.outcome().done
+
+
+def test_a_window_wider_than_there_are_invoke_ids() -> None:
+    fake = meter()
+    waiting: list[int] = []
+
+    def answering(service: Any, invoke: int | None) -> list[bytes]:
+        waiting.append(invoke or 0)
+        # the first call is answered last: its invoke-id is left out while the others go round
+        if len(fake.asked) == 1 + 50:
+            return [GetResponseNormal(FIVE).encode(invoke), GetResponseNormal(SIX).encode(waiting[0])]
+        return [] if len(waiting) == 1 else [GetResponseNormal(FIVE).encode(invoke)]
+
+    fake.answering = answering
+    answers = fake.call(Calls([GET] * 50, window=40))
+    assert [answer.data for answer in answers] == [SIX] + [FIVE] * 49
+
+
+def test_invoke_ids_that_rest_leave_fewer_for_a_batch() -> None:
+    fake = meter()
+    for _ in range(10):
+        with pytest.raises(Timeout):
+            fake.call(Call(GET, timeout=0.1))
+    fake.answering = always(GetResponseNormal(FIVE))
+    assert [answer.data for answer in fake.call(Calls([GET] * 30, window=16))] == [FIVE] * 30
+
+
+def test_refused_association_leaves_no_security_behind() -> None:
+    fake = FakeMeter(0, 0x30)
+    refused(fake, Aare(LN, 1, "user", 1).encode(), AssociationRejected)
+    assert fake.initiator.context is None
+    fake.say(DataNotification(b"", FIVE).encode(1))
+    assert fake.call(Listen(timeout=1)) is not None
+
+
+@pytest.mark.parametrize("hdlc", [False, True], ids=["wrapper", "hdlc"])
+def test_pushes_of_a_real_meter_in_the_middle_of_a_transfer(hdlc: bool) -> None:
+    both = world(5, 0x30, hdlc=hdlc, max_pdu_size=120)
+    both.associate()
+    both.objects.values[ENERGY] = LONG
+    heard: list[int] = []
+
+    def listening() -> Generator[Any, Any, None]:
+        while len(heard) < 5:
+            push = yield Listen()
+            heard.append(axdr.decode(push.data).value)
+
+    listener = both.initiator.start(listening(), 0.0)
+
+    def push(block: bytes) -> None:
+        for _ in range(2):
+            number = len(pushed)
+            pushed.append(number)
+            notification = DataNotification(b"", axdr.encode(axdr.unsigned(number)))
+            both.responder.notify(both.address, notification, invoke=number, protection=0x30)
+
+    pushed: list[int] = []
+    assert both.call(Call(GET, sink=push)).data == LONG
+    both.call(Sleep(1))
+    assert heard == [0, 1, 2, 3, 4]
+    assert listener.done
+
+
+def test_a_connected_link_associates_without_connecting_again() -> None:
+    fake = FakeMeter()
+    fake.call(OpenLink())
+    fake.associate()
+    assert fake.initiator.state is Client.ASSOCIATED
+    with pytest.raises(LocalProtocolError):
+        fake.call(OpenLink())
+
+
+def test_cancel_one_of_two() -> None:
+    fake = meter()
+    staying = fake.initiator.start(single(Call(GET)), 0.0)
+    leaving = fake.initiator.start(single(Calls([GET] * 2, window=2)), 0.0)
+    fake.initiator.cancel(leaving, 0.0)
+    fake.say(GetResponseNormal(FIVE).encode(0xC2), GetResponseNormal(SIX).encode(0xC1))
+    fake.call(Sleep(1))
+    assert staying.outcome().data == SIX
+    assert len(fake.raw) == 4

@@ -74,6 +74,7 @@ def associate(
     except CosemError as error:
         if machine.state is Client.ASSOCIATING:
             machine.move(ClientEvent.REFUSED)
+            machine.released()
         raise _with_hint(machine, error) from None
     if challenge is None:
         machine.move(ClientEvent.ACCEPTED)
@@ -84,6 +85,7 @@ def associate(
     except CosemError:
         if machine.state is Client.PROVING:
             machine.move(ClientEvent.PROOF_FAILED)
+            machine.released()
         raise
     machine.move(ClientEvent.PROVEN)
 

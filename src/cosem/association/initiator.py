@@ -53,6 +53,7 @@ from cosem.security.counters import SendingCounter
 T = TypeVar("T")
 
 CONFIRMED_HIGH_PRIORITY = 0xC0
+INVOKE_IDS = 16
 UNCONFIRMED = 0x80
 ACSE_REQUESTS = frozenset((0x60, 0x62))
 DEDICATED_FORMS = frozenset(DEDICATED_TAGS.values())
@@ -248,7 +249,7 @@ class Initiator:
         """Return the next invoke-id in turn, leaving out those under way and those that rest."""
         if service.tag in ACSE_REQUESTS:
             return None
-        for _ in range(16):
+        for _ in range(INVOKE_IDS):
             self._invoke = invoke = (self._invoke + 1) & 0x0F
             if invoke in self._under:
                 continue
@@ -309,6 +310,8 @@ class Initiator:
         """Send further services of a batch, as many as its window allows."""
         under_way = sum(1 for under in self._under.values() if under.running is batch)
         while batch.waiting and under_way < max(1, batch.step.window):
+            if under_way and len(self._under) + len(self._quarantine) >= INVOKE_IDS:
+                return  # the next answer frees an invoke-id
             index, service = batch.waiting.popleft()
             try:
                 self._call(batch, service, batch.step.timeout, None, index)
@@ -677,7 +680,7 @@ class Initiator:
         return self.context
 
     def released(self) -> None:
-        """Forget the association that was released (or whose release stayed without an answer)."""
+        """Forget the association that was released or never came about."""
         if self.state is Client.RELEASING:
             self._move(ClientEvent.RELEASED)
         self.context = None
