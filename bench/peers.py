@@ -97,35 +97,35 @@ def dlms_cosem_hdlc(payload: bytes) -> tuple[Callable[[], bytes], Callable[[byte
     return build, InformationFrame.from_bytes
 
 
-def dlms_cosem_aarq(challenge: bytes) -> Callable[[], bytes]:
+def _dlms_cosem_connection() -> Any:
     from dlms_cosem.connection import DlmsConnection
     from dlms_cosem.security import HighLevelSecurityGmacAuthentication
 
+    return DlmsConnection(
+        authentication=HighLevelSecurityGmacAuthentication(),
+        client_system_title=CLIENT_TITLE,
+        global_encryption_key=EK,
+        global_authentication_key=AK,
+        client_invocation_counter=7,
+    )
+
+
+def dlms_cosem_aarq(challenge: bytes) -> Callable[[], bytes]:
+    connection = _dlms_cosem_connection()
+
     def build() -> bytes:
-        connection = DlmsConnection(
-            authentication=HighLevelSecurityGmacAuthentication(),
-            client_system_title=CLIENT_TITLE,
-            global_encryption_key=EK,
-            global_authentication_key=AK,
-            client_invocation_counter=7,
-        )
         return connection.protect(connection.get_aarq()).to_bytes()
 
     return build
 
 
 def dlms_cosem_aare(octets: bytes) -> Callable[[], Any]:
-    from dlms_cosem.connection import DlmsConnection
     from dlms_cosem.protocol.acse import ApplicationAssociationResponse
-    from dlms_cosem.security import HighLevelSecurityGmacAuthentication
+
+    connection = _dlms_cosem_connection()
 
     def parse() -> Any:
-        connection = DlmsConnection(
-            authentication=HighLevelSecurityGmacAuthentication(),
-            client_system_title=CLIENT_TITLE,
-            global_encryption_key=EK,
-            global_authentication_key=AK,
-        )
+        connection.meter_invocation_counter = 0
         aare = ApplicationAssociationResponse.from_bytes(octets)
         connection.update_meter_info(aare)
         aare = connection.unprotect(aare)

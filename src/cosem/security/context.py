@@ -9,6 +9,7 @@ A failure at any step changes nothing but the failure count.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
 from cosem.errors import (
@@ -20,7 +21,14 @@ from cosem.errors import (
     PolicyViolation,
     SecurityError,
 )
-from cosem.security.control import AUTHENTICATED_ENCRYPTED, BROADCAST, COMPRESSED, SecurityControl
+from cosem.security.control import (
+    AUTHENTICATED,
+    AUTHENTICATED_ENCRYPTED,
+    BROADCAST,
+    COMPRESSED,
+    ENCRYPTED,
+    SecurityControl,
+)
 from cosem.security.counters import ReceivingCounter, SendingCounter
 from cosem.security.gcm import HEADER_LENGTH, Opened, cipher, protect, unprotect
 from cosem.security.keys import Keys
@@ -32,6 +40,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 UNICAST, BROADCAST_SET, DEDICATED = "unicast", "broadcast", "dedicated"
+
+
+@lru_cache(maxsize=16)
+def _key_sets(suite: int) -> dict[int, str]:
+    """Return the security control octets that may come under `suite`, and the key set each means."""
+    return {
+        bits | suite | key_bit: key_set
+        for bits in (AUTHENTICATED, ENCRYPTED, AUTHENTICATED_ENCRYPTED)
+        for key_bit, key_set in ((0, UNICAST), (BROADCAST, BROADCAST_SET))
+    }
 
 
 class SecurityContext:
@@ -71,6 +89,7 @@ class SecurityContext:
         }
         self._dedicated_sending = SendingCounter(0, 0xFFFFFFFF)
         self._ciphers: dict[str, AESGCM] = {}
+        self._key_sets = _key_sets(suite)
         self._before: int | None = None
         self._enclosing: int | None = None
 
@@ -113,17 +132,14 @@ class SecurityContext:
         if not control & AUTHENTICATED_ENCRYPTED:
             raise LocalProtocolError("a ciphered APDU without any protection is never sent")
         control = control & AUTHENTICATED_ENCRYPTED | self.suite
+        key_set, sending = UNICAST, self.sending
         if dedicated:
-            counter = self._dedicated_sending.take()
-            return protect(
-                self._cipher(DEDICATED), self.keys.authentication_key, self.own_title, counter, control, plain
-            )
-        key_set = UNICAST
-        if broadcast:
+            key_set, sending = DEDICATED, self._dedicated_sending
+        elif broadcast:
             control |= BROADCAST
             key_set = BROADCAST_SET
-        gcm = self._cipher(key_set)
-        return protect(gcm, self.keys.authentication_key, self.own_title, self.sending.take(), control, plain)
+        gcm = self._ciphers.get(key_set) or self._cipher(key_set)
+        return protect(gcm, self.keys.authentication_key, self.own_title, sending.take(), control, plain)
 
     # --- receiving -----------------------------------------------------------------------------------------
 
@@ -146,59 +162,48 @@ class SecurityContext:
         `DecodeError`).
         """
         try:
-            return self._open(content, accept, request, title, dedicated, broadcast, policy or self.policy)
+            if len(content) < HEADER_LENGTH:
+                raise DecodeError("a security header has 5 octets", len(content), ("security-header",))
+            control = content[0]
+            key_set = self._key_sets.get(control) or self._refuse_control(control)
+            if dedicated:
+                key_set = DEDICATED
+            elif key_set is BROADCAST_SET and not broadcast:
+                raise PolicyViolation("the broadcast key is not for what one peer alone was sent")
+            needed = (policy or self.policy)[0 if request else 1]
+            if control & needed != needed:
+                raise PolicyViolation(f"security control {control:02X} is less than this association demands")
+            peer_title = self.peer_title
+            if title and peer_title and title != peer_title:
+                raise PolicyViolation("the system title is not the peer's")
+            counter = int.from_bytes(content[1:5], "big")
+            receiving = self._receiving[key_set]
+            receiving.check(counter)
+            opened = unprotect(
+                self._ciphers.get(key_set) or self._cipher(key_set),
+                self.keys.authentication_key,
+                title or peer_title,
+                content,
+                allow_unverified=self.allow_unverified,
+            )
+            if opened.verified:
+                self._commit(key_set, receiving, counter)
+                return accept(opened.plain), opened
+            answer = accept(opened.plain)
+            self._commit(key_set, receiving, counter)
+            return answer, opened
         except (SecurityError, DecodeError):
             self.failures += 1
             raise
 
-    def _open(
-        self,
-        content: bytes,
-        accept: Callable[[bytes], T],
-        request: bool,
-        title: bytes | None,
-        dedicated: bool,
-        broadcast: bool,
-        policy: Policy,
-    ) -> tuple[T, Opened]:
-        if len(content) < HEADER_LENGTH:
-            raise DecodeError("a security header has 5 octets", len(content), ("security-header",))
-        control = content[0]
-        key_set = self._key_set(control, dedicated)
-        if key_set == BROADCAST_SET and not broadcast:
-            raise PolicyViolation("the broadcast key is not for what one peer alone was sent")
-        if not policy.satisfied_by(control, request=request):
-            raise PolicyViolation(f"security control {control:02X} is less than this association demands")
-        if title and self.peer_title and title != self.peer_title:
-            raise PolicyViolation("the system title is not the peer's")
-        counter = int.from_bytes(content[1:5], "big")
-        receiving = self._receiving[key_set]
-        receiving.check(counter)
-        opened = unprotect(
-            self._cipher(key_set),
-            self.keys.authentication_key,
-            title or self.peer_title,
-            content,
-            allow_unverified=self.allow_unverified,
-        )
-        if opened.verified:
-            self._commit(key_set, receiving, counter)
-            return accept(opened.plain), opened
-        answer = accept(opened.plain)
-        self._commit(key_set, receiving, counter)
-        return answer, opened
-
-    def _key_set(self, control: int, dedicated: bool) -> str:
+    def _refuse_control(self, control: int) -> str:
+        """Say what is wrong with a security control octet that is none of this association's."""
         if control & 0x0F != self.suite:
             raise PolicyViolation(f"security suite {control & 0x0F}, this association uses {self.suite}")
         if control & COMPRESSED:
             raise PolicyViolation("compressed APDUs (V.44) are not supported")
-        if not control & AUTHENTICATED_ENCRYPTED:
-            # No protection inside a ciphered APDU: a downgrade that no policy may let through.
-            raise PolicyViolation("a ciphered APDU without any protection")
-        if dedicated:
-            return DEDICATED
-        return BROADCAST_SET if control & BROADCAST else UNICAST
+        # No protection inside a ciphered APDU: a downgrade that no policy may let through.
+        raise PolicyViolation("a ciphered APDU without any protection")
 
     def _commit(self, key_set: str, receiving: ReceivingCounter, counter: int) -> None:
         if key_set == UNICAST:

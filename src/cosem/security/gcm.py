@@ -7,8 +7,8 @@ goes: decipher by enciphering, compute the tag over the result, compare, and onl
 
 from __future__ import annotations
 
-import hmac
 from functools import lru_cache
+from hmac import compare_digest
 from typing import TYPE_CHECKING, NamedTuple
 
 from cosem.errors import DecodeError, KeyMissing, LocalProtocolError, PolicyViolation, TagMismatch
@@ -28,6 +28,10 @@ class Opened(NamedTuple):
     control: SecurityControl
     counter: int
     verified: bool | None
+
+
+_CONTROLS = tuple(SecurityControl(octet) for octet in range(256))
+_new = tuple.__new__
 
 
 @lru_cache(maxsize=1)
@@ -95,7 +99,7 @@ def unprotect(
     if not bits & AUTHENTICATED:
         text = content[5:]
         plain = gcm.encrypt(title + ic, text, None)[:-16] if bits else text
-        return Opened(plain, SecurityControl(control), counter, None)
+        return Opened(plain, _CONTROLS[control], counter, None)
     if size < HEADER_LENGTH + TAG_LENGTH:
         raise DecodeError("no room for the authentication tag", size, ("security-header",))
     text, tag = content[5:-TAG_LENGTH], content[-TAG_LENGTH:]
@@ -103,7 +107,7 @@ def unprotect(
         if not allow_unverified:
             raise KeyMissing("an authentication key is needed to verify what came")
         plain = gcm.encrypt(title + ic, text, None)[:-16] if bits & ENCRYPTED else text
-        return Opened(plain, SecurityControl(control), counter, None)
+        return Opened(plain, _CONTROLS[control], counter, None)
     nonce = title + ic
     if bits & ENCRYPTED:
         plain = gcm.encrypt(nonce, text, None)[:-16]
@@ -111,6 +115,6 @@ def unprotect(
     else:
         plain = text
         expected = gcm.encrypt(nonce, b"", content[:1] + auth_key + text)[:TAG_LENGTH]
-    if not hmac.compare_digest(expected, tag):
+    if not compare_digest(expected, tag):
         raise TagMismatch("the authentication tag is wrong: wrong key, wrong system title, or altered octets")
-    return Opened(plain, SecurityControl(control), counter, True)
+    return _new(Opened, (plain, _CONTROLS[control], counter, True))

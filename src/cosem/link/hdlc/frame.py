@@ -17,15 +17,18 @@ MAX_LENGTH = 0x7FF
 _MIN_LENGTH = 7  # format 2, addresses 1 + 1, control 1, HCS (which is the FCS) 2
 
 _REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
-_REVERSED16 = [int(f"{value:016b}"[::-1], 2) for value in range(0x10000)]
+_REVERSED_INVERTED = bytes(octet ^ 0xFF for octet in _REVERSED)
+_GOOD = 0x1D0F
+"""What the check over octets and their own check sequence gives when nothing was altered."""
+_new = tuple.__new__
 
 
-def crc(octets: bytes, start: int = 0xFFFF) -> int:
-    """Return the FCS of `octets` (CRC-16/X-25), least significant octet first on the line when packed with ``<H``.
+def check_sequence(octets: bytes) -> bytes:
+    """Return the two octets of the FCS of `octets` (CRC-16/X-25) as they stand on the line.
 
     Runs at the speed of C: `crc_hqx` knows the same polynomial with the bits of octets and result the other way round.
     """
-    return _REVERSED16[crc_hqx(octets.translate(_REVERSED), 0xFFFF)] ^ 0xFFFF
+    return crc_hqx(octets.translate(_REVERSED), 0xFFFF).to_bytes(2, "big").translate(_REVERSED_INVERTED)
 
 
 class HdlcAddress(NamedTuple):
@@ -91,26 +94,28 @@ for _octet in range(256):
     else:
         _CONTROLS.append(None)
 
+_CONTROL_OCTETS = tuple(bytes((octet,)) for octet in range(256))
+
 CONTROL = {"SNRM": 0x83, "UA": 0x63, "DISC": 0x43, "DM": 0x0F, "FRMR": 0x87, "UI": 0x03, "RR": 0x01, "RNR": 0x05}
 """Control octets without P/F and N(R)."""
 
 
 def build(destination: bytes, source: bytes, control: int, info: bytes = b"", segmented: bool = False) -> bytes:
     """Return a whole frame with its flags."""
-    head_length = 5 + len(destination) + len(source)
-    if info:
-        length = head_length + 2 + len(info)
-        if length > MAX_LENGTH:
-            raise ValueError(f"a frame holds {MAX_LENGTH} octets, not {length}")
+    length = 5 + len(destination) + len(source)
+    if not info:
         head = (length | (0xA800 if segmented else 0xA000)).to_bytes(2, "big") + destination + source
-        head += bytes((control,))
-        hcs = _REVERSED16[crc_hqx(head.translate(_REVERSED), 0xFFFF)] ^ 0xFFFF
-        body = head + hcs.to_bytes(2, "little") + info
-    else:
-        head = (head_length | (0xA800 if segmented else 0xA000)).to_bytes(2, "big") + destination + source
-        body = head + bytes((control,))
-    fcs = _REVERSED16[crc_hqx(body.translate(_REVERSED), 0xFFFF)] ^ 0xFFFF
-    return b"\x7e" + body + fcs.to_bytes(2, "little") + b"\x7e"
+        body = head + _CONTROL_OCTETS[control]
+        return b"\x7e" + body + check_sequence(body) + b"\x7e"
+    length += 2 + len(info)
+    if length > MAX_LENGTH:
+        raise ValueError(f"a frame holds {MAX_LENGTH} octets, not {length}")
+    head = (length | (0xA800 if segmented else 0xA000)).to_bytes(2, "big") + destination + source
+    head += _CONTROL_OCTETS[control]
+    head += crc_hqx(head.translate(_REVERSED), 0xFFFF).to_bytes(2, "big").translate(_REVERSED_INVERTED)
+    # The FCS goes on where the HCS ended: what was checked once is not run through again.
+    fcs = crc_hqx(info.translate(_REVERSED), _GOOD).to_bytes(2, "big").translate(_REVERSED_INVERTED)
+    return b"\x7e" + head + info + fcs + b"\x7e"
 
 
 def parse(octets: bytes) -> Frame:
@@ -139,49 +144,52 @@ def parse_at(octets: bytes, start: int) -> tuple[Frame, int]:
         raise IncompleteError(f"the frame has {length} octets, {available - 1} are there", len(octets))
     if octets[end] != FLAG:
         raise DecodeError("no closing flag where the length says", end)
-    body = octets[start + 1 : end]
-    offset = start + 3
-    destination, offset = _address(octets, offset, end)
+    destination, offset = _address(octets, start + 3, end)
     source, offset = _address(octets, offset, end)
     if offset + 3 > end:
         raise DecodeError("no room for control and FCS", offset)
-    what = _CONTROLS[octets[offset]]
-    fcs = body[-2] | body[-1] << 8
-    if fcs != _REVERSED16[crc_hqx(body[:-2].translate(_REVERSED), 0xFFFF)] ^ 0xFFFF:
-        raise DecodeError("the frame check sequence is wrong", end - 2)
-    if what is None:
-        raise DecodeError(f"control octet {octets[offset]:02X} is not known", offset)
-    control, offset = octets[offset], offset + 1
+    control = octets[offset]
+    what = _CONTROLS[control]
+    offset += 1
     left = end - offset
-    hcs: int | None = None
-    info = b""
-    if left > 2:
-        if left < 4:
-            raise DecodeError("one octet between control and FCS", offset)
-        head = octets[start + 1 : offset]
-        hcs = octets[offset] | octets[offset + 1] << 8
-        if hcs != _REVERSED16[crc_hqx(head.translate(_REVERSED), 0xFFFF)] ^ 0xFFFF:
+    reversed_body = octets[start + 1 : end].translate(_REVERSED)
+    if left == 2:
+        hcs, info = None, b""
+        if crc_hqx(reversed_body, 0xFFFF) != _GOOD:
+            raise DecodeError("the frame check sequence is wrong", end - 2)
+    else:
+        head_end = offset - start + 1
+        if left >= 4 and crc_hqx(reversed_body[:head_end], 0xFFFF) != _GOOD:
             raise DecodeError("the header check sequence is wrong", offset)
-        info = bytes(octets[offset + 2 : end - 2])
+        if left < 4 or crc_hqx(reversed_body[head_end:], _GOOD) != _GOOD:
+            raise DecodeError("the frame check sequence is wrong", end - 2)
+        hcs = octets[offset] | octets[offset + 1] << 8
+        info = octets[offset + 2 : end - 2]
+    if what is None:
+        raise DecodeError(f"control octet {control:02X} is not known", offset - 1)
     kind, ns, nr, pf = what
-    return (
-        Frame(bool(form & 0x0800), length, destination, source, control, kind, ns, nr, pf, info, hcs, fcs),
-        end,
-    )
+    fcs = octets[end - 2] | octets[end - 1] << 8
+    segmented = form & 0x0800 != 0
+    values = (segmented, length, destination, source, control, kind, ns, nr, pf, info, hcs, fcs)
+    return _new(Frame, values), end
+
+
+_SHORT = tuple(HdlcAddress(bytes((octet,)), octet >> 1, None) for octet in range(256))
 
 
 def _address(octets: bytes, offset: int, end: int) -> tuple[HdlcAddress, int]:
-    if octets[offset] & 1:
-        octet = octets[offset]
-        return HdlcAddress(bytes((octet,)), octet >> 1, None), offset + 1
+    first = octets[offset]
+    if first & 1:
+        return _SHORT[first], offset + 1
     if offset + 2 > end:
         raise DecodeError("an address is cut short", offset)
-    if octets[offset + 1] & 1:
-        raw = bytes(octets[offset : offset + 2])
-        return HdlcAddress(raw, raw[0] >> 1, raw[1] >> 1), offset + 2
+    second = octets[offset + 1]
+    if second & 1:
+        return _new(HdlcAddress, (octets[offset : offset + 2], first >> 1, second >> 1)), offset + 2
     if offset + 4 > end:
         raise DecodeError("an address is cut short", offset)
-    raw = bytes(octets[offset : offset + 4])
-    if raw[2] & 1 or not raw[3] & 1:
+    third, fourth = octets[offset + 2], octets[offset + 3]
+    if third & 1 or not fourth & 1:
         raise DecodeError("an address has 1, 2 or 4 octets", offset)
-    return HdlcAddress(raw, raw[0] >> 1 << 7 | raw[1] >> 1, raw[2] >> 1 << 7 | raw[3] >> 1), offset + 4
+    upper, lower = first >> 1 << 7 | second >> 1, third >> 1 << 7 | fourth >> 1
+    return _new(HdlcAddress, (octets[offset : offset + 4], upper, lower)), offset + 4
