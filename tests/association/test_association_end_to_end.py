@@ -146,3 +146,13 @@ def test_a_profile_longer_than_any_pdu_is_read_in_blocks_where_the_client_sets_n
     assert both.call(Call(GetRequestNormal(ENERGY, None), sink=blocks.append)).data == long
     assert len(blocks) == 4
     assert b"".join(blocks) == long
+
+
+@pytest.mark.parametrize("protection", [0, 0x30])
+def test_a_value_longer_than_any_pdu_is_written_in_blocks_where_the_meter_sets_no_limit(protection: int) -> None:
+    both = world(0, protection, server_pdu=0)
+    both.associate()
+    long = axdr.encode(axdr.octet_string(bytes(200_000)))
+    assert both.call(Call(SetRequestNormal(ENERGY, None, long))).result == 0
+    assert both.objects.values[ENERGY] == long
+    assert both.call(Call(ActionRequestNormal(METHOD, long))).data == long

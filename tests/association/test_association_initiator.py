@@ -944,7 +944,7 @@ def test_pushes_in_the_middle_of_a_transfer_come_in_order() -> None:
     fake.answering = answering
 
     def listening() -> Generator[Any, Any, list[int]]:
-        heard = []
+        heard: list[int] = []
         while len(heard) < 12:
             push = yield Listen()
             heard.append(axdr.decode(push.data).value)
@@ -961,7 +961,7 @@ def test_thousands_of_queued_pushes() -> None:
     fake.call(Sleep(0))
 
     def listening() -> Generator[Any, Any, list[int]]:
-        heard = []
+        heard: list[int] = []
         while (push := (yield Listen(timeout=1))) is not None:
             heard.append(axdr.decode(push.data).value)
         return heard
@@ -1112,7 +1112,7 @@ def test_release_without_association_closes_the_link() -> None:
 def test_release_cancelled() -> None:
     fake = meter()
     running = fake.initiator.start(release(fake.initiator), 0.0)
-    assert fake.initiator.state is Client.RELEASING
+    assert fake.initiator.state.name == "RELEASING"
     fake.initiator.cancel(running, 0.0)
     with pytest.raises(Cancelled):
         running.outcome()
@@ -1200,7 +1200,6 @@ def test_clean_up_that_asks_for_more_is_closed() -> None:
     fake.initiator.cancel(running, 0.0)
     with pytest.raises(Cancelled):
         running.outcome()
-    assert generator.gi_frame is not None
     with pytest.raises(ZeroDivisionError):
         generator.throw(ZeroDivisionError())
 
@@ -1475,7 +1474,7 @@ def test_driver_steps_in_memory() -> None:
     fake = meter()
     assert fake.call(Save(lambda: 7)) == 7
     with pytest.raises(CounterExhausted):
-        fake.call(Save(lambda: Store.__call__(failing_store(), 1)))
+        fake.call(Save(lambda: failing_store()(1)))
     fake.call(Hangup())
     assert not fake.driver.connected
     fake.call(Dial())

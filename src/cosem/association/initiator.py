@@ -54,6 +54,8 @@ T = TypeVar("T")
 
 CONFIRMED_HIGH_PRIORITY = 0xC0
 INVOKE_IDS = 16
+MAX_PDU_SIZE = 0xFFFF
+"""What a server that sets no limit gets at once: the field's largest value, and all that a wrapper can carry."""
 UNCONFIRMED = 0x80
 ACSE_REQUESTS = frozenset((0x60, 0x62))
 DEDICATED_FORMS = frozenset(DEDICATED_TAGS.values())
@@ -287,11 +289,9 @@ class Initiator:
         if tag == 0xC0:
             return GetCall(service, invoke, sink)
         if tag == 0xC1 or tag == 0xC3:
-            limit = self.peer_max_pdu_size
-            excess, size = 0, 0
-            if limit:
-                excess = len(service.encode(invoke)) + self._overhead() - limit
-                size = limit - self._overhead() - BLOCK_HEADROOM
+            limit = (self.peer_max_pdu_size or MAX_PDU_SIZE) - self._overhead()
+            excess = len(service.encode(invoke)) - limit
+            size = limit - BLOCK_HEADROOM
             if tag == 0xC1:
                 return SetCall(service, excess, size, self.conformance)
             return ActionCall(service, invoke, excess, size, self.conformance, sink)
