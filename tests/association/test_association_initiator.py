@@ -1476,9 +1476,9 @@ def test_driver_steps_in_memory() -> None:
     with pytest.raises(CounterExhausted):
         fake.call(Save(lambda: failing_store()(1)))
     fake.call(Hangup())
-    assert not fake.driver.connected
+    assert fake.driver.connected is False
     fake.call(Dial())
-    assert fake.driver.connected
+    assert bool(fake.driver.connected)
     fake.driver.redial = False
     fake.call(Dial())
     fake.call(Hangup())

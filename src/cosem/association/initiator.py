@@ -189,13 +189,13 @@ class Initiator:
             self._advancing = False
 
     def _carry_out(self, running: Running[Any], step: Step) -> None:
+        if type(step) is Call:
+            self._call(running, step.service, step.timeout, step.sink)
+            return
         handler = _STEPS.get(type(step))
         if handler is None:
             raise LocalProtocolError(f"a conversation yields steps, not {type(step).__name__}")
         handler(self, running, step)
-
-    def _step_call(self, running: Running[Any], step: Call) -> None:
-        self._call(running, step.service, step.timeout, step.sink)
 
     def _step_calls(self, running: Running[Any], step: Calls) -> None:
         batch = Batch(step, running)
@@ -562,8 +562,11 @@ class Initiator:
             self._finish(under, error)
             return
         if following is None:
-            self._release_invoke(under.invoke)
-            self._finish(under, under.call.result)
+            del self._under[under.invoke]
+            if type(under.running) is Running:
+                self._ready.append((under.running, under.call.result, None))
+            else:
+                self._finish(under, under.call.result)
             return
         # Every block that arrives shows that the peer is alive: the time-out starts anew.
         under.deadline = self._now + under.timeout
@@ -693,8 +696,8 @@ class Initiator:
         self.peer_max_pdu_size = max_pdu_size
 
 
+# All but `Call`, the one there are thousands of.
 _STEPS: dict[type[Any], Callable[[Initiator, Running[Any], Any], None]] = {
-    Call: Initiator._step_call,
     Calls: Initiator._step_calls,
     Post: Initiator._step_post,
     Listen: Initiator._step_listen,
