@@ -22,6 +22,13 @@ def _quiet() -> None:
 _quiet()
 
 
+def _gurux_chippering() -> Any:
+    """Return the module that ciphers; it prints on every telegram, and that is left out of its time."""
+    module: Any = importlib.import_module("gurux_dlms.GXDLMSChippering")
+    module.print = lambda *_: None
+    return module
+
+
 # --- dlms-cosem -------------------------------------------------------------------------------------------------
 
 
@@ -190,13 +197,11 @@ def gurux_encode(rows: list[tuple[Any, ...]]) -> Callable[[], bytes]:
 
 
 def gurux_protection() -> tuple[Callable[[bytes], bytes], Callable[[bytes], Any]]:
-    chippering: Any = importlib.import_module("gurux_dlms.GXDLMSChippering")
+    chippering = _gurux_chippering()
     from gurux_dlms.AesGcmParameter import AesGcmParameter
     from gurux_dlms.enums import Command, Security
     from gurux_dlms.GXByteBuffer import GXByteBuffer
 
-    # It prints on every telegram; that is left out of its time.
-    chippering.print = lambda *_: None
     client = _gurux_client()
 
     def protect(plain: bytes) -> bytes:
@@ -254,6 +259,8 @@ def gurux_aarq() -> Callable[[], Any]:
 
 def gurux_aare(octets: bytes) -> Callable[[], Any]:
     from gurux_dlms.GXByteBuffer import GXByteBuffer
+
+    _gurux_chippering()
 
     client = _gurux_client()
 

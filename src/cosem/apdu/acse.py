@@ -41,6 +41,8 @@ USER, PROVIDER = "user", "provider"
 _CONTEXT_PREFIX = bytes.fromhex("608574050801")
 _MECHANISM_PREFIX = bytes.fromhex("608574050802")
 _EXPLICIT_CONTEXT = bytes((OBJECT_IDENTIFIER, 7)) + _CONTEXT_PREFIX
+_EXPLICIT_CONTEXT_HEAD = bytes((0xA1, 9)) + _EXPLICIT_CONTEXT
+_MECHANISM_HEAD = bytes((0x8B, 7)) + _MECHANISM_PREFIX
 
 # What may stand in user-information: the initiate PDUs and a service error, plain, glo-, ded- or generally ciphered.
 # Anything else is refused before it is parsed, so that no APDU can nest ACSE in ACSE.
@@ -104,6 +106,8 @@ class Aarq(Apdu, _Aarq):
             implementation,
             version,
         ) = self
+        if self[7:] == _NOTHING_MORE and (usual := _usual_aarq(self)) is not None:
+            return usual
         parts = [_context_octets(context)]
         if version is not None:
             parts.insert(0, tlv(0x80, version))
@@ -137,6 +141,39 @@ class Aarq(Apdu, _Aarq):
 
     def __repr__(self) -> str:
         return _shown(self)
+
+
+_NOTHING_MORE = (None,) * 9
+_SHORT = 0x7C
+"""Contents up to this length keep every length octet around them in its one-octet form."""
+
+
+def _usual_aarq(aarq: Aarq) -> bytes | None:
+    """Return the octets of an AARQ as nearly all are, without the rare elements; None where it is longer or odd."""
+    context, information, mechanism, auth_value, auth_choice, requirements, title = aarq[:7]
+    if type(context) is not int or not 0 <= context < 0x80 or information is None or len(information) > _SHORT:
+        return None
+    body = _EXPLICIT_CONTEXT_HEAD + bytes((context,))
+    if title is not None:
+        if len(title) != 8:
+            return None
+        body += b"\xa6\x0a\x04\x08" + title
+    if requirements is not None:
+        if requirements != AUTHENTICATION:
+            return None
+        body += b"\x8a\x02\x07\x80"
+    if mechanism is not None:
+        if type(mechanism) is not int or not 0 <= mechanism < 0x80:
+            return None
+        body += _MECHANISM_HEAD + bytes((mechanism,))
+    if auth_value is not None:
+        size = len(auth_value)
+        if size > _SHORT or auth_choice != CHARSTRING:
+            return None
+        body += bytes((0xAC, size + 2, auth_choice, size)) + auth_value
+    size = len(information)
+    body += bytes((0xBE, size + 2, 4, size)) + information
+    return b"\x60" + bytes((len(body),)) + body if len(body) < 0x80 else None
 
 
 class _Aare(NamedTuple):

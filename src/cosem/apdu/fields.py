@@ -170,6 +170,8 @@ def octets_at(octets: bytes, offset: int, name: str) -> tuple[bytes, int]:
 
 def last_octets(octets: bytes, offset: int, name: str) -> bytes:
     """Read the OCTET STRING that ends the APDU."""
+    if offset < len(octets) and octets[offset] == len(octets) - offset - 1 < 0x80:
+        return octets[offset + 1 :]
     value, end = octets_at(octets, offset, name)
     if end != len(octets):
         raise trailing(octets, end)

@@ -157,7 +157,17 @@ def _parse_request(octets: bytes, checked: bool) -> Parsed:
     return parsed(None, _new(InitiateRequest, (conformance, size, key, response_allowed, qos, version)))
 
 
+_unpack_usual = Struct(">HB4s3sHH").unpack
+_USUAL_SIZE = 14
+"""Octets of an initiate response without quality of service, which is how all meters answer."""
+
+
 def _parse_response(octets: bytes, checked: bool) -> Parsed:
+    if len(octets) == _USUAL_SIZE:
+        head, version, conformance_head, bits, size, vaa_name = _unpack_usual(octets)
+        if head == 0x0800 and conformance_head == _CONFORMANCE_HEAD:
+            values = (int.from_bytes(bits, "big"), size, vaa_name, None, version)
+            return _new(Parsed, (None, _new(InitiateResponse, values)))
     qos, offset = _qos_at(octets, 1)
     version = octets[offset]
     conformance, offset = _conformance_at(octets, offset + 1)

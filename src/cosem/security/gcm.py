@@ -12,7 +12,13 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, NamedTuple
 
 from cosem.errors import DecodeError, KeyMissing, LocalProtocolError, PolicyViolation, TagMismatch
-from cosem.security.control import AUTHENTICATED, COMPRESSED, ENCRYPTED, SecurityControl
+from cosem.security.control import (
+    AUTHENTICATED,
+    AUTHENTICATED_ENCRYPTED,
+    COMPRESSED,
+    ENCRYPTED,
+    SecurityControl,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -94,27 +100,27 @@ def unprotect(
     if len(title) != 8:
         raise DecodeError(f"a system title has 8 octets, not {len(title)}", 0, ("system-title",))
     ic = content[1:5]
+    nonce = title + ic
+    bits = control & AUTHENTICATED_ENCRYPTED
     counter = int.from_bytes(ic, "big")
-    bits = control & 0x30
     if not bits & AUTHENTICATED:
         text = content[5:]
-        plain = gcm.encrypt(title + ic, text, None)[:-16] if bits else text
+        plain = gcm.encrypt(nonce, text, None)[:-16] if bits else text
         return Opened(plain, _CONTROLS[control], counter, None)
     if size < HEADER_LENGTH + TAG_LENGTH:
         raise DecodeError("no room for the authentication tag", size, ("security-header",))
-    text, tag = content[5:-TAG_LENGTH], content[-TAG_LENGTH:]
+    text = content[5:-TAG_LENGTH]
     if auth_key is None:
         if not allow_unverified:
             raise KeyMissing("an authentication key is needed to verify what came")
-        plain = gcm.encrypt(title + ic, text, None)[:-16] if bits & ENCRYPTED else text
+        plain = gcm.encrypt(nonce, text, None)[:-16] if bits & ENCRYPTED else text
         return Opened(plain, _CONTROLS[control], counter, None)
-    nonce = title + ic
     if bits & ENCRYPTED:
         plain = gcm.encrypt(nonce, text, None)[:-16]
         expected = gcm.encrypt(nonce, plain, content[:1] + auth_key)[-16:-4]
     else:
         plain = text
         expected = gcm.encrypt(nonce, b"", content[:1] + auth_key + text)[:TAG_LENGTH]
-    if not compare_digest(expected, tag):
+    if not compare_digest(expected, content[-TAG_LENGTH:]):
         raise TagMismatch("the authentication tag is wrong: wrong key, wrong system title, or altered octets")
     return _new(Opened, (plain, _CONTROLS[control], counter, True))
