@@ -9,16 +9,14 @@ step comes back as the value of the yield; a failure is raised there.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from cosem.apdu.base import Service
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """Send one confirmed service and wait for its answer, block transfer included.
 
     Answers with the response service, reassembled (a block transfer ends as the normal or with-list response).
@@ -31,8 +29,7 @@ class Call:
     sink: Callable[[bytes], None] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Calls:
+class Calls(NamedTuple):
     """Send several confirmed services, at most `window` under way at once (each under its own invoke-id).
 
     Answers with a list in the order asked; an element is the response service or the exception it ended in.
@@ -43,29 +40,25 @@ class Calls:
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(NamedTuple):
     """Send one unconfirmed service; answers with None as soon as it is queued."""
 
     service: Service
 
 
-@dataclass(frozen=True, slots=True)
-class Listen:
+class Listen(NamedTuple):
     """Wait for the next unsolicited service of the peer (a notification); None on time-out."""
 
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Sleep:
+class Sleep(NamedTuple):
     """Wait `seconds` of the machine's time."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Save:
+class Save(NamedTuple):
     """Have the driver call `action` (blocking: a file, a database) off the event loop; answers with its result.
 
     This is how invocation counters are leased: persisted before they are used, never inside the machine.
@@ -74,25 +67,21 @@ class Save:
     action: Callable[[], Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Dial:
+class Dial(NamedTuple):
     """Open the transport (again). Raises `ConnectionLost` or `Timeout` in the conversation if that fails."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hangup:
+class Hangup(NamedTuple):
     """Close the transport."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenLink:
+class OpenLink(NamedTuple):
     """Connect the link layer (SNRM for HDLC, nothing for the wrapper); answers when it is up."""
 
     timeout: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CloseLink:
+class CloseLink(NamedTuple):
     """Disconnect the link layer; answers when it is down."""
 
     timeout: float | None = None

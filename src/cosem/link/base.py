@@ -7,12 +7,10 @@ as `now` (seconds, any monotonic origin). It never raises for a peer's octets: w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """The pair of access points an association lives between, and the physical device behind an HDLC line.
 
     `client` and `server` are the SAPs (wrapper ports, HDLC upper addresses); `physical` is the HDLC lower address.
@@ -23,15 +21,13 @@ class Address:
     physical: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LinkUp:
+class LinkUp(NamedTuple):
     """The link layer is connected: HDLC after SNRM/UA, the wrapper as soon as the transport is."""
 
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
-class ApduReceived:
+class ApduReceived(NamedTuple):
     """One whole APDU. `confirmed` is false for what came in UI frames or as broadcast: never answer those."""
 
     address: Address
@@ -39,16 +35,14 @@ class ApduReceived:
     confirmed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class LinkDown:
+class LinkDown(NamedTuple):
     """The link layer is disconnected: DISC, DM, too many repetitions, transport lost. `reason` is for people."""
 
     address: Address
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Discarded:
+class Discarded(NamedTuple):
     """Octets that were no usable frame. Nothing but these octets is lost."""
 
     octets: bytes
