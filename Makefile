@@ -16,7 +16,7 @@ lint: $(DEV)/.installed
 	$(DEV)/bin/ruff check .
 	$(DEV)/bin/ruff format --check .
 	$(DEV)/bin/mypy
-	$(DEV)/bin/lint-imports --no-logo 2>/dev/null || $(DEV)/bin/lint-imports
+	$(DEV)/bin/lint-imports --no-logo
 
 unit: $(DEV)/.installed
 	$(DEV)/bin/pytest -n 2

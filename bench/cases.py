@@ -118,9 +118,9 @@ def hdlc() -> list[Line]:
 
 def acse() -> list[Line]:
     """AARQ built and AARE parsed, with GMAC and ciphered initiate PDUs."""
+    from cosem.apdu import parse
     from cosem.association.conversations import _aarq, _initiate_response
     from cosem.association.initiator import Initiator
-    from cosem.apdu import parse
     from cosem.link.wrapper import WrapperLink
     from cosem.security.counters import END, SendingCounter
     from cosem.security.policy import Policy
@@ -145,9 +145,7 @@ def acse() -> list[Line]:
 
     return [
         _line("AARQ built, GMAC", build, 4, dlms_cosem=peers.dlms_cosem_aarq(challenge), gurux=peers.gurux_aarq()),
-        _line(
-            "AARE parsed, GMAC", read, 6, dlms_cosem=peers.dlms_cosem_aare(octets), gurux=peers.gurux_aare(octets)
-        ),
+        _line("AARE parsed, GMAC", read, 6, dlms_cosem=peers.dlms_cosem_aare(octets), gurux=peers.gurux_aare(octets)),
     ]
 
 
@@ -177,8 +175,7 @@ def round_trip() -> list[Line]:
 
     def whole() -> object:
         driver = world.Ends(meter, 0x30)
-        data = driver.run(world.session(driver.initiator, random, selection))
-        return data
+        return driver.run(world.session(driver.initiator, random, selection))
 
     from cosem.codec.rows import decode_rows
 

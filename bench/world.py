@@ -76,9 +76,7 @@ def meter(policy: int, mechanism: int = 5) -> ElectricityMeter:
     settings = MeterSettings(
         system_title=METER_TITLE, mechanism=mechanism, policy=policy, keys=KEYS, max_pdu_size=65535
     )
-    built = ElectricityMeter(
-        settings, end - 2 * 86400, SeededRandom(1), simulation=True, counters=MemoryCounterStore()
-    )
+    built = ElectricityMeter(settings, end - 2 * 86400, SeededRandom(1), simulation=True, counters=MemoryCounterStore())
     built.advance(end)
     return built
 
