@@ -11,7 +11,7 @@ from cosem.security.counters import MemoryCounterStore
 from cosem.security.keys import Keys
 
 DEMO_KEYS = Keys(
-    global_unicast_encryption_key=bytes(range(0x00, 0x10)),
+    global_unicast_encryption_key=bytes(range(0x10)),
     authentication_key=bytes(range(0xD0, 0xE0)),
     master_key=bytes(range(0x10, 0x20)),
 )
