@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from cosem.apdu import parse
-from cosem.apdu.acse import AUTHENTICATION, LN, LN_CIPHERED, Aare, Aarq, Rlrq
+from cosem.apdu.acse import AUTHENTICATION, CHARSTRING, LN, LN_CIPHERED, Aare, Aarq, Rlrq
 from cosem.apdu.action import ActionRequestNormal, ActionResponseNormal
 from cosem.apdu.base import MethodDescriptor
 from cosem.apdu.ciphered import Ciphered
@@ -100,15 +100,16 @@ def _aarq(machine: Initiator, random: Random, challenge: bytes | None) -> Aarq:
     initiate = InitiateRequest(int(settings.conformance), settings.max_pdu_size, dedicated_key)
     password = settings.secret if settings.mechanism == Mechanism.LOW else challenge
     titled = settings.ciphered or settings.mechanism >= Mechanism.HLS
-    return Aarq(
+    aarq = Aarq(
         LN_CIPHERED if settings.ciphered else LN,
         _protected_initiate(machine, initiate.encode()),
         settings.mechanism or None,
         password,
-        sender_acse_requirements=AUTHENTICATION if settings.mechanism else None,
-        calling_ap_title=(settings.system_title or None) if titled else None,
-        calling_ae_invocation_id=settings.user_id,
+        CHARSTRING,
+        AUTHENTICATION if settings.mechanism else None,
+        (settings.system_title or None) if titled else None,
     )
+    return aarq if settings.user_id is None else aarq._replace(calling_ae_invocation_id=settings.user_id)
 
 
 def _protected_initiate(machine: Initiator, octets: bytes) -> bytes:
@@ -149,22 +150,21 @@ def _initiate_response(machine: Initiator, octets: bytes) -> InitiateResponse:
     settings = machine.settings
     if octets[0] in (0x28, 0xDB) and machine.context is not None:
         carrier = parse(octets).service
-        title = getattr(carrier, "system_title", None)
-        parsed, _ = machine.context.open(carrier.content, parse, request=False, title=title)
-        service = parsed.service
+        title = None if octets[0] == 0x28 else carrier.system_title
+        service = machine.context.open(carrier.content, parse, request=False, title=title)[0].service
     elif settings.protection:
         service = parse(octets).service
         if isinstance(service, InitiateResponse):
             raise PolicyViolation("the initiate response came without protection")
     else:
         service = parse(octets).service
+    if isinstance(service, InitiateResponse):
+        return service
     if isinstance(service, ConfirmedServiceError):
         raise ServiceErrorReceived(
             service.service_name, service.error_class_name, int(service.error), service.error_name
         )
-    if not isinstance(service, InitiateResponse):
-        raise RemoteProtocolError(f"{service.service} where an initiate response was expected")
-    return service
+    raise RemoteProtocolError(f"{service.service} where an initiate response was expected")
 
 
 def _rejection(aare: Aare) -> CosemError:
@@ -225,7 +225,7 @@ def _prove(machine: Initiator, aare: Aare, challenge: bytes, association: Obis) 
     target = MethodDescriptor(15, association, 1)
     answer: ActionResponseNormal = yield Call(ActionRequestNormal(target, proof))
     if answer.result != 0:
-        raise AccessError(answer.result, "the meter refuses our proof of high level security")  # type: ignore[arg-type]
+        raise AccessError(answer.result, "the meter refuses our proof of high level security")
     if answer.data is None:
         raise HlsFailed("the meter sends no proof of its own")
     theirs = axdr.decode(answer.data)

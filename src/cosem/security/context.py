@@ -168,7 +168,7 @@ class SecurityContext:
             key_set = self._key_sets.get(control) or self._refuse_control(control)
             if dedicated:
                 key_set = DEDICATED
-            elif key_set is BROADCAST_SET and not broadcast:
+            elif key_set == BROADCAST_SET and not broadcast:
                 raise PolicyViolation("the broadcast key is not for what one peer alone was sent")
             needed = (policy or self.policy)[0 if request else 1]
             if control & needed != needed:
@@ -206,9 +206,10 @@ class SecurityContext:
         raise PolicyViolation("a ciphered APDU without any protection")
 
     def _commit(self, key_set: str, receiving: ReceivingCounter, counter: int) -> None:
+        """Accept a counter that was checked when the APDU came in."""
         if key_set == UNICAST:
             self._before, self._enclosing = receiving.last, counter
-        receiving.commit(counter)
+        receiving.last = counter
         if self._persist is not None and key_set != DEDICATED:
             self._persist(key_set, counter)
 
