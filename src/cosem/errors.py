@@ -151,7 +151,7 @@ class AccessError(CosemError):
     `result` is the member of `DataAccessResult` or `ActionResult`; `target` says which object, in words.
     """
 
-    def __init__(self, result: DataAccessResult | ActionResult, target: str = "") -> None:
+    def __init__(self, result: DataAccessResult | ActionResult | int, target: str = "") -> None:
         name = getattr(result, "name", "unknown")  # a code of a later edition is a plain integer
         words = name.lower().replace("_", "-")
         super().__init__(f"{target}: {words} ({int(result)})" if target else f"{words} ({int(result)})")

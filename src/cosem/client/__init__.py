@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from cosem.client.listen import Senders as Senders
     from cosem.client.meter import Meter as Meter
     from cosem.client.meter import connect as connect
-    from cosem.client.profile import Column as Column
     from cosem.client.profile import ProfileInterrupted as ProfileInterrupted
-    from cosem.client.profile import ProfileTable as ProfileTable
+    from cosem.client.table import Column as Column
+    from cosem.client.table import ProfileTable as ProfileTable
     from cosem.client.url import MeterUrl as MeterUrl
 
 _WHERE = {
@@ -27,7 +27,8 @@ _WHERE = {
     "core": ("ClientOptions",),
     "keyfile": ("DeviceKeys", "KeyFile"),
     "listen": ("Listener", "Senders"),
-    "profile": ("Column", "ProfileInterrupted", "ProfileTable"),
+    "profile": ("ProfileInterrupted",),
+    "table": ("Column", "ProfileTable"),
     "url": ("MeterUrl",),
 }
 

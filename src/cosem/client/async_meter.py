@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Generator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -9,13 +10,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from cosem.association.steps import Step
-from cosem.classes.access import ObjectListElement
 from cosem.classes.c008_clock import Clock
 from cosem.classes.model import Attribute, InterfaceClass
 from cosem.client.core import ClientOptions, Core
 from cosem.client.keyfile import DeviceKeys, KeyFile
 from cosem.client.plan import Plan, open_meter, read_counter
-from cosem.client.profile import ProfileReader, ProfileTable, When
+from cosem.client.profile import ProfileInterrupted, ProfileReader
+from cosem.client.table import ProfileTable, When
 from cosem.client.url import MeterUrl
 from cosem.client.verbs import RemoteStore, quantity, set_clock
 from cosem.codec.axdr import Data
@@ -25,12 +26,15 @@ from cosem.times import CosemDateTime
 from cosem.units import Quantity
 
 if TYPE_CHECKING:
+    from cosem.classes.access import ObjectListElement
     from cosem.io.blocking import Trace
     from cosem.security.counters import CounterStore
 
 T = TypeVar("T")
 C = TypeVar("C", bound=InterfaceClass)
 V = TypeVar("V")
+MAX_WINDOW = 8
+"""Verbs side by side at most: there are 16 invoke-ids, and those of unanswered requests rest for a while."""
 
 
 class AsyncMeter:
@@ -44,7 +48,8 @@ class AsyncMeter:
         self.plan = plan
         self._trace = trace
         self.core = plan.core()
-        self._store = RemoteStore(self.core, self.run)
+        self._store = RemoteStore(self.core, self._in_turn)
+        self._turns = asyncio.Semaphore(min(self.core.options.window, MAX_WINDOW))
         self._driver: Any = None
 
     async def open(self) -> AsyncMeter:
@@ -78,6 +83,11 @@ class AsyncMeter:
         answer: Awaitable[T] = self._driver.run(conversation)
         return answer
 
+    async def _in_turn(self, conversation: Generator[Step, Any, T]) -> T:
+        """Run one of the verbs: as many side by side as the options' window says, because meters differ in that."""
+        async with self._turns:
+            return await self.run(conversation)
+
     async def __aenter__(self) -> AsyncMeter:
         return self if self._driver is not None else await self.open()
 
@@ -101,27 +111,27 @@ class AsyncMeter:
 
     async def object(self, name: str | Obis) -> AsyncObject[InterfaceClass]:
         """Return an object by its name alone; the object list is read once."""
-        return AsyncObject(await self.run(self.core.bound(obis(name), self._store)))
+        return AsyncObject(await self._in_turn(self.core.bound(obis(name), self._store)))
 
     async def objects(self) -> dict[Obis, ObjectListElement]:
         """Return the object list of the association."""
-        return await self.run(self.core.object_list())
+        return await self._in_turn(self.core.object_list())
 
     async def get(self, attribute: Attribute[V], name: str | Obis) -> V:
         """Read one attribute, with its type: ``await meter.get(Register.value, "1-0:1.8.0")``."""
-        return await self.run(self.core.read(_Named(obis(name)), attribute))  # type: ignore[arg-type]
+        return await self._in_turn(self.core.read(_Named(obis(name)), attribute))  # type: ignore[arg-type]
 
     async def set(self, attribute: Attribute[V], name: str | Obis, value: V | Data) -> None:
         """Write one attribute."""
-        await self.run(self.core.write(_Named(obis(name)), attribute, value))  # type: ignore[arg-type]
+        await self._in_turn(self.core.write(_Named(obis(name)), attribute, value))  # type: ignore[arg-type]
 
     async def get_many(self, targets: Sequence[tuple[int, str | Obis, int]]) -> list[Data | AccessError]:
         """Read several attributes (class, name, attribute); what fails is its `AccessError`."""
-        return await self.run(self.core.read_many([(c, obis(n), a) for c, n, a in targets]))
+        return await self._in_turn(self.core.read_many([(c, obis(n), a) for c, n, a in targets]))
 
     async def quantity(self, name: str | Obis, class_id: int = 3) -> Quantity:
         """Read a register's value with its unit, exactly."""
-        return await self.run(quantity(self.core, class_id, obis(name)))
+        return await self._in_turn(quantity(self.core, class_id, obis(name)))
 
     async def profile(
         self,
@@ -135,7 +145,11 @@ class AsyncMeter:
         """Read a profile; see `cosem.client.profile.ProfileReader.read`."""
         reader = ProfileReader(self.core, obis(name))
         names = [obis(item) for item in columns]
-        return await self.run(reader.read(start, end, columns=names, entries=entries))
+        return await self._in_turn(reader.read(start, end, columns=names, entries=entries))
+
+    async def resume(self, interrupted: ProfileInterrupted, end: When = None) -> ProfileTable:
+        """Read the rest of a profile after an interruption, dialling anew where needed."""
+        return await self._in_turn(ProfileReader(self.core, interrupted.profile).resume(interrupted, end))
 
     async def clock(self) -> CosemDateTime:
         """Read the time."""
@@ -143,7 +157,7 @@ class AsyncMeter:
 
     async def set_clock(self, moment: datetime | CosemDateTime | None = None) -> CosemDateTime:
         """Set the time (to now without one)."""
-        return await self.run(set_clock(self.core, moment))
+        return await self._in_turn(set_clock(self.core, moment))
 
 
 class _Named:

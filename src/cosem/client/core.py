@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cosem.apdu.action import ActionRequestNormal, ActionResponseNormal
 from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAccess, Service
@@ -13,8 +13,7 @@ from cosem.apdu.set import SetRequestNormal, SetResponseNormal
 from cosem.association.conversations import Random, open_association, release, silence
 from cosem.association.initiator import Initiator
 from cosem.association.state import Client
-from cosem.association.steps import Call, Calls, Dial, Hangup, Step
-from cosem.classes.access import ObjectListElement
+from cosem.association.steps import Call, Calls, Dial, Hangup, Sleep, Step
 from cosem.classes.model import Attribute, InterfaceClass, Method, Selection, bind
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
@@ -24,6 +23,9 @@ from cosem.obis import Obis
 from cosem.results import DataAccessResult
 from cosem.units import ScalerUnit
 
+if TYPE_CHECKING:
+    from cosem.classes.access import ObjectListElement
+
 T = TypeVar("T")
 Talk = Generator[Step, Any, T]
 
@@ -31,9 +33,14 @@ CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0.255")
 NAME_OBJECT = Obis.parse("0-0:42.0.0.255")
 CLOCK_OBJECT = Obis.parse("0-0:1.0.0.255")
 ASSOCIATION_VERSIONS = (3, 2, 1, 0)
-ALREADY_LATE = 4
 LIST_SIZE = 16
 """Attributes asked for in one GET with list; meters' own limits begin at about 20."""
+LIST_HEADROOM = 48
+"""Octets of a GET with list around its attributes: the request's own five, and the widest protection there is."""
+ATTRIBUTE_SIZE = 10
+"""Octets of one attribute in a list: class, logical name, attribute, no selection."""
+TURN = 0.02
+"""Seconds between looks at a connection that another conversation is dialling again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,8 @@ class ClientOptions:
 
     `retries`: how often a GET that stays without an answer is repeated; a SET or ACTION never is, because it may have
     been carried out. `reconnects`: how often a lost connection is dialled again for a GET. `association` and `clock`
-    are logical names. `window`: services side by side where lists are not agreed; 1 is what every meter takes.
+    are logical names. `window`: services side by side where lists are not agreed, and verbs side by side of an
+    asynchronous meter; 1 is what every meter takes.
     """
 
     retries: int = 1
@@ -62,6 +70,8 @@ class Core:
         self.objects: dict[Obis, ObjectListElement] | None = None
         self.tags: dict[tuple[Obis, int], Data] = {}
         self.scalers: dict[Obis, ScalerUnit | None] = {}
+        self._opened = False
+        self._reopening = False
 
     # --- connecting ----------------------------------------------------------------------------------------
 
@@ -76,9 +86,23 @@ class Core:
         except CosemError:
             yield Hangup()
             raise
+        self._opened = True
+
+    def reopen(self) -> Talk[None]:
+        """Open anew after a loss; of several conversations that lost the same connection, one dials."""
+        while self._reopening:
+            yield Sleep(TURN)
+        if self.associated:
+            return
+        self._reopening = True
+        try:
+            yield from self.open()
+        finally:
+            self._reopening = False
 
     def close(self) -> Talk[None]:
         """Release, disconnect, hang up."""
+        self._opened = False
         try:
             yield from release(self.machine)
         finally:
@@ -99,6 +123,11 @@ class Core:
         sink = None if parts is None else parts.append
         retries, reconnects = self.options.retries, self.options.reconnects
         while True:
+            if self._is_lost:
+                if reconnects <= 0:
+                    raise ConnectionLost("the connection was lost")
+                reconnects -= 1
+                yield from self.reopen()
             try:
                 return (yield Call(service, sink=sink))
             except Timeout as error:
@@ -108,11 +137,11 @@ class Core:
             except ConnectionLost:
                 if reconnects <= 0 or parts:
                     raise
-                reconnects -= 1
-                yield from self.open()
 
     def once(self, service: Service) -> Talk[Any]:
-        """Send a SET or ACTION, once."""
+        """Send a SET or ACTION, once; a connection that is known to be lost before is opened anew."""
+        if self._is_lost and self.options.reconnects > 0:
+            yield from self.reopen()
         try:
             return (yield Call(service))
         except Timeout as error:
@@ -130,7 +159,7 @@ class Core:
         target = AttributeDescriptor(class_id, name, attribute)
         response: GetResponseNormal = yield from self.ask(GetRequestNormal(target, _selective(selection)), parts)
         if response.data is None:
-            raise AccessError(_known(response.result), f"{name}:{attribute}")
+            raise AccessError(response.result, f"{name}:{attribute}")
         return response.data
 
     def get_data(self, class_id: int, name: Obis, attribute: int, selection: Selection | None = None) -> Talk[Data]:
@@ -143,7 +172,7 @@ class Core:
         target = AttributeDescriptor(class_id, name, attribute)
         response: SetResponseNormal = yield from self.once(SetRequestNormal(target, None, axdr.encode(value)))
         if response.result != DataAccessResult.SUCCESS:
-            raise AccessError(_known(response.result), f"{name}:{attribute}")
+            raise AccessError(response.result, f"{name}:{attribute}")
 
     def call_data(self, class_id: int, name: Obis, method: int, parameter: Data | None) -> Talk[Data | None]:
         """Invoke one method and return its return value. Raises `AccessError`."""
@@ -151,8 +180,10 @@ class Core:
         request = ActionRequestNormal(MethodDescriptor(class_id, name, method), octets)
         response: ActionResponseNormal = yield from self.once(request)
         if response.result != 0:
-            raise AccessError(response.result, f"{name}:{method}()")  # type: ignore[arg-type]
+            raise AccessError(response.result, f"{name}:{method}()")
         if response.data is None:
+            if response.data_result:
+                raise AccessError(response.data_result, f"{name}:{method}() was carried out, but its return value")
             return None
         return _decoded(response.data, f"{name}:{method}()")
 
@@ -198,21 +229,24 @@ class Core:
         descriptors = [AttributeDescriptor(*target) for target in targets]
         answers: list[Data | AccessError] = []
         if self.machine.conformance & Conformance.MULTIPLE_REFERENCES and len(descriptors) > 1:
-            for start in range(0, len(descriptors), LIST_SIZE):
-                part = descriptors[start : start + LIST_SIZE]
+            limit = self.machine.peer_max_pdu_size or 0xFFFF
+            size = max(1, min(LIST_SIZE, (limit - LIST_HEADROOM) // ATTRIBUTE_SIZE))
+            for start in range(0, len(descriptors), size):
+                part = descriptors[start : start + size]
                 request = GetRequestWithList(tuple((target, None) for target in part))
                 response: GetResponseWithList | GetResponseNormal = yield from self.ask(request)
                 if isinstance(response, GetResponseNormal):
-                    raise AccessError(_known(response.result), "a list of attributes")
+                    raise AccessError(response.result, "a list of attributes")
                 if len(response.results) != len(part):
                     raise RemoteProtocolError(f"{len(response.results)} answers to {len(part)} attributes")
                 answers += [_answer(target, item) for target, item in zip(part, response.results, strict=True)]
             return answers
         services = [GetRequestNormal(target, None) for target in descriptors]
         responses = yield Calls(services, self.options.window)
-        for target, single in zip(descriptors, responses, strict=True):
-            if isinstance(single, Timeout):
-                raise self.diagnosed(single)
+        for target, service, single in zip(descriptors, services, responses, strict=True):
+            if isinstance(single, (Timeout, ConnectionLost)):
+                # One by one, with the patience a single GET has.
+                single = yield from self.ask(service)
             if isinstance(single, BaseException):
                 raise single
             answers.append(_answer(target, single.result if single.data is None else single.data))
@@ -278,16 +312,16 @@ class Core:
         """Whether requests can be sent."""
         return self.machine.state is Client.ASSOCIATED
 
+    @property
+    def _is_lost(self) -> bool:
+        """Whether there was an association that nobody closed, and it is gone."""
+        return self._opened and not self.associated and not self._reopening
+
 
 def _selective(selection: Selection | None) -> SelectiveAccess | None:
     if selection is None:
         return None
     return SelectiveAccess(selection.selector, axdr.encode(selection.parameters))
-
-
-def _known(result: Any) -> Any:
-    """Return a result code as its enumeration, an unknown one as other-reason (the number is lost to the type only)."""
-    return result if isinstance(result, DataAccessResult) else DataAccessResult.OTHER_REASON
 
 
 def _decoded(octets: bytes, what: str) -> Data:
@@ -299,7 +333,7 @@ def _decoded(octets: bytes, what: str) -> Data:
 
 def _answer(target: AttributeDescriptor, item: Any) -> Data | AccessError:
     where = f"{target.instance}:{target.attribute}"
-    return _decoded(item, where) if isinstance(item, bytes) else AccessError(_known(item), where)
+    return _decoded(item, where) if isinstance(item, bytes) else AccessError(item, where)
 
 
 def _masks(elements: Sequence[ObjectListElement]) -> bool:

@@ -7,7 +7,6 @@ from the environment where no file gives them (``COSEM_PASSWORD``).
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -64,6 +63,8 @@ class KeyFile:
     @classmethod
     def load(cls, path: Path | str) -> KeyFile:
         """Read a file. Raises `ConfigError` with one sentence that names the mistake, never a secret."""
+        import tomllib  # not needed where the keys are given directly
+
         try:
             with open(path, "rb") as file:
                 content = tomllib.load(file)
@@ -119,8 +120,7 @@ class KeyFile:
         for key in _LATER:
             if key in values:
                 raise ConfigError(f"{where}: {key} is not in this version yet")
-        keys = {key: _octets(values.get(key), f"{where}: {key}", (16, 32)) for key in _KEYS}
-        titles = {key: _octets(values.get(key), f"{where}: {key}", (8,)) for key in _TITLES}
+        titles = {key: _octets(values.get(key), f"{where}: {key}", 8) for key in _TITLES}
         texts = {key: _text(values.get(key), f"{where}: {key}") for key in _TEXTS}
         suite = values.get("suite", 0)
         verify = values.get("verify", True)
@@ -128,10 +128,12 @@ class KeyFile:
             raise ConfigError(f"{where}: suite is 0, 1 or 2")
         if not isinstance(verify, bool):
             raise ConfigError(f"{where}: verify is true or false")
+        length = 32 if suite == 2 else 16
+        keys = {key: _octets(values.get(key), f"{where}: {key}", length) for key in _KEYS}
         return DeviceKeys(name, Keys(**keys), **titles, **texts, suite=suite, verify=verify)
 
 
-def _octets(value: Any, where: str, lengths: tuple[int, ...]) -> bytes | None:
+def _octets(value: Any, where: str, length: int) -> bytes | None:
     if value is None:
         return None
     if not isinstance(value, str):
@@ -140,9 +142,8 @@ def _octets(value: Any, where: str, lengths: tuple[int, ...]) -> bytes | None:
         octets = bytes.fromhex(value)
     except ValueError:
         raise ConfigError(f"{where} holds something else than hex digits") from None
-    if len(octets) not in lengths:
-        wanted = " or ".join(str(length) for length in lengths)
-        raise ConfigError(f"{where} has {len(octets)} octets, not {wanted}")
+    if len(octets) != length:
+        raise ConfigError(f"{where} has {len(octets)} octets, not {length}")
     return octets
 
 

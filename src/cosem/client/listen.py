@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cosem.apdu import parse
-from cosem.apdu.ciphered import GeneralDed, GeneralGlo
+from cosem.apdu.ciphered import Ciphered, GeneralDed, GeneralGlo
 from cosem.classes.readings import Reading, readings
 from cosem.client.keyfile import DeviceKeys
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
 from cosem.errors import DecodeError, InvocationCounterError, KeyMissing, SecurityError
 from cosem.link.base import Address, ApduReceived, Discarded, Link
+from cosem.security.control import SecurityControl
 from cosem.security.counters import ReceivingCounter
 from cosem.security.gcm import unprotect
 
@@ -58,14 +59,20 @@ class Senders:
         own = self._by_title.get(title)
         return (own,) if own is not None else self._others
 
-    def counter(self, title: bytes) -> ReceivingCounter:
-        """Return the counter of a sender."""
-        counter = self._counters.get(title)
-        if counter is None:
+    def check(self, title: bytes, counter: int) -> None:
+        """Raise `InvocationCounterError` for a counter that came before; changes nothing."""
+        known = self._counters.get(title)
+        if known is not None:
+            known.check(counter)
+
+    def commit(self, title: bytes, counter: int) -> None:
+        """Keep the counter of a push that was accepted. Only those take room, so that nobody can push others out."""
+        known = self._counters.get(title)
+        if known is None:
             if len(self._counters) >= MAX_SENDERS:
                 self._counters.pop(next(iter(self._counters)))
-            counter = self._counters[title] = ReceivingCounter()
-        return counter
+            known = self._counters[title] = ReceivingCounter()
+        known.commit(counter)
 
 
 class Listener:
@@ -90,6 +97,8 @@ class Listener:
         """Open and decode one APDU."""
         try:
             service = parse(apdu, checked=False).service
+            if isinstance(service, Ciphered):
+                return Push(address, apdu, problem=f"{service.service} names no sender, so no key is known for it")
             if not isinstance(service, (GeneralGlo, GeneralDed)):
                 return self._plain(Push(address, apdu), apdu)
             return self._protected(address, apdu, service)
@@ -97,22 +106,26 @@ class Listener:
             return Push(address, apdu, problem=str(error))
 
     def _protected(self, address: Address, apdu: bytes, service: GeneralGlo | GeneralDed) -> Push:
-        title = service.system_title
-        header = Push(address, apdu, title, int.from_bytes(service.content[1:5], "big"))
+        title, content = service.system_title, service.content
+        header = Push(address, apdu, title, int.from_bytes(content[1:5], "big"))
         if len(title) != 8:
             return _with(header, problem=f"a system title of {len(title)} octets")
+        if len(content) < 5:
+            return _with(header, problem="a security header that ends too early")
+        broadcast = SecurityControl(content[0]).broadcast
         reasons: list[str] = []
         for device in self.senders.candidates(title):
-            key = device.keys.global_unicast_encryption_key
+            keys = device.keys
+            key = keys.global_broadcast_encryption_key if broadcast else keys.global_unicast_encryption_key
             if key is None:
                 continue
             try:
-                self.senders.counter(title).check(header.invocation_counter or 0)
+                self.senders.check(title, header.invocation_counter or 0)
                 opened = unprotect(
                     key,
-                    device.keys.authentication_key,
+                    keys.authentication_key,
                     title,
-                    service.content,
+                    content,
                     allow_unverified=not device.verify,
                 )
                 push = self._plain(_with(header, verified=opened.verified), opened.plain)
@@ -125,7 +138,7 @@ class Listener:
                 reasons.append(str(error))
                 continue
             # Only what was read, and proved genuine where it could be, moves the counter.
-            self.senders.counter(title).commit(opened.counter)
+            self.senders.commit(title, opened.counter)
             return push
         if not reasons:
             return _with(header, problem=f"no key is known for {title.hex()}")

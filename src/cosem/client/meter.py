@@ -9,13 +9,12 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from cosem.association.steps import Step
-from cosem.classes.access import ObjectListElement
-from cosem.classes.c008_clock import Clock
 from cosem.classes.model import InterfaceClass, Selection
 from cosem.client.core import ClientOptions
 from cosem.client.keyfile import DeviceKeys, KeyFile
 from cosem.client.plan import Plan, open_meter, read_counter
-from cosem.client.profile import ProfileInterrupted, ProfileReader, ProfileTable, When
+from cosem.client.profile import ProfileInterrupted, ProfileReader
+from cosem.client.table import ProfileTable, When
 from cosem.client.url import MeterUrl
 from cosem.client.verbs import RemoteStore, quantity, set_clock
 from cosem.codec.axdr import Data
@@ -25,6 +24,7 @@ from cosem.times import CosemDateTime
 from cosem.units import Quantity
 
 if TYPE_CHECKING:
+    from cosem.classes.access import ObjectListElement
     from cosem.io.blocking import Trace
     from cosem.security.counters import CounterStore
 
@@ -47,7 +47,10 @@ class Meter:
         if plan.url.counter is not None and plan.settings.lease is not None:
             public = plan.public_core()
             driver = BlockingDriver(public.machine, transport, trace=trace)
-            plan.counter_floor = driver.run(read_counter(public, plan.url.counter))
+            try:
+                plan.counter_floor = driver.run(read_counter(public, plan.url.counter))
+            finally:
+                driver.close()
         self.core = plan.core()
         self._driver = BlockingDriver(self.core.machine, transport, trace=trace)
         self._store = RemoteStore(self.core, self.run)
@@ -124,6 +127,8 @@ class Meter:
 
     def clock(self) -> CosemDateTime:
         """Read the time."""
+        from cosem.classes.c008_clock import Clock
+
         return self[Clock, self.core.options.clock].time
 
     def set_clock(self, moment: datetime | CosemDateTime | None = None) -> CosemDateTime:
@@ -160,9 +165,6 @@ class Profile:
 
     def resume(self, interrupted: ProfileInterrupted, end: When = None) -> ProfileTable:
         """Read the rest after an interruption, dialling anew where needed."""
-        core = self._meter.core
-        if not core.associated:
-            self._meter.run(core.open())
         return self._meter.run(self.reader.resume(interrupted, end))
 
 

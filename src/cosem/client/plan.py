@@ -138,7 +138,7 @@ def read_counter(core: Core, name: str) -> Generator[Step, Any, int]:
         data = yield from core.get_data(1, Obis.parse(name), 2)
     finally:
         yield from core.close()
-    if not isinstance(data.value, int):
+    if type(data.value) is not int:
         raise ConfigError(f"{name} holds no number: it is no invocation counter")
     return data.value + 1
 

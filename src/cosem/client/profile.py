@@ -6,25 +6,34 @@ the one before. Such rows are expanded; the raw ones stay available.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from cosem.association.steps import Step
 from cosem.classes.c007_profile_generic import by_entry, by_time
-from cosem.classes.common import CaptureObject, capture_object
+from cosem.classes.common import capture_object
 from cosem.classes.model import Selection
 from cosem.classes.types import array
 from cosem.client.core import Core, Talk
-from cosem.codec import axdr
+from cosem.client.table import (
+    FIRST,
+    LAST,
+    Column,
+    ProfileTable,
+    When,
+    choose,
+    cosem_time,
+    expand,
+    expand_octets,
+    falling,
+    select,
+    take_octets,
+    whole_rows,
+)
 from cosem.codec.rows import decode_columns, decode_rows
 from cosem.conformance_block import Conformance
-from cosem.errors import AccessError, ConnectionLost, CosemError, DecodeError, Timeout
+from cosem.errors import AccessError, Cancelled, ConnectionLost, CosemError, DecodeError
 from cosem.obis import Obis
 from cosem.results import DataAccessResult
-from cosem.times import CosemDateTime
-from cosem.units import Quantity, ScalerUnit
 
 PROFILE = 7
 BUFFER, CAPTURE_OBJECTS, CAPTURE_PERIOD = 2, 3, 4
@@ -38,80 +47,31 @@ _NO_SELECTION = (
 )
 """Results by which meters without selective access refuse a selection; then everything is read and filtered here."""
 
-When = datetime | CosemDateTime | None
 
+class Request(NamedTuple):
+    """What is asked of a profile, see `ProfileReader.read`."""
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One captured attribute: which, and the scaler and unit of its values where it is a register's."""
-
-    capture: CaptureObject
-    scaler_unit: ScalerUnit | None = None
-
-    @property
-    def obis(self) -> Obis:
-        """Return the logical name of the captured object."""
-        return self.capture.logical_name
-
-    @property
-    def is_time(self) -> bool:
-        """Whether the column holds the time of the clock."""
-        return self.capture.class_id == 8 and self.capture.attribute_index == 2
-
-    @property
-    def name(self) -> str:
-        """Return a heading: the logical name, the attribute where it is not the value, the unit in brackets."""
-        name = str(self.obis)
-        if self.capture.attribute_index != 2:
-            name += f":{self.capture.attribute_index}"
-        if self.scaler_unit is not None and self.scaler_unit.unit != 255:
-            name += f" [{self.scaler_unit.unit.symbol}]"
-        return name
-
-
-@dataclass(slots=True)
-class ProfileTable:
-    """What was read. `rows` are expanded, `raw_rows` as they came: plain values, octet-strings as bytes."""
-
-    columns: tuple[Column, ...]
-    rows: list[tuple[Any, ...]]
-    raw_rows: list[tuple[Any, ...]] = field(repr=False, default_factory=list)
-    capture_period: int = 0
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def times(self) -> list[CosemDateTime | None]:
-        """Return the time of each row; None where the profile has no clock column, or a row no time."""
-        index = self.time_index
-        if index is None:
-            return [None] * len(self.rows)
-        return [_moment(row[index]) for row in self.rows]
-
-    @property
-    def time_index(self) -> int | None:
-        """Return the position of the clock column."""
-        return next((index for index, column in enumerate(self.columns) if column.is_time), None)
-
-    def quantities(self, row: Sequence[Any]) -> list[Any]:
-        """Return one row with times as `CosemDateTime` and register values as exact `Quantity`."""
-        return [_worded(column, value) for column, value in zip(self.columns, row, strict=True)]
-
-    def text(self, row: Sequence[Any]) -> list[str]:
-        """Return one row as text: ISO 8601 times, scaled numbers without their unit (the heading has it)."""
-        return [_text(value) for value in self.quantities(row)]
+    profile: Obis
+    start: When = None
+    end: When = None
+    columns: tuple[Obis, ...] = ()
+    entries: tuple[int, int] | None = None
 
 
 class ProfileInterrupted(ConnectionLost):
     """The link died while a profile was read. `table` holds the rows that had arrived whole.
 
-    `resume_from` is the time of the last of them, or None; reading from there on gives the rest.
+    `resume_from` is the time of the last of them, or None; `ProfileReader.resume` reads the rest. `request` is what
+    was asked, `whole` the table with the time column also where that was not asked for.
     """
 
-    def __init__(self, reason: str, table: ProfileTable, resume_from: CosemDateTime | None) -> None:
+    def __init__(self, reason: str, whole: ProfileTable, table: ProfileTable, request: Request) -> None:
         super().__init__(f"{reason}; {len(table)} rows had arrived and are kept")
         self.table = table
-        self.resume_from = resume_from
+        self.whole = whole
+        self.request = request
+        self.profile = request.profile
+        self.resume_from = next((moment for moment in reversed(whole.times()) if moment is not None), None)
 
 
 class ProfileReader:
@@ -156,246 +116,127 @@ class ProfileReader:
         Naive times are the meter's local time. `columns` names captured objects; none means all. A meter without
         selective access is read whole and filtered here. Raises `ProfileInterrupted` with what had arrived.
         """
+        request = Request(self.name, start, end, tuple(columns), entries)
         described = yield from self.describe()
-        chosen = _choose(described, columns)
-        selection = self._selection(start, end, chosen, entries)
+        chosen = choose(described, request.columns)
+        table = yield from self._fetch(request)
+        return table.project(chosen)
+
+    def resume(self, interrupted: ProfileInterrupted, end: When = None) -> Talk[ProfileTable]:
+        """Read what is missing behind an interruption, and return it together with what had arrived.
+
+        `end` takes the place of the end that was asked for. By time, the rest is what lies from `resume_from` on: rows
+        of a clock that was set back behind that point need a read of their own. Raises `ProfileInterrupted` again,
+        with all rows so far.
+        """
+        request, known = interrupted.request, interrupted.whole
+        if end is not None:
+            request = request._replace(end=end)
+        chosen = choose((yield from self.describe()), request.columns)
+        rest = request
+        if request.entries is not None:
+            first, last = request.entries
+            rest = request._replace(entries=(first + len(known), last))
+            if last and first + len(known) > last:
+                return interrupted.table
+        elif interrupted.resume_from is None:
+            known = known.take(())
+        elif falling(known.times()):
+            rest = request._replace(end=interrupted.resume_from)
+        else:
+            rest = request._replace(start=interrupted.resume_from)
+        join = known.joined if request.entries is None else known.followed_by
+        try:
+            missing = yield from self._fetch(rest)
+        except ProfileInterrupted as again:
+            whole = join(again.whole)
+            raise ProfileInterrupted("the link died once more", whole, whole.project(chosen), request) from again
+        return join(missing).project(chosen)
+
+    def read_columns(self, start: When = None, end: When = None, *, native: bool = False) -> Talk[Any]:
+        """Read into NumPy columns (needs ``cosem[columns]``): `cosem.codec.rows.Columns`.
+
+        Null-data is expanded as in rows, so that columns stay columns of numbers.
+        """
+        described = yield from self.describe()
+        request = Request(self.name, start, end)
+        octets, selected = yield from self._octets(request, described)
+        if not selected and (start is not None or end is not None):
+            octets = take_octets(octets, select(self._table(octets, described), start, end, None))
+        columns = decode_columns(octets, native)
+        if octets[:1] == b"\x01" and any(column.dtype == object for column in columns.columns):
+            columns = decode_columns(expand_octets(octets, described, self._period), native)
+        return columns
+
+    # --- inside --------------------------------------------------------------------------------------------
+
+    def _fetch(self, request: Request) -> Talk[ProfileTable]:
+        """Read the rows of a request: the columns asked for, and the time."""
+        described = yield from self.describe()
+        asked = self._asked(request, described)
+        octets, selected = yield from self._octets(request, described)
+        return self._finish(octets, request, selected).project(asked)
+
+    def _asked(self, request: Request, described: tuple[Column, ...]) -> tuple[Column, ...]:
+        """Return the columns to be had: those chosen, and the time, without which nothing could be resumed."""
+        chosen = choose(described, request.columns)
+        return tuple(column for column in described if column in chosen or column.is_time)
+
+    def _octets(self, request: Request, described: tuple[Column, ...]) -> Talk[tuple[bytes, bool]]:
+        """Return the octets of the buffer, and whether the meter selected them."""
+        selection = self._selection(request, described)
         if selection is not None and self.core.machine.conformance & Conformance.SELECTIVE_ACCESS:
             try:
-                octets = yield from self._octets(selection, _selected(described, chosen, entries))
+                return (yield from self._get(request, selection)), True
             except AccessError as error:
                 if error.result not in _NO_SELECTION:
                     raise
-            else:
-                table = self._table(octets, _selected(described, chosen, entries))
-                return _project(table, chosen) if entries is not None else table
-        octets = yield from self._octets(None, described)
-        table = self._table(octets, described)
-        return _project(_filter(table, start, end, entries), chosen)
+        return (yield from self._get(request, None)), False
 
-    def resume(self, interrupted: ProfileInterrupted, end: When = None) -> Talk[ProfileTable]:
-        """Read what is missing behind an interruption, and return it together with what had arrived."""
-        rest = yield from self.read(interrupted.resume_from, end)
-        known = interrupted.table
-        index = known.time_index
-        if index is None or not known.rows:
-            return rest
-        seen = {row[index] for row in known.rows}
-        fresh = [row for row in rest.rows if row[index] not in seen]
-        return ProfileTable(known.columns, known.rows + fresh, known.raw_rows + rest.raw_rows, known.capture_period)
-
-    def read_columns(self, start: When = None, end: When = None, *, native: bool = False) -> Talk[Any]:
-        """Read into NumPy columns (needs ``cosem[columns]``): `cosem.codec.rows.Columns`."""
-        described = yield from self.describe()
-        selection = self._selection(start, end, described, None)
-        octets = yield from self._octets(selection, described)
-        return decode_columns(octets, native)
-
-    def _selection(
-        self,
-        start: When,
-        end: When,
-        chosen: tuple[Column, ...],
-        entries: tuple[int, int] | None,
-    ) -> Selection | None:
-        if entries is not None:
-            return by_entry(entries[0], entries[1])
-        wanted = () if self._columns is not None and chosen == self._columns else tuple(c.capture for c in chosen)
-        if start is None and end is None and not wanted:
-            return None
-        restricting = next((c.capture for c in self._columns or () if c.is_time), None)
-        if restricting is None:
-            return None
-        return by_time(_cosem(start, _FIRST), _cosem(end, _LAST), wanted, restricting=restricting)
-
-    def _octets(self, selection: Selection | None, columns: tuple[Column, ...]) -> Generator[Step, Any, bytes]:
+    def _get(self, request: Request, selection: Selection | None) -> Talk[bytes]:
         parts: list[bytes] = []
         try:
             return (yield from self.core.get_octets(PROFILE, self.name, BUFFER, selection, parts))
-        except (ConnectionLost, Timeout) as error:
+        except Cancelled:
+            raise
+        except CosemError as error:
             if not parts:
                 raise
-            table = self._table(_whole_rows(b"".join(parts)), columns)
-            times = [moment for moment in table.times() if moment is not None]
-            raise ProfileInterrupted(str(error), table, times[-1] if times else None) from None
+            described = self._columns or ()
+            table = self._finish(whole_rows(b"".join(parts)), request, selection is not None)
+            whole = table.project(self._asked(request, described))
+            chosen = whole.project(choose(described, request.columns))
+            raise ProfileInterrupted(str(error), whole, chosen, request) from error
+
+    def _selection(self, request: Request, described: tuple[Column, ...]) -> Selection | None:
+        if request.entries is not None:
+            # All columns: by entry they are told by number, and meters differ in how they count.
+            return by_entry(*request.entries)
+        asked = self._asked(request, described)
+        wanted = () if asked == described else tuple(column.capture for column in asked)
+        if request.start is None and request.end is None and not wanted:
+            return None
+        restricting = next((column.capture for column in described if column.is_time), None)
+        if restricting is None:
+            return None
+        return by_time(cosem_time(request.start, FIRST), cosem_time(request.end, LAST), wanted, restricting=restricting)
+
+    def _finish(self, octets: bytes, request: Request, selected: bool) -> ProfileTable:
+        """Make a table of what came, and do here what the meter did not."""
+        described = self._columns or ()
+        if selected:
+            return self._table(octets, described if request.entries else self._asked(request, described))
+        table = self._table(octets, described)
+        return table.take(select(table, request.start, request.end, request.entries))
 
     def _table(self, octets: bytes, columns: tuple[Column, ...]) -> ProfileTable:
         raw = decode_rows(octets)
-        for row in raw:
-            if len(row) != len(columns):
-                raise DecodeError(f"a row of {len(row)} values where {len(columns)} columns are captured", 0)
+        described = self._columns or ()
+        widths = {len(row) for row in raw}
+        if widths == {len(described)}:
+            # Also a meter that does not mind which columns were asked for.
+            columns = described
+        elif widths - {len(columns)}:
+            width = (widths - {len(columns)}).pop()
+            raise DecodeError(f"a row of {width} values where {len(columns)} columns are captured", 0)
         return ProfileTable(columns, expand(raw, columns, self._period), raw, self._period)
-
-
-# --- pure ------------------------------------------------------------------------------------------------------
-
-_FIRST = CosemDateTime.from_datetime(datetime(2000, 1, 1))
-_LAST = CosemDateTime.from_datetime(datetime(2099, 12, 31, 23, 59, 59))
-
-
-def expand(rows: Sequence[tuple[Any, ...]], columns: Sequence[Column], period: int) -> list[tuple[Any, ...]]:
-    """Return rows with null-data filled in: a value repeats, a time goes on by `period` seconds.
-
-    A null in the first row, or a time without a period to go on by, stays None: it is not known.
-    """
-    if not any(None in row for row in rows):
-        return list(rows)
-    times = [index for index, column in enumerate(columns) if column.is_time]
-    expanded: list[tuple[Any, ...]] = []
-    before: tuple[Any, ...] | None = None
-    for row in rows:
-        if None in row and before is not None:
-            filled = [then if now is None else now for now, then in zip(row, before, strict=True)]
-            for index in times:
-                if row[index] is None:
-                    filled[index] = _later(before[index], period)
-            row = tuple(filled)
-        expanded.append(row)
-        before = row
-    return expanded
-
-
-def _later(octets: Any, period: int) -> bytes | None:
-    """Return the time `period` seconds after `octets`, with the same deviation and status."""
-    moment = _moment(octets)
-    if moment is None or not period:
-        return None
-    try:
-        # The wall clock goes on; where a deviation is given it does not change, because a meter writes the time out
-        # when it does.
-        naive = moment._replace(deviation=None).to_datetime().replace(tzinfo=None) + timedelta(seconds=period)
-    except (CosemError, OverflowError):
-        return None
-    plain = CosemDateTime.from_datetime(naive).to_octets()
-    rest: bytes = octets[8:]
-    return plain[:8] + rest
-
-
-def _moment(value: Any) -> CosemDateTime | None:
-    if not isinstance(value, bytes) or len(value) != 12:
-        return None
-    return CosemDateTime.from_octets(value)
-
-
-def _worded(column: Column, value: Any) -> Any:
-    if column.is_time and (moment := _moment(value)) is not None:
-        return moment
-    if column.scaler_unit is not None and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return column.scaler_unit.quantity(value)
-    return value
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, CosemDateTime):
-        return value.isoformat()
-    if isinstance(value, Quantity):
-        return str(value.value)
-    if isinstance(value, bytes):
-        return value.hex()
-    return str(value)
-
-
-def _cosem(moment: When, default: CosemDateTime) -> CosemDateTime:
-    if moment is None:
-        return default
-    return moment if isinstance(moment, CosemDateTime) else CosemDateTime.from_datetime(moment)
-
-
-def _choose(columns: tuple[Column, ...], wanted: Sequence[Obis]) -> tuple[Column, ...]:
-    if not wanted:
-        return columns
-    chosen = tuple(column for column in columns if column.obis in wanted)
-    missing = [name for name in wanted if all(column.obis != name for column in columns)]
-    if missing:
-        from cosem.errors import ConfigError
-
-        raise ConfigError(f"{missing[0]} is no column of this profile: {', '.join(str(c.obis) for c in columns)}")
-    return chosen
-
-
-def _selected(
-    described: tuple[Column, ...], chosen: tuple[Column, ...], entries: tuple[int, int] | None
-) -> tuple[Column, ...]:
-    """By entry all columns are asked for (their numbers differ between meters' ideas); by time only those chosen."""
-    return described if entries is not None else chosen
-
-
-def _project(table: ProfileTable, chosen: tuple[Column, ...]) -> ProfileTable:
-    if chosen == table.columns:
-        return table
-    indexes = [table.columns.index(column) for column in chosen]
-
-    def cut(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        return [tuple(row[index] for index in indexes) for row in rows]
-
-    return ProfileTable(chosen, cut(table.rows), cut(table.raw_rows), table.capture_period)
-
-
-def _filter(table: ProfileTable, start: When, end: When, entries: tuple[int, int] | None) -> ProfileTable:
-    """Do here what a meter without selective access cannot."""
-    keep: Callable[[int], bool]
-    if entries is not None:
-        first, last = entries
-
-        def keep(index: int) -> bool:
-            return index + 1 >= first and (not last or index + 1 <= last)
-    elif (start is None and end is None) or table.time_index is None:
-        return table
-    else:
-        low = None if start is None else _comparable(_cosem(start, _FIRST))
-        high = None if end is None else _comparable(_cosem(end, _LAST))
-        times = [None if moment is None else _comparable(moment) for moment in table.times()]
-
-        def keep(index: int) -> bool:
-            return _within(times[index], low, high)
-
-    kept = [index for index in range(len(table.rows)) if keep(index)]
-    return ProfileTable(
-        table.columns,
-        [table.rows[index] for index in kept],
-        [table.raw_rows[index] for index in kept],
-        table.capture_period,
-    )
-
-
-def _comparable(moment: CosemDateTime) -> tuple[datetime, datetime | None] | None:
-    """Return wall-clock time, and UTC where the deviation is known."""
-    try:
-        wall = moment._replace(deviation=None).to_datetime().replace(tzinfo=None)
-        utc = moment.to_datetime().astimezone(UTC).replace(tzinfo=None) if moment.deviation is not None else None
-    except (CosemError, OverflowError, ValueError):
-        return None
-    return wall, utc
-
-
-def _within(moment: Any, low: Any, high: Any) -> bool:
-    """Compare as UTC where both sides know it, as wall-clock time otherwise; a row without a time is kept."""
-    if moment is None:
-        return True
-    for bound, sign in ((low, 1), (high, -1)):
-        if bound is None:
-            continue
-        kind = 1 if moment[1] is not None and bound[1] is not None else 0
-        if (moment[kind] - bound[kind]).total_seconds() * sign < 0:
-            return False
-    return True
-
-
-def _whole_rows(octets: bytes) -> bytes:
-    """Return an array of the rows that are whole in the beginning of an array of rows."""
-    empty = b"\x01\x00"
-    if not octets or octets[0] != axdr.Tag.ARRAY:
-        return empty
-    try:
-        _, start = axdr.decode_length(octets, 1, len(octets))
-    except DecodeError:
-        return empty
-    offset, count = start, 0
-    while offset < len(octets):
-        try:
-            offset = axdr.skip(octets, offset)
-        except DecodeError:
-            break
-        count += 1
-    return b"\x01" + axdr.encode_length(count) + octets[start:offset]

@@ -12,7 +12,7 @@ from cosem.client.core import Core
 from cosem.codec.axdr import Data, Tag
 from cosem.errors import ConfigError
 from cosem.obis import Obis
-from cosem.times import CosemDateTime
+from cosem.times import ClockStatus, CosemDateTime
 from cosem.units import Quantity
 
 
@@ -46,14 +46,15 @@ def quantity(core: Core, class_id: int, name: Obis) -> Generator[Step, Any, Quan
 
 
 def set_clock(core: Core, moment: datetime | CosemDateTime | None) -> Generator[Step, Any, CosemDateTime]:
-    """Write the time; an aware moment is written in the deviation that the meter shows."""
+    """Write the time, in the type the meter has; an aware moment in the deviation that the meter shows."""
     clock = core.options.clock
+    shown = yield from core.get_data(8, clock, 2)
     if isinstance(moment, CosemDateTime):
         written = moment
     else:
-        shown = yield from core.get_data(8, clock, 2)
         written = _in_deviation(datetime.now(UTC) if moment is None else moment, shown)
-    yield from core.set_data(8, clock, 2, Data(Tag.OCTET_STRING, written.to_octets()))
+    tag = Tag.DATE_TIME if shown.tag is Tag.DATE_TIME else Tag.OCTET_STRING
+    yield from core.set_data(8, clock, 2, Data(tag, written.to_octets()))
     return written
 
 
@@ -61,7 +62,9 @@ def _in_deviation(moment: datetime, shown: Data) -> CosemDateTime:
     if moment.tzinfo is None or not isinstance(shown.value, bytes) or len(shown.value) != 12:
         return CosemDateTime.from_datetime(moment)
     meter = CosemDateTime.from_octets(shown.value)
-    if meter.deviation is None:
+    if meter.deviation is None or not meter.in_range:
         return CosemDateTime.from_datetime(moment)
     zone = timezone(timedelta(minutes=-meter.deviation))
-    return CosemDateTime.from_datetime(moment.astimezone(zone), meter.clock_status)
+    # Of the status, daylight saving belongs to the deviation; that the old time was doubtful does not concern the new.
+    status = (meter.clock_status or 0) & ClockStatus.DAYLIGHT_SAVING
+    return CosemDateTime.from_datetime(moment.astimezone(zone), int(status))

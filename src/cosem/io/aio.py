@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from cosem.association.initiator import Initiator, Running
 from cosem.association.steps import Dial, Hangup, Save, Step
-from cosem.errors import CosemError
 from cosem.io.blocking import Trace, dial_error
 
 T = TypeVar("T")
@@ -60,13 +59,18 @@ class AsyncioDriver:
             raise
 
     def close(self) -> None:
-        """Close the connection and the timer."""
+        """Close the connection and the timer, and give up what is under way with them."""
+        for task in self._tasks:
+            task.cancel()
         if self._timer is not None:
             self._timer.cancel()
+        self._timer = self._timer_at = None
+        self._hang_up()
+
+    def _hang_up(self) -> None:
         if self._transport is not None:
             self._transport.close()
-            self._transport = None
-            self._wire = None
+        self._transport = self._wire = None
 
     def _received(self, octets: bytes) -> None:
         if self.trace is not None:
@@ -138,20 +142,21 @@ class AsyncioDriver:
             elif isinstance(step, Dial):
                 await self._dial()
             else:
-                self.close()
+                self._hang_up()
                 self.machine.lost(self._loop.time())
-        except CosemError as raised:
+        except Exception as raised:
+            # Whatever it is: the conversation that waits for this step must learn of it.
             error = raised
         self.machine.answer(running, value, self._loop.time(), error)
         self._pump()
 
     async def _dial(self) -> None:
-        self.close()
+        self._hang_up()
         wire = _Wire(self)
         try:
             async with asyncio.timeout(self.timeout):
                 transport, _ = await self._loop.create_connection(lambda: wire, self.host, self.port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise dial_error(self.host, self.port, error) from None
         self._wire = wire
         self._transport = transport

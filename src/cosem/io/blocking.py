@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import time
 from collections.abc import Callable, Generator
@@ -33,10 +32,9 @@ class TcpTransport:
         self.close()
         try:
             self._socket = socket.create_connection((self.host, self.port), self.timeout)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise dial_error(self.host, self.port, error) from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.setblocking(False)
 
     def close(self) -> None:
         """Disconnect."""
@@ -50,36 +48,30 @@ class TcpTransport:
         return self._socket is not None
 
     def send(self, octets: bytes) -> None:
-        """Write everything. Raises `ConnectionLost`."""
+        """Write everything. Raises `ConnectionLost`, also for a peer that does not read."""
         if self._socket is None:
             raise ConnectionLost("there is no connection")
-        view = memoryview(octets)
         try:
-            while view:
-                try:
-                    view = view[self._socket.send(view) :]
-                except BlockingIOError:
-                    select.select((), (self._socket,), (), self.timeout)
+            self._socket.settimeout(self.timeout)
+            self._socket.sendall(octets)
         except OSError as error:
             self.close()
-            raise ConnectionLost(f"the connection broke while sending: {error.strerror}") from None
+            raise ConnectionLost(f"the connection broke while sending: {error.strerror or error}") from None
 
     def receive(self, timeout: float | None) -> bytes | None:
         """Return what has arrived, b"" where the peer has closed, or None after `timeout` seconds."""
         if self._socket is None:
             raise ConnectionLost("there is no connection")
-        ready, _, _ = select.select((self._socket,), (), (), timeout)
-        if not ready:
-            return None
         try:
+            self._socket.settimeout(timeout)
             return self._socket.recv(READ_SIZE)
-        except BlockingIOError:
+        except (TimeoutError, BlockingIOError):
             return None
         except OSError:
             return b""
 
 
-def dial_error(host: str, port: int, error: OSError) -> CosemError:
+def dial_error(host: str, port: int, error: OSError | UnicodeError) -> CosemError:
     """Say in words why there is no TCP connection, and what to try next."""
     where = f"{host}:{port}"
     if isinstance(error, TimeoutError):
@@ -87,7 +79,7 @@ def dial_error(host: str, port: int, error: OSError) -> CosemError:
             f"no TCP connection to {where}",
             "Nothing answers at that address: is the modem online, is a firewall in between, is the port right (4059)?",
         )
-    if isinstance(error, socket.gaierror):
+    if isinstance(error, (socket.gaierror, UnicodeError)):
         return ConnectionLost(f"no TCP connection to {where}: the name {host!r} is not known")
     if isinstance(error, ConnectionRefusedError):
         return ConnectionLost(

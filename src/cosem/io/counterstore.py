@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cosem.errors import ConfigError
-from cosem.security.counters import next_block
+from cosem.security.counters import END, next_block
 
 
 def default_path() -> Path:
@@ -30,31 +30,31 @@ class FileCounterStore:
     """
 
     def __init__(self, path: Path | str | None = None) -> None:
-        self.path = Path(path) if path is not None else default_path()
+        # Resolved, so that a file reached under two names has one lock, and is not replaced by way of a link to it.
+        self.path = (Path(path) if path is not None else default_path()).resolve()
 
     def lease(self, name: str, count: int, at_least: int = 0) -> tuple[int, int]:
         """Persist and return the next block. Raises `CounterExhausted`, and `ConfigError` for an unusable file."""
         with self._locked() as content:
-            sending = content.setdefault("sending", {})
-            first, behind = next_block(int(sending.get(name, 0)), count, at_least)
+            sending = content["sending"]
+            first, behind = next_block(sending.get(name, 0), count, at_least)
             sending[name] = behind
         return first, behind
 
     def last_received(self, name: str) -> int | None:
         """Return the last accepted counter, or None."""
-        last = self._load().get("received", {}).get(name)
-        return None if last is None else int(last)
+        return self._load()["received"].get(name)
 
     def commit_received(self, name: str, counter: int) -> None:
         """Persist the last accepted counter."""
         with self._locked() as content:
-            content.setdefault("received", {})[name] = counter
+            content["received"][name] = counter
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[dict[str, Any]]:
+    def _locked(self) -> Iterator[dict[str, dict[str, int]]]:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with open(self.path.with_suffix(".lock"), "a", encoding="ascii") as lock:
+            with open(self.path.with_name(f"{self.path.name}.lock"), "a", encoding="ascii") as lock:
                 _lock(lock.fileno())
                 content = self._load()
                 yield content
@@ -62,18 +62,26 @@ class FileCounterStore:
         except OSError as error:
             raise ConfigError(f"the counters in {self.path} cannot be kept: {error.strerror}") from None
 
-    def _load(self) -> dict[str, Any]:
+    def _load(self) -> dict[str, dict[str, int]]:
         try:
             content = json.loads(self.path.read_text(encoding="ascii"))
         except FileNotFoundError:
-            return {}
-        except (ValueError, OSError):
-            raise ConfigError(f"{self.path} holds no invocation counters; mend it or name another file") from None
+            content = {}
+        except (ValueError, OSError, RecursionError):
+            content = None
         if not isinstance(content, dict):
-            raise ConfigError(f"{self.path} holds no invocation counters; mend it or name another file")
-        return content
+            raise self._unusable()
+        return {part: self._counters(content.get(part, {})) for part in ("sending", "received")}
 
-    def _save(self, content: dict[str, Any]) -> None:
+    def _counters(self, part: Any) -> dict[str, int]:
+        if not isinstance(part, dict) or not all(type(item) is int and 0 <= item <= END for item in part.values()):
+            raise self._unusable()
+        return part
+
+    def _unusable(self) -> ConfigError:
+        return ConfigError(f"{self.path} holds no invocation counters; mend it or name another file")
+
+    def _save(self, content: dict[str, dict[str, int]]) -> None:
         handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
         try:
             with os.fdopen(handle, "w", encoding="ascii") as file:

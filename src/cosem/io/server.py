@@ -60,6 +60,16 @@ class _Connection(asyncio.Protocol):
         self.responder.receive(data, self.heard)
         self.pump()
 
+    def pause_writing(self) -> None:
+        """Read no more requests of a client that does not take its answers."""
+        if self.transport is not None:
+            self.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on reading."""
+        if self.transport is not None:
+            self.transport.resume_reading()
+
     def connection_lost(self, exc: Exception | None) -> None:
         self.server.connections.discard(self)
         if self.timer is not None:
