@@ -14,6 +14,7 @@ from cosem.explain.keyring import Keyring
 from cosem.explain.protection import Opened, open_content
 from cosem.explain.tree import Explained, Explanation, Failure, Layer, Value
 from cosem.results import AcseServiceProvider, AcseServiceUser, AssociationResult
+from cosem.security.title import SystemTitle
 
 _CIPHERED_INITIATES = frozenset({0x21, 0x28, 0x2E, 0x41, 0x48, 0x4E})
 """glo- and ded- forms of the initiate PDUs and of the service error that may stand in their place."""
@@ -154,10 +155,18 @@ def _explain_protected(
         request=octets[0] not in _RESPONSE_TAGS and title is None,
         dedicated=dedicated,
     )
-    fields: dict[str, Any] = {} if title is None else {"system_title": title.hex()}
+    fields: dict[str, Any] = {} if title is None else _title_fields(title)
     _append_opened(
         explained, Layer(service.service, offset, octets, {**fields, **opened.fields}), opened, keyring, depth
     )
+
+
+def _title_fields(title: bytes) -> dict[str, Any]:
+    """Return a system title, with the manufacturer its first three octets name."""
+    fields: dict[str, Any] = {"system_title": title.hex()}
+    if len(title) == 8 and (maker := SystemTitle(title).manufacturer) is not None:
+        fields["manufacturer"] = maker
+    return fields
 
 
 def _append_opened(explained: Explained, layer: Layer, opened: Opened, keyring: Keyring, depth: int) -> None:
