@@ -231,9 +231,9 @@ def _acse_fields(service: Any) -> dict[str, Any]:
             continue
         fields[name] = item.hex() if isinstance(item, (bytes, bytearray)) else item
     if (context := getattr(service, "context", None)) is not None:
-        fields["context"] = CONTEXTS.get(context, context)
+        fields["context"] = _named(CONTEXTS, context)
     if (mechanism := getattr(service, "mechanism", None)) is not None:
-        fields["mechanism"] = MECHANISMS.get(mechanism, mechanism)
+        fields["mechanism"] = _named(MECHANISMS, mechanism)
     if (result := getattr(service, "result", None)) is not None:
         source = service.diagnostic_source
         words = (AcseServiceProvider if source == "provider" else AcseServiceUser).words(service.diagnostic)
@@ -247,6 +247,11 @@ def _acse_fields(service: Any) -> dict[str, Any]:
     if (reason := getattr(service, "reason", None)) is not None:
         fields["reason"] = int(reason)
     return fields
+
+
+def _named(names: dict[int, str], value: int | bytes) -> Any:
+    """Return the name of the last arc of an object identifier; a foreign one is shown as its octets."""
+    return value.hex() if isinstance(value, bytes) else names.get(value, value)
 
 
 _ACSE_PLAIN = (
