@@ -29,15 +29,34 @@ Rights = Callable[[InterfaceClass], AccessRights | None]
 """Says what a client may do with an object; None where it does not see it."""
 
 
+SECRETS = {(15, 7)}
+"""Attributes that nobody may read: the secret of an association."""
+
+
 def read_only(obj: InterfaceClass) -> AccessRights:
-    """Let every attribute be read and nothing else be done."""
-    return AccessRights(tuple(AttributeAccess(number, Access.READ) for number in obj.attributes), ())
+    """Let every attribute but a secret be read and nothing else be done."""
+    return AccessRights(
+        tuple(AttributeAccess(number, _readable(obj, number)) for number in obj.attributes),
+        (),
+    )
+
+
+def _readable(obj: InterfaceClass, number: int) -> Access:
+    return Access.NONE if (obj.class_id, number) in SECRETS else Access.READ
+
+
+def readings_only(obj: InterfaceClass) -> AccessRights | None:
+    """Let what is measured be read; associations and security setups are not seen at all."""
+    return None if obj.class_id in (15, 64) else read_only(obj)
 
 
 def full_access(obj: InterfaceClass) -> AccessRights:
     """Let everything be read, static attributes be written, and every method be called."""
     attributes = tuple(
-        AttributeAccess(number, Access.READ if number == 1 or not _writable(attribute) else Access.READ_AND_WRITE)
+        AttributeAccess(
+            number,
+            _readable(obj, number) | (Access.WRITE if number != 1 and _writable(attribute) else Access.NONE),
+        )
         for number, attribute in obj.attributes.items()
     )
     methods = tuple(

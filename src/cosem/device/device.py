@@ -30,6 +30,7 @@ from cosem.security.policy import Policy
 from cosem.security.title import SystemTitle
 
 MANAGEMENT_SAP = 1
+ASSOCIATION_CLASS = 15
 LEASE = 1000
 _PROTECTION_OF_RIGHT = ((0x04, 0x10), (0x08, 0x20))
 """Bits of an access right that ask for an authenticated or encrypted request, and those of the security control."""
@@ -230,8 +231,8 @@ class PhysicalDevice:
         if access & 0xFC and not _protected(access, session.request_protection):
             return self.options.weak_protection
         number = target[2]
-        if obj is association.object:
-            return self._own(association, session, number, selection)
+        if obj.class_id == ASSOCIATION_CLASS:
+            return self._association_attribute(obj, session, number, selection)
         reader = self.readers.get((obj.obis, number))
         if reader is not None:
             return reader(selection)
@@ -242,20 +243,32 @@ class PhysicalDevice:
             return DataAccessResult.OBJECT_UNAVAILABLE
         return axdr.encode(data)
 
-    def _own(
-        self, association: Association, session: Session, number: int, selection: SelectiveAccess | None
+    def _association_attribute(
+        self, obj: InterfaceClass, session: Session, number: int, selection: SelectiveAccess | None
     ) -> bytes | DataAccessResult:
+        """Read an association object: the session's own, or another with whatever session it has."""
+        associations = (item for device in self.logical_devices.values() for item in device.associations.values())
+        shown = next(item for item in associations if item.object is obj)
+        if shown is not session.state:
+            session = next((item for item in self.sessions if item.state is shown), self._nobody(shown))
         chosen = None
         if selection is not None:
-            known = type(association.object).attributes[number].selectors
+            known = type(obj).attributes[number].selectors
             if selection.selector not in known:
                 return DataAccessResult.OTHER_REASON
             try:
                 chosen = Selection(selection.selector, axdr.decode(selection.parameters))
             except DecodeError:
                 return DataAccessResult.OTHER_REASON
-        answer = association.attribute_of(session, number, chosen)
+        answer = shown.attribute_of(session, number, chosen)
         return answer if isinstance(answer, DataAccessResult) else axdr.encode(answer)
+
+    def _nobody(self, association: Association) -> Session:
+        """Return a session of an association that nobody uses."""
+        address = Address(association.spec.client_sap, association.server_sap)
+        profile = self.association_profile(address)
+        assert profile is not None
+        return Session(profile, address)
 
     def _why(self, association: Association, target: AttributeDescriptor) -> DataAccessResult:
         """Return what is wrong with a target that no entry fits."""

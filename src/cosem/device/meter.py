@@ -13,7 +13,7 @@ from cosem.classes.c004_extended_register import ExtendedRegister
 from cosem.classes.common import CaptureObject
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
-from cosem.device.associations import AssociationSpec, Rights, full_access, only, read_only
+from cosem.device.associations import AssociationSpec, Rights, full_access, only, readings_only
 from cosem.device.clock import DeviceClock
 from cosem.device.device import DeviceOptions, LogicalDevice, PhysicalDevice
 from cosem.device.disconnector import Disconnector
@@ -221,7 +221,7 @@ class ElectricityMeter:
         )
         self.security.associations.append(self.logical.associate(management))
         if settings.password is not None:
-            reading: Rights = read_only
+            reading: Rights = readings_only
             self.logical.associate(
                 AssociationSpec(
                     READING_CLIENT,
