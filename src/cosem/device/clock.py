@@ -106,8 +106,9 @@ class DeviceClock:
     # --- local time ----------------------------------------------------------------------------------------
 
     def _rules(self) -> tuple[Any, ...]:
-        values = self.object.store.values  # type: ignore[union-attr]
-        return tuple(values[number].value for number in (3, 5, 6, 7, 8))
+        """Return time zone, begin, end, deviation and whether daylight saving is kept, as the object holds them."""
+        values: dict[int, Data] = self.object.store.values  # type: ignore[union-attr]
+        return values[3].value, values[5].value, values[6].value, values[7].value, values[8].value
 
     def _summer(self, year: int) -> tuple[int, int] | None:
         """Return begin and end of summer time in `year`, as UTC seconds."""

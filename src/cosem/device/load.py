@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 _MASK = 0xFFFFFFFFFFFFFFFF
@@ -27,46 +28,61 @@ class Load(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Household:
-    """A household with a base load, habits by the hour, heating by the season, and photovoltaics of `peak_pv` watts."""
+    """A household with a base load, habits by the hour, heating by the season, and photovoltaics.
+
+    `base`, `habits`, `heating` and `peak_pv` in watts, `capacitive` in var.
+    """
 
     seed: int = 1
     base: float = 180.0
     habits: float = 900.0
     heating: float = 350.0
     peak_pv: float = 3500.0
+    capacitive: float = 70.0
 
     def at(self, local: datetime, step: int) -> Load:
         """Return the load at local time; `step` numbers the moments, for the noise."""
-        hour = local.hour + local.minute / 60
-        season = math.cos((local.timetuple().tm_yday - 15) * 2 * math.pi / 365.25)
-        weekend = local.isoweekday() > 5
-        day = self._habit(hour, weekend)
-        drawn = self.base + self.habits * day * (0.4 + 1.2 * noise(self.seed, step, 0))
-        drawn += self.heating * max(0.0, season) * (0.7 + 0.6 * noise(self.seed, step // 20, 1))
+        seed = self.seed
+        minute = local.hour * 60 + local.minute
+        day = local.timetuple().tm_yday - 1
+        habit = _habit(minute, local.weekday() >= 5)
+        drawn = self.base + self.habits * habit * (0.4 + 1.2 * noise(seed, step, 0))
+        drawn += self.heating * max(0.0, _season(day)) * (0.7 + 0.6 * noise(seed, step // 20, 1))
         # A kettle, an oven: short and strong, more often while people are at home.
-        appliance = 2100.0 if noise(self.seed, step // 5, 2) > 0.995 - 0.035 * day else 0.0
-        sun = self._sun(hour, season) * self.peak_pv * (0.25 + 0.75 * noise(self.seed, step // 30, 3))
+        appliance = 2100.0 if noise(seed, step // 5, 2) > 0.995 - 0.035 * habit else 0.0
+        light = _sun(minute, day)
+        sun = light * self.peak_pv * (0.25 + 0.75 * noise(seed, step // 30, 3)) / 3 if light else 0.0
         phases = (
-            drawn * 0.42 - sun / 3,
-            drawn * 0.33 + appliance - sun / 3,
-            drawn * 0.25 - sun / 3,
+            round(drawn * 0.42 - sun),
+            round(drawn * 0.33 + appliance - sun),
+            round(drawn * 0.25 - sun),
         )
-        # Motors and power supplies shift the current; at night cables feed a little capacitive power back.
-        reactive = tuple(
-            round(drawn * share * (0.22 + 0.1 * noise(self.seed, step // 10, 4)) - 35 * share)
-            for share in (0.42, 0.33, 0.25)
-        )
-        return Load((round(phases[0]), round(phases[1]), round(phases[2])), (reactive[0], reactive[1], reactive[2]))
+        # Motors and power supplies shift the current; what cables and filters feed back shows when little is drawn.
+        reactive = drawn * (0.22 + 0.1 * noise(seed, step // 10, 4)) - self.capacitive
+        return Load(phases, (round(reactive * 0.42), round(reactive * 0.33), round(reactive * 0.25)))
 
-    def _habit(self, hour: float, weekend: bool) -> float:
-        morning = math.exp(-(((hour - (9.0 if weekend else 7.2)) / 1.4) ** 2))
-        noon = math.exp(-(((hour - 12.8) / 1.2) ** 2)) * (0.9 if weekend else 0.45)
-        evening = math.exp(-(((hour - 19.4) / 2.3) ** 2)) * 1.25
-        return morning + noon + evening
 
-    def _sun(self, hour: float, season: float) -> float:
-        length = 12 - 4 * season  # hours of daylight
-        rise = 12.5 - length / 2
-        if not rise < hour < rise + length:
-            return 0.0
-        return max(0.0, math.sin((hour - rise) / length * math.pi)) * (0.62 - 0.38 * season)
+@lru_cache(maxsize=2 * 1440)
+def _habit(minute: int, weekend: bool) -> float:
+    """Return how busy people are at a minute of the day."""
+    hour = minute / 60
+    morning = math.exp(-(((hour - (9.0 if weekend else 7.2)) / 1.4) ** 2))
+    noon = math.exp(-(((hour - 12.8) / 1.2) ** 2)) * (0.9 if weekend else 0.45)
+    evening = math.exp(-(((hour - 19.4) / 2.3) ** 2)) * 1.25
+    return morning + noon + evening
+
+
+@lru_cache(maxsize=366)
+def _season(day: int) -> float:
+    """Return 1 in the middle of January, -1 in the middle of July (`day` counts from the first of January)."""
+    return math.cos((day - 14) * 2 * math.pi / 365)
+
+
+def _sun(minute: int, day: int) -> float:
+    """Return the share of the photovoltaics' peak that a clear sky gives."""
+    season = _season(day)
+    length = 12 - 4 * season  # hours of daylight
+    past = minute / 60 - 12.5 + length / 2
+    if not 0.0 < past < length:
+        return 0.0
+    return math.sin(past / length * math.pi) * (0.62 - 0.38 * season)
