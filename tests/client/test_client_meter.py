@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from support.served import DEVICE, END, MANAGEMENT, READING, Served, make_meter, served
 
 from cosem.classes import Clock, DisconnectControl, ExtendedRegister, ProfileGeneric, Register, Unknown
 from cosem.classes import Data as DataObject
@@ -33,6 +32,7 @@ from cosem.security.keys import Keys
 from cosem.simulator.meter import DEMO_KEYS
 from cosem.times import CosemDateTime
 from cosem.units import Unit
+from support.served import DEVICE, END, MANAGEMENT, READING, Served, make_meter, served
 
 ENERGY, VOLTAGE, CLOCK, SWITCH = "1-0:1.8.0", "1-0:32.7.0", "0-0:1.0.0", "0-0:96.3.10"
 TARGETS = [(3, ENERGY, 2), (3, "1-0:9.9.9", 2), (8, CLOCK, 2), (3, ENERGY, 3), (3, ENERGY, 99)]
@@ -470,8 +470,7 @@ async def test_fifty_meters_at_once() -> None:
         for server in servers:
             await server.stop()
     assert answers == [
-        (str(10_000_000 + seed).encode(), meter.metering.watt_hours(1, 0))
-        for seed, meter in enumerate(meters, 1)
+        (str(10_000_000 + seed).encode(), meter.metering.watt_hours(1, 0)) for seed, meter in enumerate(meters, 1)
     ]
 
 

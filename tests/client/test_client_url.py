@@ -21,9 +21,7 @@ def test_every_parameter_has_its_place() -> None:
         "hdlc+tcp://[::1]:4060/?client=0x01&server=1000&physical=17&auth=high-gmac&security=both"
         "&ciphering=ded&device=meter1&counter=0-0:43.1.1&timeout=2.5&referencing=ln"
     )
-    assert url == MeterUrl(
-        "hdlc", "::1", 4060, 1, 1000, 17, 5, 0x30, "ded", "meter1", "0-0:43.1.1.255", 2.5
-    )
+    assert url == MeterUrl("hdlc", "::1", 4060, 1, 1000, 17, 5, 0x30, "ded", "meter1", "0-0:43.1.1.255", 2.5)
 
 
 @pytest.mark.parametrize("text", ["counter=read", "counter="])

@@ -50,7 +50,8 @@ class ClientOptions:
     `retries`: how often a GET that stays without an answer is repeated; a SET or ACTION never is, because it may have
     been carried out. `reconnects`: how often a lost connection is dialled again for a GET. `association` and `clock`
     are logical names. `window`: services side by side where lists are not agreed, and verbs side by side of an
-    asynchronous meter; 1 is what every meter takes.
+    asynchronous meter; 1 is what every meter takes. `max_pdu_size`: the largest APDU asked for, and so what of a long
+    answer is lost at most when a link dies half-way.
     """
 
     retries: int = 1
@@ -58,6 +59,7 @@ class ClientOptions:
     association: Obis = CURRENT_ASSOCIATION
     clock: Obis = CLOCK_OBJECT
     window: int = 1
+    max_pdu_size: int = 8192
 
 
 class Core:

@@ -78,6 +78,7 @@ class Plan:
             system_title=device.client_system_title or DEFAULT_TITLE,
             meter_system_title=device.system_title or b"",
             user_id=user_id,
+            max_pdu_size=self.options.max_pdu_size,
             # Whoever writes auth=high-md5 has named it.
             weak_mechanisms=frozenset({url.mechanism}) if self.weak is None else self.weak,
             allow_unverified=not device.verify,
@@ -125,6 +126,7 @@ class Plan:
             client_sap=PUBLIC_CLIENT,
             server_sap=self.url.server,
             physical=self.url.physical,
+            max_pdu_size=self.options.max_pdu_size,
             response_timeout=self.settings.response_timeout,
             connect_timeout=self.settings.connect_timeout,
         )
