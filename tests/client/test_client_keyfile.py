@@ -76,7 +76,7 @@ def test_the_environment_fills_in_what_no_file_says(tmp_path: Path, monkeypatch:
 
 def test_a_mistake_in_the_environment_names_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COSEM_AUTHENTICATION_KEY", "geheim")
-    with pytest.raises(ConfigError, match="the environment.*authentication_key.*hex digits"):
+    with pytest.raises(ConfigError, match=r"the environment.*authentication_key.*hex digits"):
         KeyFile.find().device()
 
 

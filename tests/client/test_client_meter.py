@@ -184,7 +184,7 @@ def test_a_write_keeps_the_type_the_meter_has(world: Served) -> None:
 
 def test_a_write_that_is_refused_raises_with_the_name_of_the_result(world: Served) -> None:
     with world.connect() as meter:
-        with pytest.raises(AccessError, match="1-0:1.8.0.255:2: read-write-denied") as caught:
+        with pytest.raises(AccessError, match=r"1-0:1.8.0.255:2: read-write-denied") as caught:
             meter.set(3, ENERGY, 2, axdr.double_long_unsigned(0))
         assert caught.value.result is DataAccessResult.READ_WRITE_DENIED
         with pytest.raises(AccessError):
@@ -344,7 +344,7 @@ def test_the_counter_is_read_over_the_public_association(framing: str) -> None:
 def test_a_counter_object_that_holds_no_number_is_told(world: Served) -> None:
     with pytest.raises(ConfigError, match="it is no invocation counter"):
         world.connect(**MANAGEMENT, counter="0-0:96.1.0")
-    with pytest.raises(AccessError, match="0-0:43.1.9.255:2"):
+    with pytest.raises(AccessError, match=r"0-0:43.1.9.255:2"):
         world.connect(**MANAGEMENT, counter="0-0:43.1.9")
 
 

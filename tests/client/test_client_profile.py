@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from typing import Any
 
 import numpy
@@ -69,9 +70,7 @@ def test_everything_with_columns_times_and_units(meter: Meter, world: Served) ->
     assert [column.name for column in table.columns[:3]] == ["0-0:1.0.0.255", "0-0:96.10.1.255", "1-0:1.8.0.255 [Wh]"]
     assert table.columns == tuple(profile.columns())
     moments = [moment.to_datetime() for moment in table.times() if moment is not None]
-    assert [later - earlier for earlier, later in zip(moments, moments[1:], strict=False)] == [
-        timedelta(minutes=15)
-    ] * 191
+    assert [later - earlier for earlier, later in pairwise(moments)] == [timedelta(minutes=15)] * 191
     assert len(table.quantities(table.rows[0])) == 8
     assert table.text(table.rows[0])[:2] == ["2026-10-24T02:15:00+02:00", "8"]
     assert str(table.quantities(table.rows[0])[2]).endswith(" Wh")

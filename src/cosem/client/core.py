@@ -39,6 +39,10 @@ LIST_HEADROOM = 48
 """Octets of a GET with list around its attributes: the request's own five, and the widest protection there is."""
 ATTRIBUTE_SIZE = 10
 """Octets of one attribute in a list: class, logical name, attribute, no selection."""
+NO_MEETING = (
+    "The connection ended before the meter answered: the framing may be another (tcp:// for the wrapper, hdlc+tcp:// "
+    "for HDLC), or the meter takes no further connection"
+)
 TURN = 0.02
 """Seconds between looks at a connection that another conversation is dialling again."""
 
@@ -78,13 +82,20 @@ class Core:
     # --- connecting ----------------------------------------------------------------------------------------
 
     def open(self) -> Talk[None]:
-        """Dial, connect the link, associate."""
+        """Dial, connect the link, associate. What was open before is given up."""
+        if self.machine.state is not Client.DISCONNECTED:
+            yield Hangup()
         yield Dial()
         try:
             yield from open_association(self.machine, self._random)
         except Timeout as error:
             yield Hangup()
             raise self.diagnosed(error) from None
+        except ConnectionLost as error:
+            yield Hangup()
+            if self.machine.heard_apdu:
+                raise
+            raise ConnectionLost(f"{error}. {NO_MEETING}") from None
         except CosemError:
             yield Hangup()
             raise
@@ -317,7 +328,7 @@ class Core:
     @property
     def _is_lost(self) -> bool:
         """Whether there was an association that nobody closed, and it is gone."""
-        return self._opened and not self.associated and not self._reopening
+        return self._opened and not self.associated
 
 
 def _selective(selection: Selection | None) -> SelectiveAccess | None:
