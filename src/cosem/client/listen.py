@@ -110,8 +110,6 @@ class Listener:
         header = Push(address, apdu, title, int.from_bytes(content[1:5], "big"))
         if len(title) != 8:
             return _with(header, problem=f"a system title of {len(title)} octets")
-        if len(content) < 5:
-            return _with(header, problem="a security header that ends too early")
         broadcast = SecurityControl(content[0]).broadcast
         reasons: list[str] = []
         for device in self.senders.candidates(title):
@@ -137,8 +135,9 @@ class Listener:
             except (SecurityError, DecodeError) as error:
                 reasons.append(str(error))
                 continue
-            # Only what was read, and proved genuine where it could be, moves the counter.
-            self.senders.commit(title, opened.counter)
+            # Only what was read, and opened by a key, moves the counter: anybody can claim a title in plain.
+            if opened.control.protection:
+                self.senders.commit(title, opened.counter)
             return push
         if not reasons:
             return _with(header, problem=f"no key is known for {title.hex()}")

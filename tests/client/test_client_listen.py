@@ -1,0 +1,255 @@
+"""Pushes: over the wrapper and HDLC, plain and protected; replays, unknown senders and broken octets."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cosem.apdu.ciphered import Ciphered, GeneralDed, GeneralGlo
+from cosem.apdu.notify import DataNotification
+from cosem.client import DeviceKeys, Listener, Senders
+from cosem.client import listen as listen_room
+from cosem.codec import axdr
+from cosem.codec.axdr import Data
+from cosem.errors import InvocationCounterError
+from cosem.link.base import Address
+from cosem.link.hdlc.link import HdlcLink
+from cosem.link.wrapper import WrapperLink
+from cosem.security.gcm import protect
+from cosem.security.keys import Keys
+from cosem.times import CosemDateTime
+
+KEY, AUTH, BROADCAST = bytes(range(16)), bytes(range(16, 32)), bytes(range(32, 48))
+TITLE, OTHER = b"CSM\x00\x00\x00\x00\x01", b"CSM\x00\x00\x00\x00\x02"
+MOMENT = CosemDateTime.parse("2026-11-01T12:00:00+01:00")
+ENERGY = bytes.fromhex("0100010800ff")
+BODY = axdr.structure(
+    axdr.octet_string(ENERGY),
+    axdr.double_long_unsigned(123456),
+    axdr.structure(axdr.integer(-1), axdr.enum(30)),
+    axdr.octet_string(bytes.fromhex("0000600100ff")),
+    axdr.octet_string(b"10000001"),
+)
+PLAIN = DataNotification(MOMENT.to_octets(), axdr.encode(BODY)).encode(0x40000001)
+PUSHER = Address(1, 102)
+
+
+def _general(
+    counter: int,
+    *,
+    control: int = 0x30,
+    title: bytes = TITLE,
+    key: bytes = KEY,
+    auth: bytes | None = AUTH,
+    plain: bytes = PLAIN,
+) -> bytes:
+    return GeneralGlo(title, protect(key, auth, title, counter, control, plain)).encode()
+
+
+def _keys(title: bytes | None = TITLE, *, verify: bool = True, auth: bytes | None = AUTH) -> DeviceKeys:
+    return DeviceKeys("meter", Keys(KEY, auth, BROADCAST), system_title=title, verify=verify)
+
+
+def _listener(*devices: DeviceKeys) -> Listener:
+    return Listener(WrapperLink(), Senders(devices))
+
+
+def _framed(*apdus: bytes) -> bytes:
+    link = WrapperLink(server=True)
+    for apdu in apdus:
+        link.send(PUSHER, apdu, 0.0)
+    return link.take()
+
+
+def test_a_plain_push_is_read_and_its_values_are_named() -> None:
+    (push,) = _listener().receive(_framed(PLAIN), 0.0)
+    assert push.problem is None
+    assert (push.system_title, push.verified) == (None, None)
+    assert push.value == BODY
+    assert push.service.date_time == MOMENT.to_octets()
+    assert [str(reading) for reading in push.readings] == [
+        "1-0:1.8.0.255 = 12345.6 Wh",
+        "0-0:96.1.0.255 = 10000001",
+    ]
+    assert (push.address.client, push.address.server) == (1, 102)
+
+
+def test_pushes_over_hdlc_come_without_a_connection() -> None:
+    meter = HdlcLink(server=True)
+    listener = Listener(HdlcLink(), Senders([_keys()]))
+    meter.send(PUSHER, PLAIN, 0.0, confirmed=False)
+    meter.send(PUSHER, _general(5), 0.0, confirmed=False)
+    octets = meter.take()
+    assert octets[:1] == b"\x7e"
+    pushes = [push for index in range(len(octets)) for push in listener.receive(octets[index : index + 1], 0.0)]
+    assert [push.value for push in pushes] == [BODY, BODY]
+    assert [push.verified for push in pushes] == [None, True]
+
+
+def test_several_pushes_in_one_read_and_one_in_many() -> None:
+    octets = _framed(PLAIN, _general(1), PLAIN)
+    assert len(_listener(_keys()).receive(octets, 0.0)) == 3
+    listener = _listener(_keys())
+    assert sum(len(listener.receive(octets[index : index + 1], 0.0)) for index in range(len(octets))) == 3
+
+
+@pytest.mark.parametrize(("control", "verified"), [(0x30, True), (0x10, True), (0x20, None), (0x00, None)])
+def test_protected_pushes_are_opened_with_the_senders_keys(control: int, verified: bool | None) -> None:
+    (push,) = _listener(_keys()).receive(_framed(_general(7, control=control)), 0.0)
+    assert (push.problem, push.verified, push.value) == (None, verified, BODY)
+    assert (push.system_title, push.invocation_counter) == (TITLE, 7)
+    assert push.plain == PLAIN
+
+
+def test_a_broadcast_is_opened_with_the_broadcast_key() -> None:
+    (push,) = _listener(_keys()).receive(_framed(_general(7, control=0x70, key=BROADCAST)), 0.0)
+    assert push.verified is True
+    (push,) = _listener(_keys()).receive(_framed(_general(7, control=0x70)), 0.0)
+    assert (push.verified, push.value) == (False, None)
+
+
+def test_a_repeat_is_refused_and_changes_nothing() -> None:
+    listener = _listener(_keys())
+    assert [push.verified for push in listener.receive(_framed(_general(7), _general(8)), 0.0)] == [True, True]
+    for counter in (8, 7, 0):
+        (push,) = listener.receive(_framed(_general(counter)), 0.0)
+        assert push.verified is False
+        assert push.problem is not None
+        assert "a repeat" in push.problem
+        assert push.value is None
+    (push,) = listener.receive(_framed(_general(9)), 0.0)
+    assert push.verified is True
+
+
+def test_counters_are_shared_by_the_connections_of_a_listener_and_kept_by_title() -> None:
+    senders = Senders([_keys(None)])
+    first, second = Listener(WrapperLink(), senders), Listener(WrapperLink(), senders)
+    assert first.receive(_framed(_general(7)), 0.0)[0].verified is True
+    assert second.receive(_framed(_general(7)), 0.0)[0].verified is False
+    assert second.receive(_framed(_general(7, title=OTHER)), 0.0)[0].verified is True
+
+
+def test_a_forgery_moves_no_counter() -> None:
+    listener = _listener(_keys())
+    wrong_key = _general(0xFFFFFFF0, key=bytes(16))
+    unprotected = _general(0xFFFFFFF1, control=0x00)
+    garbage = _general(0xFFFFFFF2, control=0x20, plain=b"\xff\xff")
+    bad_tag = bytearray(_general(0xFFFFFFF3))
+    bad_tag[-1] ^= 1
+    for forged in (wrong_key, unprotected, garbage, bytes(bad_tag)):
+        (push,) = listener.receive(_framed(forged), 0.0)
+        assert push.verified is not True
+    assert listener.receive(_framed(_general(1)), 0.0)[0].verified is True
+
+
+def test_forged_titles_push_no_counter_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listen_room, "MAX_SENDERS", 2)
+    listener = _listener(_keys(None))
+    listener.receive(_framed(_general(7)), 0.0)
+    for number in range(10):
+        title = b"XXX" + number.to_bytes(5, "big")
+        listener.receive(_framed(_general(1, title=title, key=bytes(16))), 0.0)
+    assert listener.receive(_framed(_general(7)), 0.0)[0].verified is False
+    # Those that proved themselves are kept up to the limit, the oldest goes.
+    for title in (OTHER, b"CSM\x00\x00\x00\x00\x03"):
+        assert listener.receive(_framed(_general(1, title=title)), 0.0)[0].verified is True
+    assert listener.receive(_framed(_general(1, title=OTHER)), 0.0)[0].verified is False
+
+
+def test_an_unknown_sender_and_missing_keys_are_told() -> None:
+    (push,) = _listener().receive(_framed(_general(1)), 0.0)
+    assert push.problem == "no key is known for 43534d0000000001"
+    assert push.verified is None
+    (push,) = _listener(_keys(OTHER)).receive(_framed(_general(1)), 0.0)
+    assert push.problem == "no key is known for 43534d0000000001"
+    (push,) = _listener(DeviceKeys("m", Keys(authentication_key=AUTH))).receive(_framed(_general(1)), 0.0)
+    assert push.problem == "no key is known for 43534d0000000001"
+    (push,) = _listener(_keys(auth=None)).receive(_framed(_general(1)), 0.0)
+    assert push.problem == "an authentication key is needed, or verify = false in the key file"
+
+
+def test_without_an_authentication_key_it_is_opened_only_where_the_key_file_says_so() -> None:
+    (push,) = _listener(_keys(auth=None, verify=False)).receive(_framed(_general(1)), 0.0)
+    assert (push.verified, push.value, push.problem) == (None, BODY, None)
+
+
+def test_every_key_without_a_title_is_tried() -> None:
+    wrong = DeviceKeys("wrong", Keys(bytes(16), bytes(16)))
+    (push,) = _listener(wrong, _keys(None)).receive(_framed(_general(1)), 0.0)
+    assert push.verified is True
+    (push,) = _listener(wrong).receive(_framed(_general(1)), 0.0)
+    assert push.verified is False
+
+
+@pytest.mark.parametrize(
+    ("apdu", "words"),
+    [
+        (Ciphered(0xCA, protect(KEY, AUTH, TITLE, 1, 0x30, PLAIN)).encode(), "names no sender"),
+        (GeneralGlo(b"short", protect(KEY, AUTH, TITLE, 1, 0x30, PLAIN)).encode(), "a system title of 5 octets"),
+        (GeneralDed(TITLE, protect(bytes(16), AUTH, TITLE, 1, 0x30, PLAIN)).encode(), ""),
+        (GeneralGlo(TITLE, protect(KEY, AUTH, TITLE, 1, 0x30, b"\x0f\x00")).encode(), ""),
+        (b"\x0f\x40\x00\x00\x01", ""),
+        (PLAIN[:-1], ""),
+        (PLAIN + b"\x00", ""),
+        (b"\xdd\x00", ""),
+        (b"\xff", ""),
+    ],
+)
+def test_what_cannot_be_read_is_a_push_with_a_problem(apdu: bytes, words: str) -> None:
+    listener = _listener(_keys())
+    (push,) = listener.receive(_framed(apdu), 0.0)
+    assert push.problem is not None
+    assert words in push.problem
+    assert push.octets == apdu
+    assert push.value is None
+    assert push.readings == []
+    assert listener.receive(_framed(PLAIN), 0.0)[0].value == BODY
+
+
+def test_noise_before_a_push_is_kept_for_who_asks() -> None:
+    listener = Listener(HdlcLink())
+    meter = HdlcLink(server=True)
+    meter.send(PUSHER, PLAIN, 0.0, confirmed=False)
+    frame = meter.take()
+    broken = bytearray(frame)
+    broken[12] ^= 0xFF
+    pushes = listener.receive(bytes(broken) + b"noise" + frame, 0.0)
+    assert [push.value for push in pushes] == [BODY]
+    assert listener.discarded
+
+
+@given(st.lists(st.binary(max_size=80), max_size=6), st.booleans())
+@settings(deadline=None)
+def test_any_octets_are_pushes_or_nothing(chunks: list[bytes], hdlc: bool) -> None:
+    listener = Listener(HdlcLink() if hdlc else WrapperLink(), Senders([_keys(), _keys(None)]))
+    for chunk in chunks:
+        for push in listener.receive(chunk, 0.0):
+            assert isinstance(push.readings, list)
+
+
+@given(st.binary(min_size=1, max_size=80), st.sampled_from([0x00, 0x10, 0x20, 0x30]), st.booleans())
+@settings(deadline=None)
+def test_any_apdu_plain_or_protected_is_a_push(octets: bytes, control: int, wrapped: bool) -> None:
+    apdu = _general(3, control=control, plain=octets) if wrapped else octets
+    push = _listener(_keys()).read(PUSHER, apdu)
+    assert push.octets == apdu
+    assert push.problem is None or push.value is None
+
+
+def test_a_unit_that_nobody_knows_is_still_a_reading() -> None:
+    body = axdr.structure(axdr.octet_string(ENERGY), axdr.unsigned(7), axdr.structure(axdr.integer(2), axdr.enum(200)))
+    push = _listener().read(PUSHER, DataNotification(b"", axdr.encode(body)).encode(1))
+    (reading,) = push.readings
+    assert str(reading) == "1-0:1.8.0.255 = 700 (unit 200)"
+    assert isinstance(push.value, Data)
+
+
+def test_senders_check_before_they_commit() -> None:
+    senders = Senders()
+    senders.check(TITLE, 5)
+    senders.commit(TITLE, 5)
+    with pytest.raises(InvocationCounterError):
+        senders.check(TITLE, 5)
+    with pytest.raises(InvocationCounterError):
+        senders.commit(TITLE, 4)
