@@ -94,9 +94,10 @@ def test_a_client_that_takes_no_answers_is_not_read_on() -> None:
 def _greedy(world: Served) -> None:
     sent: list[bytes] = []
     with connect(
-        world.url(client="2", auth="low"), device=DEVICE, trace=lambda way, o: sent.append(o) if way == ">" else None
+        world.url(client="2", auth="low"), device=DEVICE, trace=lambda way, octets: sent.append(octets)
     ) as meter:
-        meter.get(15, "0-0:40.0.0", 2)
+        before = len(sent)
+        meter.get(7, "1-0:99.1.0", 2)
         aarq, request = sent[0], sent[before]
     greedy = socket.socket()
     greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

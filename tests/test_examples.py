@@ -1,0 +1,42 @@
+"""Every example runs, ends by itself, says what it promises, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+SAYS = {
+    "read_register.py": ["quantity    ", " Wh", "voltage L1  2", "2026-11-01T01:00:00+01:00"],
+    "profile_to_csv.py": ["0-0:1.0.0.255,1-0:1.8.0.255 [Wh],1-0:2.8.0.255 [Wh]", "2026-11-01T23:45:00+01:00,"],
+    "many_meters_async.py": ["127.0.0.1:", " Wh  ", " W now"],
+    "decode_telegram.py": ["Without keys:", "With them:", "get-response-normal", "5852"],
+    "be_a_meter.py": ["2026-11-01T02:00:00+01:00", "disconnected", "72 rows captured"],
+}
+
+
+def test_every_example_is_tried_here() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SAYS)
+
+
+@pytest.mark.parametrize("name", sorted(SAYS))
+def test_an_example_runs_and_says_what_it_promises(name: str, tmp_path: Path) -> None:
+    source = str(EXAMPLES.parent / "src")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": source, "PYTHONIOENCODING": "utf-8"},
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    for words in SAYS[name]:
+        assert words in done.stdout
+    assert list(tmp_path.iterdir()) == []
