@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from cosem import __version__
-from cosem.cli.output import report_error
-from cosem.errors import CosemError
+from cosem.cli.output import print_json, report_error
+from cosem.errors import ConfigError, CosemError
 
 COMMANDS = {
     "decode": ("cosem.cli.decode", "explain octets, layer by layer"),
@@ -67,7 +67,10 @@ def run(arguments: list[str] | None = None) -> Any:
         click.echo("interrupted", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        if "--json" in arguments:
+            print_json({"error": {"what": error.format_message(), "kind": type(error).__name__}})
+        else:
+            error.show()
         sys.exit(error.exit_code)
     except CosemError as error:
         sys.exit(report_error(error, as_json="--json" in arguments))
@@ -75,6 +78,9 @@ def run(arguments: list[str] | None = None) -> Any:
         # The reader of our output went away (`| head`): that is its right, and no error of ours.
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        sys.exit(report_error(ConfigError(what), as_json="--json" in arguments))
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         sys.exit(130)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from cosem.cli.output import DONE
+from cosem.cli.output import DONE, print_json, printable
 from cosem.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 @click.command("listen")
 @click.argument("url")
 @click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file: a section per meter, by title.")
-@click.option("--count", type=int, help="Stop after so many pushes.")
+@click.option("--count", type=click.IntRange(min=1), help="Stop after so many pushes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document per push and line.")
 def listen_command(url: str, key_file: Path | None, count: int | None, as_json: bool) -> int:
     """Listen on tcp://HOST:PORT (wrapper) or hdlc+tcp://HOST:PORT for pushes, until interrupted.
@@ -71,7 +70,7 @@ async def _listen(url: Any, senders: Senders, count: int | None, as_json: bool) 
             return
         seen += 1
         if as_json:
-            click.echo(json.dumps(push_document(push)))
+            print_json(push_document(push))
         else:
             for line in push_lines(push):
                 click.echo(line)
@@ -141,14 +140,10 @@ def push_lines(push: Push) -> list[str]:
     proof = {True: ", verified", False: ", NOT genuine", None: ", not verified" if sender else ""}[push.verified]
     lines = [click.style(f"{what}{sender}{proof}", bold=True)]
     if push.problem is not None:
-        lines.append(click.style(f"  {push.problem}", fg="red"))
+        lines.append(click.style(f"  {printable(push.problem)}", fg="red"))
     named = push.readings
     if named:
-        lines += [f"  {_printable(str(reading))}" for reading in named]
+        lines += [f"  {printable(str(reading))}" for reading in named]
     elif push.value is not None:
         lines += list(value_lines(push.value, "  "))
     return lines
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)

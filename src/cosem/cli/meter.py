@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cosem.cli.output import DONE, SAID_NO, print_json, print_table
+from cosem.cli.output import DONE, SAID_NO, json_text, print_json, print_table, printable
 from cosem.cli.values import parse_value
-from cosem.errors import AccessError, ConfigError
+from cosem.errors import AccessError, ConfigError, CosemError
 
 if TYPE_CHECKING:
     from cosem.client import Meter
@@ -64,22 +64,21 @@ def objects_command(url: str, save: Path | None, as_json: bool, **options: Any) 
     if as_json:
         print_json(rows)
         return DONE
-    if save is None or not as_json:
-        print_table(
-            ("class", "version", "logical name", "what it is", "attributes", "methods"),
-            [
-                (
-                    row["class"],
-                    row["version"],
-                    row["obis"],
-                    row["name"],
-                    " ".join(f"{a['id']}{a['access']}" for a in row["attributes"]),
-                    " ".join(str(m["id"]) for m in row["methods"] if m["access"]),
-                )
-                for row in rows
-            ],
-            right=(0, 1),
-        )
+    print_table(
+        ("class", "version", "logical name", "what it is", "attributes", "methods"),
+        [
+            (
+                row["class"],
+                row["version"],
+                row["obis"],
+                row["name"],
+                " ".join(f"{a['id']}{a['access']}" for a in row["attributes"]),
+                " ".join(str(m["id"]) for m in row["methods"] if m["access"]),
+            )
+            for row in rows
+        ],
+        right=(0, 1),
+    )
     return DONE
 
 
@@ -169,10 +168,10 @@ def shown(data: Data, declared: Any) -> str:
 
     if declared is not None:
         try:
-            return _words(declared.type.from_data(data))
-        except Exception:  # noqa: S110 - a meter that departs from the declaration is shown as it is
+            return printable(_words(declared.type.from_data(data)))
+        except CosemError:  # a meter that departs from the declaration is shown as it is
             pass
-    return json.dumps(to_json(data), ensure_ascii=False)
+    return json_text(to_json(data))
 
 
 def _words(value: Any) -> str:
@@ -244,7 +243,7 @@ def get_command(url: str, targets: tuple[str, ...], as_json: bool, **options: An
     else:
         for answer in answers:
             if "error" in answer:
-                click.echo(f"{click.style('cosem:', fg='red', bold=True)} {answer['error']}", err=True)
+                click.echo(f"{click.style('cosem:', fg='red', bold=True)} {printable(answer['error'])}", err=True)
             else:
                 click.echo(answer["text"] if len(answers) == 1 else f"{answer['target']}\t{answer['text']}")
     return SAID_NO if any("error" in answer for answer in answers) else DONE
@@ -253,7 +252,7 @@ def get_command(url: str, targets: tuple[str, ...], as_json: bool, **options: An
 # --- set, call -------------------------------------------------------------------------------------------------
 
 
-@click.command("set")
+@click.command("set", context_settings={"ignore_unknown_options": True})  # a value may be -60
 @click.argument("url")
 @click.argument("target", metavar="OBIS:ATTRIBUTE")
 @click.argument("value")
@@ -274,7 +273,7 @@ def set_command(url: str, target: str, value: str, **options: Any) -> int:
     return DONE
 
 
-@click.command("call")
+@click.command("call", context_settings={"ignore_unknown_options": True})
 @click.argument("url")
 @click.argument("target", metavar="OBIS:METHOD")
 @click.argument("value", required=False)

@@ -16,7 +16,20 @@ DONE, SAID_NO, WRONG_USAGE = 0, 1, 2
 
 def print_json(document: Any) -> None:
     """Print one JSON document on standard output."""
-    click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+    click.echo(json_text(document))
+
+
+def json_text(document: Any) -> str:
+    """Return JSON on one line in which nothing steers a terminal: what is not printable is written as an escape."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+
+
+def printable(text: str) -> str:
+    """Return text of a meter with a replacement sign for what would steer a terminal or break a table."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def report_error(error: CosemError, *, as_json: bool) -> int:
@@ -24,7 +37,7 @@ def report_error(error: CosemError, *, as_json: bool) -> int:
     if as_json:
         print_json({"error": {"what": str(error), "kind": type(error).__name__}})
     else:
-        click.echo(f"{click.style('cosem:', fg='red', bold=True)} {error}", err=True)
+        click.echo(f"{click.style('cosem:', fg='red', bold=True)} {printable(str(error))}", err=True)
     return WRONG_USAGE if isinstance(error, ConfigError) else SAID_NO
 
 
@@ -38,7 +51,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, right
     if not is_terminal():
         click.echo("\t".join(headings))
         for row in rows:
-            click.echo("\t".join(str(cell) for cell in row))
+            click.echo("\t".join(printable(str(cell)) for cell in row))
         return
     from rich.console import Console
     from rich.table import Table
@@ -50,7 +63,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]], *, right
         table.add_column(heading, justify="right" if index in flush_right else "left", overflow="fold")
     for row in rows:
         # Text, not markup: what a meter sends must never be read as formatting.
-        table.add_row(*(Text(str(cell)) for cell in row))
+        table.add_row(*(Text(printable(str(cell))) for cell in row))
     Console(highlight=False).print(table)
 
 
@@ -61,4 +74,4 @@ def heading(text: str) -> None:
 
 def note(text: str) -> None:
     """Say something beside the answer, on standard error."""
-    click.echo(click.style(text, fg="yellow"), err=True)
+    click.echo(click.style(printable(text), fg="yellow"), err=True)

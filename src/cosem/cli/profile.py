@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cosem.cli.meter import connected, meter_options
-from cosem.cli.output import DONE, SAID_NO, note, print_json, print_table
+from cosem.cli.output import DONE, SAID_NO, note, print_json, print_table, printable
 from cosem.cli.values import parse_time
 from cosem.errors import ConfigError
 
@@ -47,6 +47,7 @@ def profile_command(
     last = None if end is None else parse_time(end)
     wanted = [Obis.parse(column) for column in columns]
     status = DONE
+    stopped: dict[str, Any] = {}
     with connected(url, **options) as meter:
         try:
             table = meter.profile(name).read(first, last, columns=wanted)
@@ -54,15 +55,17 @@ def profile_command(
             table = interrupted.table
             status = SAID_NO
             note(f"cosem: {interrupted}")
+            stopped = {"what": str(interrupted), "kind": type(interrupted).__name__}
             if interrupted.resume_from is not None:
-                note(f"go on with --from {interrupted.resume_from.isoformat()}")
+                stopped["resume_from"] = interrupted.resume_from.isoformat()
+                note(f"go on with --from {stopped['resume_from']}")
     headings = [column.name for column in table.columns]
     if as_json:
-        print_json(_document(table))
+        print_json(_document(table) | ({"error": stopped} if stopped else {}))
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(headings)
-        writer.writerows(table.text(row) for row in table.rows)
+        writer.writerows(map(printable, table.text(row)) for row in table.rows)
     else:
         numbers = [index for index, column in enumerate(table.columns) if not column.is_time]
         print_table(headings, (table.text(row) for row in table.rows), right=numbers)

@@ -16,6 +16,8 @@ from cosem.cli.output import DONE
 from cosem.cli.values import parse_time
 from cosem.errors import ConfigError
 
+_PORT = click.IntRange(0, 65535)
+
 
 @click.group("simulate")
 def simulate_command() -> None:
@@ -24,12 +26,12 @@ def simulate_command() -> None:
 
 @simulate_command.command("meter")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=4059, show_default=True, help="TCP port of the wrapper; 0 takes a free one.")
-@click.option("--hdlc-port", default=None, type=int, help="TCP port of HDLC; the wrapper's plus 1 without it.")
-@click.option("--days", default=31.0, show_default=True, help="Days the meter has lived before it is served.")
-@click.option("--seed", default=1, show_default=True, help="The same seed gives the same meter, octet for octet.")
+@click.option("--port", default=4059, type=_PORT, show_default=True, help="TCP port of the wrapper; 0 takes a free one.")
+@click.option("--hdlc-port", default=None, type=_PORT, help="TCP port of HDLC; the wrapper's plus 1 without it.")
+@click.option("--days", default=31.0, type=click.FloatRange(0, 3660), show_default=True, help="Days the meter has lived before it is served.")
+@click.option("--seed", default=1, type=click.IntRange(0, 9_999_999), show_default=True, help="The same seed gives the same meter, octet for octet.")
 @click.option("--at", "at", metavar="T", help="The meter's present, ISO 8601; now without it.")
-@click.option("--speed", default=1.0, show_default=True, help="Virtual seconds per second from then on.")
+@click.option("--speed", default=1.0, type=click.FloatRange(0, 1e6), show_default=True, help="Virtual seconds per second from then on.")
 @click.option("--auth", default="high-gmac", show_default=True, help="Authentication of the management client (SAP 1).")
 @click.option("--security", default="both", show_default=True, help="Policy of the management client.")
 @click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file; example keys without it.")
