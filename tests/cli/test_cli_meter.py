@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.served import END, MANAGEMENT, READING, Proxy, Served, key_file, served, until
 
 from cosem.cli.app import run
 from cosem.codec import axdr
 from cosem.results import DataAccessResult
 from cosem.simulator.meter import DEMO_KEYS, DEMO_PASSWORD
+from support.served import END, MANAGEMENT, READING, Proxy, Served, key_file, served, until
 
 ENERGY, SWITCH, CLOCK, PROFILE = "1-0:1.8.0", "0-0:96.3.10", "0-0:1.0.0", "1-0:99.1.0"
 

@@ -1,6 +1,7 @@
 """The command group: which commands there are, loaded when used, and how errors end the program.
 
-Exit status: 0 done; 1 the device or the data said no (with the reason); 2 wrong usage.
+Exit status: 0 done; 1 the device or the data said no (with the reason); 2 wrong usage. Where the reader of the output
+goes away (`| head`), click ends the program in silence.
 """
 
 from __future__ import annotations
@@ -74,10 +75,6 @@ def run(arguments: list[str] | None = None) -> Any:
         sys.exit(error.exit_code)
     except CosemError as error:
         sys.exit(report_error(error, as_json="--json" in arguments))
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): that is its right, and no error of ours.
-        sys.stderr.close()
-        sys.exit(0)
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         sys.exit(report_error(ConfigError(what), as_json="--json" in arguments))

@@ -16,7 +16,12 @@ from cosem.cli.output import DONE, print_json, printable
 from cosem.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cosem.client.listen import Push, Senders
+    from collections.abc import Callable
+
+    from cosem.client.listen import Listener, Push, Senders
+
+MAX_CONNECTIONS = 10_000
+"""Meters connected at once; further ones are turned away."""
 
 
 @click.command("listen")
@@ -44,50 +49,83 @@ def listen_command(url: str, key_file: Path | None, count: int | None, as_json: 
     return DONE
 
 
+class _Desk:
+    """Where the pushes of all connections come together to be shown."""
+
+    def __init__(self, make: Callable[[], Listener], count: int | None, as_json: bool) -> None:
+        self.make = make
+        self.left = count
+        self.as_json = as_json
+        self.stop = asyncio.Event()
+        self.connections: set[asyncio.BaseTransport] = set()
+        self.error: OSError | None = None
+
+    def show(self, push: Push) -> None:
+        """Print a push, and stop after the last that was wanted or when nobody reads any more."""
+        if self.left == 0:
+            return
+        try:
+            if self.as_json:
+                print_json(push_document(push))
+            else:
+                for line in push_lines(push):
+                    click.echo(line)
+        except OSError as error:
+            self.error = error
+            self.left = 0
+        if self.left:
+            self.left -= 1
+        if self.left == 0:
+            self.stop.set()
+
+
 class _Connection(asyncio.Protocol):
-    def __init__(self, make_listener: Any, show: Any) -> None:
-        self.listener = make_listener()
-        self.show = show
+    """One connection of one meter."""
+
+    def __init__(self, desk: _Desk) -> None:
+        self.desk = desk
+        self.listener = desk.make()
+        self.transport: asyncio.BaseTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if len(self.desk.connections) >= MAX_CONNECTIONS:
+            transport.close()
+            return
+        self.transport = transport
+        self.desk.connections.add(transport)
 
     def data_received(self, data: bytes) -> None:
         for push in self.listener.receive(data, asyncio.get_running_loop().time()):
-            self.show(push)
+            self.desk.show(push)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.transport is not None:
+            self.desk.connections.discard(self.transport)
 
 
 async def _listen(url: Any, senders: Senders, count: int | None, as_json: bool) -> None:
     from cosem.client.listen import Listener
 
     loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    seen = 0
-
-    def make() -> Listener:
-        return Listener(make_link(url.framing), senders)
-
-    def show(push: Push) -> None:
-        nonlocal seen
-        if count is not None and seen >= count:
-            return
-        seen += 1
-        if as_json:
-            print_json(push_document(push))
-        else:
-            for line in push_lines(push):
-                click.echo(line)
-        if count is not None and seen >= count:
-            stop.set()
-
-    try:
-        server = await loop.create_server(lambda: _Connection(make, show), url.host, url.port)
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {url.host}:{url.port}: {error.strerror}") from None
+    desk = _Desk(lambda: Listener(make_link(url.framing), senders), count, as_json)
     for name in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(name, stop.set)
+            loop.add_signal_handler(name, desk.stop.set)
+    try:
+        server = await loop.create_server(lambda: _Connection(desk), url.host, url.port)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {url.host}:{url.port}: {error.strerror}") from None
     address = server.sockets[0].getsockname()
-    click.echo(f"listening on {address[0]}:{address[1]}", err=True)
-    await stop.wait()
-    server.close()
+    try:
+        click.echo(f"listening on {address[0]}:{address[1]}", err=True)
+        await desk.stop.wait()
+    finally:
+        server.close()
+        for connection in list(desk.connections):
+            connection.close()
+        await asyncio.sleep(0)
+    if desk.error is not None:
+        raise desk.error
 
 
 def make_link(framing: str) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,10 +11,12 @@ from typing import Any
 
 import click
 
-from cosem.cli.output import DONE
+from cosem.cli.output import DONE, print_json
 from cosem.cli.values import parse_time
 from cosem.errors import ConfigError
 
+TICK = 1.0
+"""Seconds between looks at the time where nobody asks."""
 _PORT = click.IntRange(0, 65535)
 
 
@@ -26,12 +27,32 @@ def simulate_command() -> None:
 
 @simulate_command.command("meter")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=4059, type=_PORT, show_default=True, help="TCP port of the wrapper; 0 takes a free one.")
+@click.option(
+    "--port", default=4059, type=_PORT, show_default=True, help="TCP port of the wrapper; 0 takes a free one."
+)
 @click.option("--hdlc-port", default=None, type=_PORT, help="TCP port of HDLC; the wrapper's plus 1 without it.")
-@click.option("--days", default=31.0, type=click.FloatRange(0, 3660), show_default=True, help="Days the meter has lived before it is served.")
-@click.option("--seed", default=1, type=click.IntRange(0, 9_999_999), show_default=True, help="The same seed gives the same meter, octet for octet.")
+@click.option(
+    "--days",
+    default=31.0,
+    type=click.FloatRange(0, 3660),
+    show_default=True,
+    help="Days the meter has lived before it is served.",
+)
+@click.option(
+    "--seed",
+    default=1,
+    type=click.IntRange(0, 9_999_999),
+    show_default=True,
+    help="The same seed gives the same meter, octet for octet.",
+)
 @click.option("--at", "at", metavar="T", help="The meter's present, ISO 8601; now without it.")
-@click.option("--speed", default=1.0, type=click.FloatRange(0, 1e6), show_default=True, help="Virtual seconds per second from then on.")
+@click.option(
+    "--speed",
+    default=1.0,
+    type=click.FloatRange(0, 1e6),
+    show_default=True,
+    help="Virtual seconds per second from then on.",
+)
 @click.option("--auth", default="high-gmac", show_default=True, help="Authentication of the management client (SAP 1).")
 @click.option("--security", default="both", show_default=True, help="Policy of the management client.")
 @click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file; example keys without it.")
@@ -69,6 +90,8 @@ def _build(options: dict[str, Any]) -> tuple[Any, str]:
         password = device.password or password
         secret = device.hls_secret or secret
         title = device.system_title or title
+    if (SECURITY[options["security"]] or mechanism == 5) and keys.global_unicast_encryption_key is None:
+        raise ConfigError(f"{options['key_file']} holds no global_unicast_encryption_key for this meter")
     settings = MeterSettings(
         system_title=title,
         serial=str(10_000_000 + seed),
@@ -96,14 +119,31 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
     def live() -> None:
         meter.advance(life + int((loop.time() - begun) * speed))
 
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError):
+            loop.add_signal_handler(number, stop.set)
     wrapper = DeviceServer(meter.device, before=live)
     hdlc = DeviceServer(meter.device, framing="hdlc", before=live)
-    host, port = await wrapper.start(options["host"], options["port"])
-    hdlc_port = options["hdlc_port"]
-    if hdlc_port is None:
-        hdlc_port = 0 if options["port"] == 0 else port + 1
-    _, hdlc_port = await hdlc.start(options["host"], hdlc_port)
+    ticking = loop.create_task(_tick(live))
+    try:
+        _, port = await wrapper.start(options["host"], options["port"])
+        hdlc_port = options["hdlc_port"]
+        if hdlc_port is None:
+            hdlc_port = (options["port"] + 1) % 65536 if options["port"] else 0
+        _, hdlc_port = await hdlc.start(options["host"], hdlc_port)
+        _announce(meter, options, keys_note, port, hdlc_port)
+        await stop.wait()
+    finally:
+        ticking.cancel()
+        await wrapper.stop()
+        await hdlc.stop()
+
+
+def _announce(meter: Any, options: dict[str, Any], keys_note: str, port: int, hdlc_port: int) -> None:
+    """Say where the meter can be reached, as whom."""
     security = f"auth={options['auth']}&security={options['security']}"
+    host = f"[{options['host']}]" if ":" in options["host"] else options["host"]
     urls = {
         "public": f"tcp://{host}:{port}",
         "management": f"tcp://{host}:{port}?client=1&{security}",
@@ -111,25 +151,16 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
         "hdlc": f"hdlc+tcp://{host}:{hdlc_port}?client=1&{security}",
     }
     if options["as_json"]:
-        click.echo(json.dumps({"serial": meter.settings.serial, "urls": urls}))
-    else:
-        click.echo(f"electricity meter {meter.settings.serial}, {keys_note}")
-        for name, url in urls.items():
-            click.echo(f"  {name:<11} {url}")
-        click.echo("interrupt (Ctrl-C) to stop")
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(number, stop.set)
-    ticking = loop.create_task(_tick(live))
-    await stop.wait()
-    ticking.cancel()
-    await wrapper.stop()
-    await hdlc.stop()
+        print_json({"serial": meter.settings.serial, "urls": urls})
+        return
+    click.echo(f"electricity meter {meter.settings.serial}, {keys_note}")
+    for name, url in urls.items():
+        click.echo(f"  {name:<11} {url}")
+    click.echo("interrupt (Ctrl-C) to stop")
 
 
 async def _tick(live: Any) -> None:
     """Let the meter live also while nobody asks."""
     while True:
-        await asyncio.sleep(1)
+        await asyncio.sleep(TICK)
         live()

@@ -16,8 +16,7 @@ from cosem.cli.output import DONE, heading
 from cosem.cli.plot import plot
 
 if TYPE_CHECKING:
-    from cosem.client import Meter
-    from cosem.client.profile import ProfileTable
+    from cosem.client import Meter, ProfileTable
 
 PRESENT = datetime(2026, 5, 31, 9, 40, tzinfo=UTC)
 """The simulated present: fixed, so that every tour shows the same meter."""
