@@ -112,13 +112,15 @@ def test_listening_as_a_process_until_so_many_pushes_came(tmp_path: Path, framin
 
 def test_listening_for_people_ends_when_interrupted(tmp_path: Path) -> None:
     keys = key_file(tmp_path)
-    with _cosem("listen", "tcp://127.0.0.1:0", "--keys", str(keys), folder=tmp_path) as process:
-        with socket.create_connection(_address(process)) as meter:
-            meter.sendall(_framed("wrapper", PLAIN, _general(5), _general(5), UNNAMED, b"\xff"))
-            assert process.stdout is not None
-            lines = [process.stdout.readline() for _ in range(9)]
-            process.send_signal(signal.SIGTERM)
-            rest, err = process.communicate(timeout=20)
+    with (
+        _cosem("listen", "tcp://127.0.0.1:0", "--keys", str(keys), folder=tmp_path) as process,
+        socket.create_connection(_address(process)) as meter,
+    ):
+        meter.sendall(_framed("wrapper", PLAIN, _general(5), _general(5), UNNAMED, b"\xff"))
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(9)]
+        process.send_signal(signal.SIGTERM)
+        rest, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
     text = "".join(lines) + rest
     assert "data-notification\n  1-0:1.8.0.255 = 5852\n" in text

@@ -453,3 +453,112 @@ def test_connections_are_closed_after_each_command(cosem: Cosem, world: Served) 
     assert cosem("get", world.url(), ENERGY).status == 0
     until(lambda: not world.servers[0].connections)
     assert world.meter.device.now == int(END.timestamp())
+
+
+# --- what is seldom ----------------------------------------------------------------------------------------------
+
+
+def test_an_object_of_a_class_that_nobody_declared(
+    cosem: Cosem, world: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cosem.classes.lookup", lambda class_id, version=None: None)
+    assert json.loads(cosem("get", world.url(), "0-0:96.1.0").out) == {"octet-string": b"10000001".hex()}
+    done = cosem("get", world.url(), f"{ENERGY}:value")
+    assert (done.status, "it has none that is known" in done.err) == (2, True)
+    assert "class 3" in cosem("objects", world.url()).out
+
+
+def test_a_value_that_departs_from_its_declaration_is_shown_as_it_is(
+    cosem: Cosem, world: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cosem.obis import Obis
+
+    key = bytes(Obis.parse(ENERGY)), 3
+    odd = axdr.encode(axdr.visible_string("odd\x1b"))
+    monkeypatch.setitem(world.meter.device.readers, key, lambda selection: odd)
+    assert cosem("get", world.url(), f"{ENERGY}:3").out == '{"visible-string": "odd\\u001b"}\n'
+
+
+def test_octets_and_numbers_of_every_kind_have_a_text(
+    cosem: Cosem, world: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cosem.obis import Obis
+
+    key = bytes(Obis.parse("0-0:96.1.0")), 2
+    for data, text in (
+        (axdr.octet_string(b"\x00\xff"), "00ff"),
+        (axdr.octet_string(bytes.fromhex("07ea0b01070c000000ffc400")), "2026-11-01T12:00:00+01:00"),
+        (axdr.octet_string(b"\xff" * 7 + b"\x63" + b"\xff" * 4), "ff" * 7 + "63" + "ff" * 4),
+        (axdr.boolean(True), "True"),
+        (axdr.float64(1.5), "1.5"),
+    ):
+        octets = axdr.encode(data)
+        monkeypatch.setitem(world.meter.device.readers, key, lambda selection, octets=octets: octets)
+        assert cosem("get", world.url(), "0-0:96.1.0").out == f"{text}\n"
+
+
+def test_what_a_method_returns_is_shown(cosem: Cosem, world: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cosem.client import Meter
+
+    monkeypatch.setattr(Meter, "call", lambda meter, *arguments: axdr.structure(axdr.unsigned(1)))
+    assert json.loads(cosem("call", world.url(), f"{SWITCH}:1").out) == {"structure": [{"unsigned": 1}]}
+
+
+def test_an_attribute_that_may_only_be_written_is_written_by_its_declaration(
+    cosem: Cosem, world: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cosem.client import Meter
+    from cosem.errors import AccessError
+
+    written: list[Any] = []
+
+    def refuse(meter: Meter, *target: Any) -> None:
+        raise AccessError(DataAccessResult.READ_WRITE_DENIED)
+
+    monkeypatch.setattr(Meter, "get", refuse)
+    monkeypatch.setattr(Meter, "set", lambda meter, *arguments: written.append(arguments[-1]))
+    assert cosem("set", world.url(), f"{CLOCK}:time_zone", "-60").status == 0
+    assert written == [axdr.long(-60)]
+    assert "the type of '5' cannot be told" in cosem("set", world.url(), "0-0:97.97.0:2", "5").err
+
+
+def test_a_secret_that_is_written_is_not_in_the_trace(cosem: Cosem, world: Served, tmp_path: Path) -> None:
+    trace = tmp_path / "trace.jsonl"
+    done = cosem("set", world.url(), "0-0:40.0.0:7", "'new-secret-value'", "-vv", "--trace", str(trace))
+    assert done.status in (0, 1, 2)
+    if done.status != 2:
+        said = done.err + trace.read_text()
+        assert "new-secret-value" not in said
+        assert b"new-secret-value".hex() not in said
+
+
+def test_values_of_a_profile_as_json() -> None:
+    from cosem.cli.profile import _plain
+
+    assert [_plain(item) for item in (b"\xff", 1.5, float("nan"), float("inf"), None, "x", True, (1, 2))] == [
+        "ff",
+        1.5,
+        "nan",
+        "inf",
+        None,
+        "x",
+        True,
+        "(1, 2)",
+    ]
+
+
+def test_the_tour_ends_by_itself(cosem: Cosem) -> None:
+    done = cosem("tour")
+    assert (done.status, done.err) == (0, "")
+    assert "Load profile" in done.out
+    assert _controls(done.out) == set()
+
+
+def test_the_package_is_a_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import runpy
+
+    monkeypatch.setattr("sys.argv", ["cosem", "obis", "1.8.0", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("cosem.cli", run_name="__main__")
+    assert not ended.value.code
+    assert json.loads(capsys.readouterr().out)["obis"] == "1-0:1.8.0.255"

@@ -16,6 +16,7 @@ from cosem.client import ClientOptions, DeviceKeys, Meter, connect, connect_asyn
 from cosem.codec import axdr
 from cosem.errors import (
     AssociationRejected,
+    Cancelled,
     ConnectionLost,
     CosemError,
     HlsFailed,
@@ -410,3 +411,16 @@ def test_the_trace_sees_what_goes_over_the_line(world: Served) -> None:
     assert [way for way, _ in seen[:4]] == [">", "<", ">", "<"]
     assert seen[:4] == seen[4:8]
     until(lambda: not world.servers[0].connections)
+
+
+async def test_closing_ends_what_is_under_way(world: Served) -> None:
+    silence = _Mute()
+    with Proxy(world.wrapper, silence) as proxy:
+        host, port = proxy.address
+        meter = await connect_async(f"tcp://{host}:{port}?timeout=5")
+        silence.swallow = 1000
+        read = asyncio.create_task(meter.clock())
+        await asyncio.to_thread(silence.swallowed.wait, 5)
+        meter._driver.close()
+        with pytest.raises(Cancelled):
+            await read

@@ -235,7 +235,12 @@ class Core:
         answer = yield from self.call_data(method.class_id, obj.obis, method.id, value)
         if answer is None or method.returns is None:
             return None
-        return method.returns.from_data(answer)
+        try:
+            return method.returns.from_data(answer)
+        except CosemError as error:
+            raise RemoteProtocolError(
+                f"{obj.obis}: {method.name}() was carried out, but its return value is unusable ({error})"
+            ) from None
 
     def read_many(self, targets: Sequence[tuple[int, Obis, int]]) -> Talk[list[Data | AccessError]]:
         """Read several attributes, with lists where they were agreed; an element that fails is its `AccessError`."""
@@ -312,11 +317,12 @@ class Core:
                 self.scalers[name] = None
             else:
                 from cosem.classes.common import scaler_unit
+                from cosem.classes.datatype import TypeMismatch
 
                 try:
                     data = yield from self.get_data(class_id, name, attribute)
                     self.scalers[name] = scaler_unit.from_data(data)
-                except (AccessError, DecodeError):
+                except (AccessError, DecodeError, TypeMismatch):
                     self.scalers[name] = None
         return self.scalers[name]
 

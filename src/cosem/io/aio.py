@@ -59,12 +59,15 @@ class AsyncioDriver:
             raise
 
     def close(self) -> None:
-        """Close the connection and the timer, and give up what is under way with them."""
+        """Close the connection and the timer; conversations under way end in `Cancelled`."""
         for task in self._tasks:
             task.cancel()
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._timer_at = None
+        for running, _ in self._watched:
+            self.machine.cancel(running, self._loop.time())
+        self._settle()
         self._hang_up()
 
     def _hang_up(self) -> None:
