@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -125,21 +124,20 @@ def test_the_default_place_is_the_users_state(monkeypatch: pytest.MonkeyPatch, t
     assert default_path() == tmp_path / ".local" / "state" / "cosem" / "counters.json"
 
 
-def _take(path: Path, number: int, results: multiprocessing.Queue[list[tuple[int, int]]]) -> None:
-    store = FileCounterStore(path)
-    results.put([store.lease("key", 3) for _ in range(number)])
-
-
 def test_processes_at_once_never_get_the_same_counter(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    workers = [context.Process(target=_take, args=(tmp_path / "c.json", 40, results)) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    leases = [lease for _ in workers for lease in results.get(timeout=60)]
-    for worker in workers:
-        worker.join()
-    counters = [counter for first, behind in leases for counter in range(first, behind)]
+    code = textwrap.dedent(
+        """
+        import sys
+        from cosem.io.counterstore import FileCounterStore
+        store = FileCounterStore(sys.argv[1])
+        for _ in range(40):
+            print(*store.lease("key", 3))
+        """
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "c.json")]
+    workers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    leases = [line.split() for worker in workers for line in worker.communicate(timeout=60)[0].splitlines()]
+    counters = [counter for first, behind in leases for counter in range(int(first), int(behind))]
     assert sorted(counters) == list(range(3 * 40 * 3))
 
 
