@@ -95,7 +95,7 @@ def test_ciphered_context_with_plain_requests_is_possible_where_the_policy_allow
 @given(
     data=st.data(),
     client_pdu=st.one_of(st.just(0), st.integers(12, 400), st.just(65535)),
-    server_pdu=st.one_of(st.just(0), st.integers(64, 400), st.just(65535)),
+    server_pdu=st.one_of(st.just(0), st.integers(96, 400), st.just(65535)),
     form=st.sampled_from(CIPHERINGS),
     hdlc=st.booleans(),
 )

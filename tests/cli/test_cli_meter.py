@@ -76,14 +76,16 @@ def test_objects_as_a_table_as_json_and_as_a_model(cosem: Cosem, world: Served, 
     assert done.status == 0
     lines = done.out.splitlines()
     assert lines[0] == "class\tversion\tlogical name\twhat it is\tattributes\tmethods"
-    assert "3\t0\t1-0:1.8.0.255\tRegister\t1r 2r 3rw\t1" in lines
+    assert "3\t0\t1-0:1.8.0.255\tRegister\t1r 2r 3r\t" in lines
     document = cosem("objects", url, "--json", "--save", str(tmp_path / "model.json")).json
     assert len(document) == len(lines) - 1
     assert json.loads((tmp_path / "model.json").read_text()) == {"objects": document}
     energy = next(item for item in document if item["obis"] == "1-0:1.8.0.255")
     assert (energy["class"], energy["version"], energy["name"]) == (3, 0, "Register")
     assert energy["attributes"][1] == {"id": 2, "name": "value", "access": "r", "rights": 1}
-    assert energy["methods"] == [{"id": 1, "name": "reset", "access": True}]
+    assert energy["methods"] == []
+    clock = next(item for item in document if item["obis"] == "0-0:1.0.0.255")
+    assert {"id": 1, "name": "adjust_to_quarter", "access": True} in clock["methods"]
     assert cosem("objects", world.url(client="16"), "--save", str(tmp_path / "public.json")).status == 0
     assert len(json.loads((tmp_path / "public.json").read_text())["objects"]) < len(document)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakSet
 
 from cosem.association.server import Session
 from cosem.classes.access import Access, AccessRights, AttributeAccess, MethodAccess, ObjectListElement
@@ -22,8 +23,14 @@ from cosem.obis import Obis, obis
 from cosem.results import DataAccessResult
 from cosem.security.keys import Keys
 
+if TYPE_CHECKING:
+    from cosem.security.context import SecurityContext
+    from cosem.security.hls import ManufacturerProof
+
 CURRENT = Obis.parse("0-0:40.0.0.255")
 NO_KEYS = Keys()
+SHORTEST_SECRET, LONGEST_SECRET = 8, 64
+"""Octets of a secret of high level security, those of its challenges; a password may be shorter."""
 
 Rights = Callable[[InterfaceClass], AccessRights | None]
 """Says what a client may do with an object; None where it does not see it."""
@@ -31,6 +38,8 @@ Rights = Callable[[InterfaceClass], AccessRights | None]
 
 SECRETS = {(15, 7)}
 """Attributes that nobody may read: the secret of an association."""
+_FIXED = {(3, 3), (4, 3), (7, 5), (7, 6), (8, 9), (17, 2), (64, 3), (64, 4), (64, 5)}
+"""Static attributes settled when a device is built: a SET could only be answered by a success that changes nothing."""
 
 
 def read_only(obj: InterfaceClass) -> AccessRights:
@@ -51,22 +60,23 @@ def readings_only(obj: InterfaceClass) -> AccessRights | None:
 
 
 def full_access(obj: InterfaceClass) -> AccessRights:
-    """Let everything be read, static attributes be written, and every method be called."""
+    """Let everything be read, what can be set be written, and what the object can do be called."""
     attributes = tuple(
         AttributeAccess(
             number,
-            _readable(obj, number) | (Access.WRITE if number != 1 and _writable(attribute) else Access.NONE),
+            _readable(obj, number) | (Access.WRITE if _writable(obj, attribute) else Access.NONE),
         )
         for number, attribute in obj.attributes.items()
     )
-    methods = tuple(
-        MethodAccess(number, Access.ACCESS) for number, method in obj.methods.items() if not method.reserved
-    )
+    handlers: Any = obj.store.handlers  # type: ignore[union-attr]
+    methods = tuple(MethodAccess(number, Access.ACCESS) for number in obj.methods if number in handlers)
     return AccessRights(attributes, methods)
 
 
-def _writable(attribute: Attribute[Any]) -> bool:
-    return attribute.static is True
+def _writable(obj: InterfaceClass, attribute: Attribute[Any]) -> bool:
+    if obj.class_id == 15:
+        return attribute.id == 7
+    return attribute.id != 1 and attribute.static is True and (obj.class_id, attribute.id) not in _FIXED
 
 
 def only(names: Iterable[str | Obis], rights: Rights = read_only) -> Rights:
@@ -81,7 +91,8 @@ class AssociationSpec:
 
     `mechanism` 0 lowest, 1 low (with `secret`), 2 to 6 high; `policy` is security_policy of class 64 version 0 (0 to
     3) and implies the context with ciphering where it is not 0. `instance` is E of the association object
-    0-0:40.0.E. `version` is that of class 15.
+    0-0:40.0.E. `version` is that of class 15. `manufacturer` makes the proof of mechanism 2. A `pre_established`
+    association is there without an AARQ; where it is ciphered, `client_system_title` is the title of its client.
     """
 
     client_sap: int
@@ -96,16 +107,24 @@ class AssociationSpec:
     max_pdu_size: int = 1024
     version: int = 1
     security_setup: Obis | None = None
+    manufacturer: ManufacturerProof | None = field(default=None, repr=False)
+    pre_established: bool = False
+    client_system_title: bytes = b""
 
     def __post_init__(self) -> None:
         if self.ciphered is None:
             self.ciphered = self.policy != 0
-        if (self.ciphered or self.mechanism == 5) and (
-            self.keys.global_unicast_encryption_key is None or self.keys.authentication_key is None
-        ):
+        if (self.ciphered or self.mechanism == 5) and not self.has_keys:
             raise ConfigError(f"association {self.instance} needs an encryption key and an authentication key")
         if self.mechanism in (1, 2, 3, 4, 6) and not self.secret:
             raise ConfigError(f"association {self.instance} with mechanism {self.mechanism} needs a secret")
+        if self.mechanism == 2 and self.manufacturer is None:
+            raise ConfigError(f"association {self.instance} with mechanism 2 needs the manufacturer's proof")
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether there are the keys that protection needs."""
+        return self.keys.global_unicast_encryption_key is not None and self.keys.authentication_key is not None
 
 
 class Entry(NamedTuple):
@@ -131,6 +150,7 @@ class Association:
         self.spec = spec
         self.server_sap = server_sap
         self.secret = spec.secret
+        self.contexts: WeakSet[SecurityContext] = WeakSet()
         kind = lookup(15, spec.version)
         if kind is None:
             raise ConfigError(f"class 15 version {spec.version} is not known")
@@ -155,12 +175,14 @@ class Association:
 
     def _own_rights(self, rights: AccessRights | None) -> AccessRights:
         """A client always sees its own association and may answer the challenge; its secret it may only write."""
-        methods = rights.method_access if rights is not None else (MethodAccess(1, Access.ACCESS),)
+        methods = [MethodAccess(1, Access.ACCESS)]
+        if rights is not None and self.spec.mechanism not in (0, 1, 5):
+            methods.append(MethodAccess(2, Access.ACCESS))
         secret = Access.WRITE if rights is not None and rights.attribute(7) & Access.WRITE else Access.NONE
         attributes = tuple(
             AttributeAccess(number, secret if number == 7 else Access.READ) for number in self.object.attributes
         )
-        return AccessRights(attributes, methods)
+        return AccessRights(attributes, tuple(methods))
 
     def _add(self, obj: InterfaceClass, rights: AccessRights) -> None:
         name = bytes(obj.obis)
@@ -174,6 +196,14 @@ class Association:
                 method_key = (obj.class_id, alias, allowed.method_id)
                 self.methods[method_key] = MethodEntry(obj, obj.methods[allowed.method_id], int(allowed.access))
             self.elements.append(ObjectListElement(obj.class_id, obj.class_version, Obis(alias), rights))
+
+    def change_secret(self, value: bytes) -> bool:
+        """Take a secret for the next association; the present one goes on. Says whether it is one."""
+        shortest = 1 if self.spec.mechanism == 1 else SHORTEST_SECRET
+        if not shortest <= len(value) <= LONGEST_SECRET:
+            return False
+        self.secret = value
+        return True
 
     # --- class 15 as the client of a session sees it --------------------------------------------------------
 

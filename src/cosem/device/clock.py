@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from cosem.classes.c008_clock import Clock, ClockBase, PresetTime
@@ -12,25 +12,38 @@ from cosem.codec.axdr import Data, Tag
 from cosem.device.errors import Refused
 from cosem.errors import DecodeError
 from cosem.results import ActionResult, DataAccessResult
-from cosem.times import DST_BEGIN, DST_END, LAST_DAY, SECOND_LAST_DAY, ClockStatus, CosemDateTime
+from cosem.times import DST_BEGIN, DST_END, LAST_DAY, MAX_DEVIATION, SECOND_LAST_DAY, ClockStatus, CosemDateTime
 
 QUARTER = 900
 MAX_SHIFT = 900
 DAY = 86400
+MAX_SUMMER = 120
+"""Minutes of daylight_savings_deviation, either way (Blue Book ed. 9, 4.5.1)."""
+EARLIEST = calendar.timegm((1990, 1, 1, 0, 0, 0))
+LATEST = calendar.timegm((2100, 1, 1, 0, 0, 0))
+"""What a clock may be set to: years that a meter meets, so that each moment has a day before and a day after it."""
+
+Write = Callable[[Data], DataAccessResult]
 
 
-def european_rule() -> tuple[CosemDateTime, CosemDateTime]:
-    """Return begin and end of summer time in the European Union: last Sundays of March and October, central time."""
-    begin = bytes.fromhex("ffff03fe07020000008000ff")
-    end = bytes.fromhex("ffff0afe07030000008000ff")
-    return CosemDateTime.from_octets(begin), CosemDateTime.from_octets(end)
+def european_rule(zone: int = -60) -> tuple[CosemDateTime, CosemDateTime]:
+    """Return begin and end of summer time in the European Union: 01:00 UTC on the last Sundays of March and October.
+
+    They are local times of `zone`; one that no member lives in gets the hours of central Europe.
+    """
+    east = -zone // 60 if -120 <= zone <= 60 and zone % 60 == 0 else 1
+    begin = CosemDateTime(month=3, day=LAST_DAY, weekday=7, hour=1 + east, minute=0, second=0, hundredths=0)
+    return begin, begin._replace(month=10, hour=2 + east)
 
 
 def resolve(rule: CosemDateTime, year: int) -> datetime | None:
     """Return the local moment of a daylight saving rule in `year`, or None where the rule names none.
 
-    A weekday with a fixed day means the first such weekday on or after it; with the last day, the last one.
+    A weekday with a fixed day means the first such weekday on or after it; with the last or second last day, the last
+    or second last one of the month.
     """
+    if not rule.in_range:
+        return None
     month = rule.month
     if month is None or month in (DST_BEGIN, DST_END) or (rule.year is not None and rule.year != year):
         return None
@@ -38,9 +51,11 @@ def resolve(rule: CosemDateTime, year: int) -> datetime | None:
     day = rule.day
     weekday = rule.weekday
     if day in (LAST_DAY, SECOND_LAST_DAY):
-        at = days if day == LAST_DAY else days - 1
+        at = days
         if weekday is not None:
             at -= (datetime(year, month, at).isoweekday() - weekday) % 7
+        if day == SECOND_LAST_DAY:
+            at -= 1 if weekday is None else 7
     else:
         at = day or 1
         if at > days:
@@ -56,7 +71,9 @@ class DeviceClock:
     """Local time of one device over a source of UTC seconds.
 
     `true_time` returns the simulation's UTC; the meter's own time may be off by what a client has set. `on_jump` is
-    called with (old UTC, new UTC) of the meter whenever the time is set by more than nothing.
+    called with (old UTC, new UTC) of the meter when the time was set, and with the same twice when its rules were: the
+    local time is another then. `writers` are the attributes a client may set. From `jump_limit` seconds on, an
+    adjustment leaves marks.
     """
 
     def __init__(
@@ -68,13 +85,13 @@ class DeviceClock:
         rule: tuple[CosemDateTime, CosemDateTime] | None = None,
         jump_limit: int = 9,
     ) -> None:
-        self._true_time = true_time
+        self.true_time = true_time
         self.offset = 0
         self.jump_limit = jump_limit
         self.on_jump: list[Callable[[int, int], None]] = []
         self.invalid = False
         self.measuring_period = QUARTER
-        begin, end = rule or european_rule()
+        begin, end = rule or european_rule(zone)
         self.object = Clock(
             "0-0:1.0.0",
             time_zone=zone,
@@ -95,13 +112,21 @@ class DeviceClock:
         store.handlers[4] = self._adjust_to_preset
         store.handlers[5] = self._preset
         store.handlers[6] = self._shift
+        self.writers: dict[int, Write] = {
+            2: lambda value: self.set(value.value),
+            3: lambda value: self._write_rule(3, value, self._zone_fits(value.value, self._rules()[3])),
+            5: lambda value: self._write_rule(5, value, CosemDateTime.from_octets(value.value).in_range),
+            6: lambda value: self._write_rule(6, value, CosemDateTime.from_octets(value.value).in_range),
+            7: lambda value: self._write_rule(7, value, self._zone_fits(self._rules()[0], value.value)),
+            8: lambda value: self._write_rule(8, value, True),
+        }
         self._preset_time: PresetTime | None = None
         self._years: dict[tuple[int, tuple[Any, ...]], tuple[int, int] | None] = {}
 
     @property
     def now(self) -> int:
         """Return the meter's idea of UTC, in seconds."""
-        return self._true_time() + self.offset
+        return self.true_time() + self.offset
 
     # --- local time ----------------------------------------------------------------------------------------
 
@@ -183,45 +208,89 @@ class DeviceClock:
         return self._status(self.deviation(self.now)[1])
 
     def utc(self, moment: CosemDateTime) -> int:
-        """Return the UTC seconds of a date-time; without deviation it is local time. Raises `DecodeError`."""
-        if moment.deviation is not None:
-            return int(moment.to_datetime().timestamp())
-        local = _seconds(moment.to_datetime().replace(tzinfo=None))
-        guess = local + self._rules()[0] * 60
-        deviation, _ = self.deviation(guess)
-        return local + deviation * 60
+        """Return the UTC seconds of a date-time; without deviation it is local time. Raises `DecodeError`.
 
-    def next_local_midnight(self, utc: int) -> int:
-        """Return the UTC of the next local midnight after `utc`."""
-        local = self.local(utc)
-        midnight = datetime(local.year, local.month, local.day) + timedelta(days=1)
-        guess = _seconds(midnight) + self._rules()[0] * 60
-        return _seconds(midnight) + self.deviation(guess - 1 if self.deviation(guess)[1] else guess)[0] * 60
+        Of an hour that comes twice the second one is meant, in normal time.
+        """
+        point = moment.to_datetime()
+        if moment.deviation is not None:
+            return int(point.timestamp())
+        zone = self._rules()[0]
+        guess = _seconds(point) + zone * 60
+        # Beyond the years of a meter there is no calendar to look up: ranges are open to "for ever" that way.
+        deviation = self.deviation(guess)[0] if EARLIEST <= guess < LATEST else zone
+        return _seconds(point) + deviation * 60
+
+    def next_boundary(self, utc: int, period: int) -> int:
+        """Return the first moment after `utc` that is a whole multiple of `period` seconds from local midnight.
+
+        Periods begin anew at every midnight. Of those that fit into the shift of summer time none is skipped and none
+        comes twice: the day has 23 or 25 hours of them.
+        """
+        before = self.deviation(utc)[0] * 60
+        local = utc - before
+        midnight = local - local % DAY
+        following = midnight + min((local - midnight) // period * period + period, DAY)
+        guess = following + before
+        after = self.deviation(guess)[0] * 60
+        if (after - before) % period == 0 or self.deviation(following + after)[0] * 60 != after:
+            return guess
+        return following + after if following + after > utc else guess
 
     # --- being set -----------------------------------------------------------------------------------------
 
     def set(self, octets: bytes) -> DataAccessResult:
-        """Take a new time from a client."""
-        try:
-            utc = self.utc(CosemDateTime.from_octets(octets))
-        except (DecodeError, OverflowError, ValueError):
+        """Take a new time. What is not specified keeps its present value; the weekday is not looked at."""
+        given = CosemDateTime.from_octets(octets) if len(octets) == 12 else None
+        if given is None:
             return DataAccessResult.OTHER_REASON
-        self.jump_to(utc)
+        if all(field is None for field in (*given[:3], *given[4:7])):
+            return DataAccessResult.SUCCESS
+        try:
+            self.jump_to(self.utc(self._completed(given)))
+        except (DecodeError, Refused):
+            return DataAccessResult.OTHER_REASON
+        self.invalid = False
         return DataAccessResult.SUCCESS
 
+    def _completed(self, given: CosemDateTime) -> CosemDateTime:
+        deviation = self.deviation(self.now)[0] if given.deviation is None else given.deviation
+        present = datetime.fromtimestamp(self.now - deviation * 60, UTC)
+        fields = ("year", "month", "day", "hour", "minute", "second")
+        return given._replace(**{name: getattr(present, name) for name in fields if getattr(given, name) is None})
+
     def jump_to(self, utc: int) -> None:
-        """Set the meter's time."""
+        """Set the meter's time. Raises `Refused` for one before `EARLIEST` or from `LATEST` on."""
         old = self.now
         if utc == old:
             return
+        if not EARLIEST <= utc < LATEST:
+            raise Refused(ActionResult.OTHER_REASON)
         self.offset += utc - old
         self.invalid = False
+        self._tell(old, utc)
+
+    def _tell(self, old: int, new: int) -> None:
         for listener in self.on_jump:
-            listener(old, utc)
+            listener(old, new)
+
+    def _zone_fits(self, zone: int, summer: int) -> bool:
+        return abs(summer) <= MAX_SUMMER and abs(zone) <= MAX_DEVIATION and abs(zone - summer) <= MAX_DEVIATION
+
+    def _write_rule(self, number: int, value: Data, fits: bool) -> DataAccessResult:
+        """Take a part of what makes local time of UTC; rules that mean nothing are refused."""
+        if not fits:
+            return DataAccessResult.OTHER_REASON
+        store: Any = self.object.store
+        store.values[number] = value
+        self._years.clear()
+        self._tell(self.now, self.now)
+        return DataAccessResult.SUCCESS
 
     def _round(self, period: int) -> None:
-        # To the nearest boundary; the middle goes up.
-        self.jump_to((self.now + period // 2) // period * period)
+        # To the nearest boundary of local time; the middle goes up.
+        shift = self.deviation(self.now)[0] * 60
+        self.jump_to((self.now - shift + period // 2) // period * period + shift)
 
     def _shift(self, seconds: int) -> None:
         if not -MAX_SHIFT <= seconds <= MAX_SHIFT:
@@ -243,7 +312,7 @@ class DeviceClock:
         if preset is None or not (
             self.utc(preset.validity_interval_start) <= self.now <= self.utc(preset.validity_interval_end)
         ):
-            raise Refused(ActionResult.TEMPORARY_FAILURE)
+            raise Refused(ActionResult.OTHER_REASON)
         self.jump_to(self.utc(preset.preset_time))
 
 

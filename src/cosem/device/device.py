@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+from weakref import WeakValueDictionary
 
 from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAccess
 from cosem.association.server import AssociationProfile, Session
@@ -24,7 +27,7 @@ from cosem.device.random import Random, accept_random
 from cosem.errors import AccessError, ConfigError, CosemError, DecodeError, EncodeError
 from cosem.link.base import Address
 from cosem.results import ActionResult, DataAccessResult
-from cosem.security.context import SecurityContext
+from cosem.security.context import BROADCAST_SET, UNICAST, SecurityContext
 from cosem.security.counters import END, CounterStore, MemoryCounterStore, ReceivingCounter, SendingCounter
 from cosem.security.policy import Policy
 from cosem.security.title import SystemTitle
@@ -32,6 +35,7 @@ from cosem.security.title import SystemTitle
 MANAGEMENT_SAP = 1
 ASSOCIATION_CLASS = 15
 LEASE = 1000
+"""Counters leased at once by a device that keeps them over restarts."""
 _PROTECTION_OF_RIGHT = ((0x04, 0x10), (0x08, 0x20))
 """Bits of an access right that ask for an authenticated or encrypted request, and those of the security control."""
 
@@ -41,10 +45,40 @@ Writer = Callable[[Data], DataAccessResult]
 
 @dataclass(frozen=True, slots=True)
 class DeviceOptions:
-    """Where the standard leaves a choice: the results for an attribute that does not exist and for weak protection."""
+    """Where the standard leaves a choice.
+
+    The results for an attribute or method that does not exist, for a request less protected than the access right
+    asks, for a selection that cannot be served (scope-of-access-violated is the other usual one), and for a command
+    that the control mode of a disconnector does not allow; and whether control mode 0 closes the contact.
+    """
 
     unknown_attribute: DataAccessResult = DataAccessResult.READ_WRITE_DENIED
     weak_protection: DataAccessResult = DataAccessResult.READ_WRITE_DENIED
+    selection_refused: DataAccessResult = DataAccessResult.OTHER_REASON
+    disconnect_refused: ActionResult = ActionResult.SUCCESS
+    mode0_closes_relay: bool = True
+
+
+class _LeasedCounter(SendingCounter):
+    """The counters of everything sent under one key: leases the next block itself when one is used up."""
+
+    __slots__ = ("_lease",)
+
+    def __init__(self, lease: Callable[[], tuple[int, int]]) -> None:
+        super().__init__(*lease())
+        self._lease = lease
+
+    def take(self) -> int:
+        """Return the next counter. Raises `CounterExhausted` at the end."""
+        if not self.remaining:
+            self.renew(*self._lease())
+        return super().take()
+
+
+class _TriedCounter(ReceivingCounter):
+    """One of a client that has not proved anything yet."""
+
+    __slots__ = ("__weakref__",)
 
 
 class LogicalDevice:
@@ -111,7 +145,11 @@ class PhysicalDevice:
         self._counters = counters or MemoryCounterStore()
         self._sending: dict[bytes, SendingCounter] = {}
         self._receiving: dict[tuple[bytes, bytes], ReceivingCounter] = {}
-        self._policies: dict[int, Policy] = {}
+        self._tried: WeakValueDictionary[tuple[bytes, bytes], _TriedCounter] = WeakValueDictionary()
+        self._before: dict[bytes, int | None] = {}
+        self._highest: dict[bytes, int | None] = {}
+        self._associations: dict[int, Association] = {}
+        self._names: dict[bytes, str] = {}
 
     # --- building ------------------------------------------------------------------------------------------
 
@@ -128,9 +166,12 @@ class PhysicalDevice:
         if management is None:
             raise ConfigError("a physical device needs a management logical device (SAP 1)")
         saps = [AssignedSAP(device.sap, device.name) for device in self.logical_devices.values()]
-        management.add(SAPAssignment("0-0:41.0.0", SAP_assignment_list=saps))
+        assignment = management.add(SAPAssignment("0-0:41.0.0", SAP_assignment_list=saps))
+        store: Any = assignment.store
+        store.handlers[1] = _refuse
         for device in self.logical_devices.values():
             device.build()
+            self._associations |= {id(item.object): item for item in device.associations.values()}
 
     # --- time ----------------------------------------------------------------------------------------------
 
@@ -162,9 +203,11 @@ class PhysicalDevice:
             association.secret,
             bool(spec.ciphered),
             bytes(self.system_title),
-            None,
+            spec.manufacturer,
             spec.conformance,
             spec.max_pdu_size,
+            spec.pre_established,
+            spec.client_system_title,
         )
 
     def security_context(self, profile: AssociationProfile, client_title: bytes) -> SecurityContext | None:
@@ -176,26 +219,67 @@ class PhysicalDevice:
         if not spec.ciphered and spec.mechanism != 5:
             return None
         key = spec.keys.global_unicast_encryption_key or b""
-        return SecurityContext(
+        broadcast = spec.keys.global_broadcast_encryption_key or b""
+        places = {UNICAST: (key, client_title), BROADCAST_SET: (broadcast, client_title)}
+        received = {key_set: self._receiving_counter(place) for key_set, place in places.items()}
+        context = SecurityContext(
             spec.keys,
             bytes(self.system_title),
             client_title,
             policy=Policy.from_v0(spec.policy) if spec.ciphered else Policy(),
             sending=self._sending_counter(key),
-            receiving=self._receiving.setdefault((key, client_title), ReceivingCounter()),
+            receiving=received[UNICAST],
+            receiving_broadcast=received[BROADCAST_SET],
+            persist=lambda key_set, counter: self._accepted(places[key_set], received[key_set], counter),
         )
+        association.contexts.add(context)
+        return context
+
+    def _counter_name(self, key: bytes) -> str:
+        """Return what the counters of a key are kept under: the same after every restart, and nothing of the key."""
+        name = self._names.get(key)
+        if name is None:
+            digest = sha256(b"cosem counters" + key).hexdigest()[:16]
+            name = self._names[key] = f"{self.system_title.hex()} key {digest}"
+        return name
 
     def _sending_counter(self, key: bytes) -> SendingCounter:
-        """Return the counter of everything this device sends under `key`, with a lease that lasts a while."""
-        counter = self._sending.setdefault(key, SendingCounter())
-        if counter.remaining < LEASE // 2:
-            first, behind = self._counters.lease(f"key {len(self._sending)}", END if self.simulation else LEASE)
-            counter.renew(first, behind)
-        return counter
+        """Return the counter of everything this device sends under `key`."""
+        if key not in self._sending:
+            name, count = self._counter_name(key), END if self.simulation else LEASE
+            self._sending[key] = _LeasedCounter(lambda: self._counters.lease(name, count))
+        return self._sending[key]
+
+    def _receiving_counter(self, place: tuple[bytes, bytes]) -> ReceivingCounter:
+        """Return what was accepted under a key from a client title.
+
+        After a restart no title gets below what any had reached under the key. Held only while somebody uses it until
+        something genuine came: to invent a title costs nothing.
+        """
+        known = self._receiving.get(place) or self._tried.get(place)
+        if known is None:
+            known = self._tried[place] = _TriedCounter(self._reached_before(place[0]))
+        return known
+
+    def _reached_before(self, key: bytes) -> int | None:
+        """Return the counter that had been accepted under `key` when this device was started."""
+        if key not in self._before:
+            self._before[key] = self._highest[key] = self._counters.last_received(self._counter_name(key))
+        return self._before[key]
+
+    def _accepted(self, place: tuple[bytes, bytes], receiving: ReceivingCounter, counter: int) -> None:
+        """Remember the counter of what proved genuine."""
+        self._receiving[place] = receiving
+        key = place[0]
+        highest = self._highest[key]
+        if highest is None or counter > highest:
+            self._highest[key] = counter
+            self._counters.commit_received(self._counter_name(key), counter)
 
     def received_counter(self, key: bytes) -> int:
         """Return the largest counter accepted under `key`, 0 before the first: what 0-0:43.1.0 shows."""
-        return max((item.last or 0 for (known, _), item in self._receiving.items() if known == key), default=0)
+        self._reached_before(key)
+        return self._highest[key] or 0
 
     def opened(self, session: Session) -> None:
         """Take an open session into the list."""
@@ -235,9 +319,10 @@ class PhysicalDevice:
             return self._association_attribute(obj, session, number, selection)
         reader = self.readers.get((obj.obis, number))
         if reader is not None:
-            return reader(selection)
+            answer = reader(selection)
+            return self.options.selection_refused if answer is DataAccessResult.OTHER_REASON else answer
         if selection is not None:
-            return DataAccessResult.OTHER_REASON
+            return self.options.selection_refused
         data = obj.store.data(number)  # type: ignore[union-attr]
         if data is None:
             return DataAccessResult.OBJECT_UNAVAILABLE
@@ -247,20 +332,21 @@ class PhysicalDevice:
         self, obj: InterfaceClass, session: Session, number: int, selection: SelectiveAccess | None
     ) -> bytes | DataAccessResult:
         """Read an association object: the session's own, or another with whatever session it has."""
-        associations = (item for device in self.logical_devices.values() for item in device.associations.values())
-        shown = next(item for item in associations if item.object is obj)
+        shown = self._associations[id(obj)]
         if shown is not session.state:
             session = next((item for item in self.sessions if item.state is shown), self._nobody(shown))
         chosen = None
         if selection is not None:
             known = type(obj).attributes[number].selectors
             if selection.selector not in known:
-                return DataAccessResult.OTHER_REASON
+                return self.options.selection_refused
             try:
                 chosen = Selection(selection.selector, axdr.decode(selection.parameters))
             except DecodeError:
-                return DataAccessResult.OTHER_REASON
+                return self.options.selection_refused
         answer = shown.attribute_of(session, number, chosen)
+        if answer is DataAccessResult.OTHER_REASON:
+            return self.options.selection_refused
         return answer if isinstance(answer, DataAccessResult) else axdr.encode(answer)
 
     def _nobody(self, association: Association) -> Session:
@@ -297,7 +383,7 @@ class PhysicalDevice:
         if access & 0xFC and not _protected(access, session.request_protection):
             return self.options.weak_protection
         if selection is not None:
-            return DataAccessResult.OTHER_REASON
+            return self.options.selection_refused
         try:
             value = axdr.decode(data)
             current = obj.store.data(attribute.id)  # type: ignore[union-attr]
@@ -311,9 +397,8 @@ class PhysicalDevice:
         try:
             if writer is not None:
                 return writer(value)
-            if obj is association.object and attribute.id == 7:
-                association.secret = value.value
-                return DataAccessResult.SUCCESS
+            if obj.class_id == ASSOCIATION_CLASS:
+                return self._set_secret(self._associations[id(obj)], value)
             obj.store.write(obj, attribute, value)
         except TypeMismatch:
             return DataAccessResult.TYPE_UNMATCHED
@@ -322,6 +407,13 @@ class PhysicalDevice:
         except (EncodeError, CosemError):
             return DataAccessResult.OTHER_REASON
         return DataAccessResult.SUCCESS
+
+    def _set_secret(self, association: Association, value: Data) -> DataAccessResult:
+        """Take a password, or from version 2 of class 15 on a secret; GMAC has none but its keys."""
+        mechanism = association.spec.mechanism
+        if mechanism in (0, 5) or (mechanism != 1 and association.spec.version < 2):
+            return DataAccessResult.READ_WRITE_DENIED
+        return DataAccessResult.SUCCESS if association.change_secret(value.value) else DataAccessResult.OTHER_REASON
 
     # --- ACTION --------------------------------------------------------------------------------------------
 
@@ -356,8 +448,8 @@ class PhysicalDevice:
     def _own_action(
         self, association: Association, number: int, data: bytes | None
     ) -> tuple[ActionResult, bytes | None]:
-        """Methods of class 15: the secret takes effect with the next association (behaviour of real meters)."""
-        if number != 2 or association.spec.mechanism in (0, 5):
+        """Carry out methods of the client's own association; the proof of method 1 is the responder's."""
+        if number != 2:
             return ActionResult.READ_WRITE_DENIED, None
         try:
             value = axdr.decode(data or b"")
@@ -365,10 +457,8 @@ class PhysicalDevice:
             return ActionResult.TYPE_UNMATCHED, None
         if value.tag is not axdr.Tag.OCTET_STRING:
             return ActionResult.TYPE_UNMATCHED, None
-        if not 8 <= len(value.value) <= 64:
-            return ActionResult.OTHER_REASON, None
-        association.secret = value.value
-        return ActionResult.SUCCESS, None
+        changed = association.change_secret(value.value)
+        return ActionResult.SUCCESS if changed else ActionResult.OTHER_REASON, None
 
     def _why_not(self, association: Association, target: MethodDescriptor) -> ActionResult:
         obj = association.visible.get(bytes(target.instance))
@@ -379,6 +469,11 @@ class PhysicalDevice:
         if target.method in obj.methods:
             return ActionResult.READ_WRITE_DENIED
         return ActionResult(int(self.options.unknown_attribute))
+
+
+def _refuse(parameter: Any) -> None:
+    """Be a method that the standard gives every object of a class and that this device does not carry out."""
+    raise Refused(ActionResult.OTHER_REASON)
 
 
 def _protected(access: int, request: int) -> bool:

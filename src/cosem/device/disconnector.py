@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from cosem.classes.c070_disconnect_control import DisconnectControl
 from cosem.codec.axdr import Data, Tag
+from cosem.device.errors import Refused
 from cosem.obis import obis
-from cosem.results import DataAccessResult
+from cosem.results import ActionResult, DataAccessResult
 
 DISCONNECTED, CONNECTED, READY = 0, 1, 2
 
@@ -34,11 +35,24 @@ TRANSITIONS: Final[dict[tuple[int, int, Command], int]] = {
 
 
 class Disconnector:
-    """One disconnector; `switch` is told when the contact opens (False) or closes (True)."""
+    """One disconnector; `switch` is told when the contact opens (False) or closes (True).
 
-    def __init__(self, name: str, switch: Callable[[bool], None], *, mode: int = 4) -> None:
+    `refused` answers a command that the mode never allows; `mode0_closes` says whether writing mode 0 closes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        switch: Callable[[bool], None],
+        *,
+        mode: int = 4,
+        refused: ActionResult = ActionResult.SUCCESS,
+        mode0_closes: bool = True,
+    ) -> None:
         self.state = CONNECTED
         self.mode = mode
+        self.refused = refused
+        self.mode0_closes = mode0_closes
         self._switch = switch
         self.object = DisconnectControl(obis(name))
         store: Any = self.object.store
@@ -51,9 +65,11 @@ class Disconnector:
         store.handlers[2] = lambda parameter: self.command(Command.REMOTE_RECONNECT)
 
     def command(self, command: Command) -> None:
-        """Carry out a command where the mode allows it."""
+        """Carry out a command where the mode allows it. Raises `Refused` where it never does and that has a result."""
         following = TRANSITIONS.get((self.mode, self.state, command))
         if following is None:
+            if self.mode == 0 and self.refused is not ActionResult.SUCCESS:
+                raise Refused(self.refused)
             return
         self.state = following
         self._switch(following == CONNECTED)
@@ -63,7 +79,7 @@ class Disconnector:
         if not 0 <= value.value <= 6:
             return DataAccessResult.OTHER_REASON
         self.mode = value.value
-        if self.mode == 0 and self.state != CONNECTED:
+        if self.mode == 0 and self.mode0_closes and self.state != CONNECTED:
             self.state = CONNECTED
             self._switch(True)
         return DataAccessResult.SUCCESS

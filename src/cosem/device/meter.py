@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from cosem.classes.access import Access, AccessRights, AttributeAccess
 from cosem.classes.c001_data import Data as DataObject
 from cosem.classes.c003_register import Register
 from cosem.classes.c004_extended_register import ExtendedRegister
@@ -14,24 +15,29 @@ from cosem.classes.common import CaptureObject
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
 from cosem.device.associations import AssociationSpec, Rights, full_access, only, readings_only
-from cosem.device.clock import DeviceClock
+from cosem.device.clock import DAY, QUARTER, DeviceClock
 from cosem.device.device import DeviceOptions, LogicalDevice, PhysicalDevice
 from cosem.device.disconnector import Disconnector
 from cosem.device.load import Household
 from cosem.device.metering import LoadModel, Metering
-from cosem.device.profile import Column, ProfileBuffer
+from cosem.device.profile import CLOCK_COLUMN, Column, ProfileBuffer
 from cosem.device.random import Random
 from cosem.device.security import SecuritySetupBehaviour
 from cosem.obis import Obis
+from cosem.results import DataAccessResult
 from cosem.security.counters import CounterStore
 from cosem.security.keys import Keys
+from cosem.times import CosemDateTime
 from cosem.units import ScalerUnit, Unit
+
+if TYPE_CHECKING:
+    from cosem.security.hls import ManufacturerProof
 
 PUBLIC_CLIENT, MANAGEMENT_CLIENT, READING_CLIENT = 16, 1, 2
 SECURITY_SETUP = Obis.parse("0-0:43.0.0.255")
 INVOCATION_COUNTER = "0-0:43.1.0.255"
 LOAD_PROFILE, DAILY_PROFILE = "1-0:99.1.0.255", "1-0:99.2.0.255"
-CLOCK = "0-0:1.0.0.255"
+CLOCK, STATUS = "0-0:1.0.0.255", "0-0:96.10.1.255"
 
 _PUBLIC = (CLOCK, "0-0:42.0.0.255", "0-0:41.0.0.255", INVOCATION_COUNTER, "0-0:96.1.0.255")
 _UNSIGNED32 = struct.Struct(">BI")
@@ -52,7 +58,9 @@ class MeterSettings:
     """How a meter is built. `mechanism`, `policy`, `keys` and `secret` are those of the management client (SAP 1).
 
     `password` opens the reading client (SAP 2) at low level security; without one there is no such client.
-    `zone` is the deviation of local normal time to UTC in minutes (-60 is central Europe).
+    `zone` is the deviation of local normal time to UTC in minutes (-60 is central Europe); `daylight_saving_rule` is
+    when summer time begins and ends, in local time, that of the European Union unless given. `manufacturer` makes the
+    proof of mechanism 2.
     """
 
     system_title: bytes = b"CSM\x00\x00\x00\x00\x01"
@@ -64,6 +72,8 @@ class MeterSettings:
     password: bytes | None = field(default=None, repr=False)
     zone: int = -60
     daylight_saving: bool = True
+    daylight_saving_rule: tuple[CosemDateTime, CosemDateTime] | None = None
+    manufacturer: ManufacturerProof | None = field(default=None, repr=False)
     profile_period: int = 900
     profile_capacity: int = 40_000
     compress_nulls: bool = False
@@ -90,25 +100,36 @@ class ElectricityMeter:
             settings.system_title, start, random, simulation=simulation, options=options, counters=counters
         )
         schedule = self.device.schedule
-        self.clock = DeviceClock(lambda: schedule.now, zone=settings.zone, daylight_saving=settings.daylight_saving)
+        self.clock = DeviceClock(
+            lambda: schedule.now,
+            zone=settings.zone,
+            daylight_saving=settings.daylight_saving,
+            rule=settings.daylight_saving_rule,
+        )
         self.metering = Metering(self.clock, load or Household(), start)
         schedule.add(self.metering)
         name = settings.system_title[:3] + settings.serial.encode("ascii")[:13]
         self.logical = self.device.add(LogicalDevice(1, name))
         self._identity(name)
         self.logical.add(self.clock.object)
-        self.device.writers[bytes(self.clock.object.obis), 2] = lambda value: self.clock.set(value.value)
+        self._writers(self.clock.object, self.clock.writers)
         self._registers()
         self.load_profile = self._profile(LOAD_PROFILE, settings.profile_period, settings.profile_capacity)
-        self.daily_profile = self._profile(DAILY_PROFILE, -1, 400)
-        self.disconnector = Disconnector("0-0:96.3.10.255", self.metering.switch, mode=settings.control_mode)
+        self.daily_profile = self._profile(DAILY_PROFILE, DAY, 400)
+        self.disconnector = Disconnector(
+            "0-0:96.3.10.255",
+            self.metering.switch,
+            mode=settings.control_mode,
+            refused=self.device.options.disconnect_refused,
+            mode0_closes=self.device.options.mode0_closes_relay,
+        )
         self.logical.add(self.disconnector.object)
-        self.device.writers[bytes(self.disconnector.object.obis), 4] = self.disconnector.write_mode
+        self._writers(self.disconnector.object, {4: self.disconnector.write_mode})
         self.security = SecuritySetupBehaviour(
             str(SECURITY_SETUP), settings.system_title, settings.policy, settings.keys.master_key
         )
         self.logical.add(self.security.object)
-        self.device.writers[bytes(SECURITY_SETUP), 2] = self.security.write_policy
+        self._writers(self.security.object, {2: self.security.write_policy})
         self._associations()
         self.device.build()
 
@@ -121,6 +142,11 @@ class ElectricityMeter:
         """Return the meter's moment in the simulation, UTC seconds."""
         return self.device.now
 
+    def _writers(self, obj: Any, writers: Mapping[int, Callable[[Data], DataAccessResult]]) -> None:
+        """Let writes of an object's attributes go to its behaviour."""
+        for number, write in writers.items():
+            self.device.writers[bytes(obj.obis), number] = write
+
     # --- objects -------------------------------------------------------------------------------------------
 
     def _identity(self, name: bytes) -> None:
@@ -130,9 +156,13 @@ class ElectricityMeter:
         add(DataObject("1-0:0.2.0.255", value=axdr.octet_string(b"cosem simulated meter")))
         add(DataObject("0-0:97.97.0.255", value=axdr.double_long_unsigned(0)))
         counter = DataObject(INVOCATION_COUNTER)
-        key = self.settings.keys.global_unicast_encryption_key or b""
-        self._compute(counter, 2, lambda: Data(Tag.DOUBLE_LONG_UNSIGNED, self.device.received_counter(key)))
+        self._compute(counter, 2, lambda: Data(Tag.DOUBLE_LONG_UNSIGNED, self._received_counter()))
         add(counter)
+
+    def _received_counter(self) -> int:
+        """Return the counter of the management client under the key it has now."""
+        keys = self.logical.associations[MANAGEMENT_CLIENT].spec.keys
+        return self.device.received_counter(keys.global_unicast_encryption_key or b"")
 
     def _compute(self, obj: Any, number: int, make: Callable[[], Data]) -> None:
         obj.store.values.pop(number, None)
@@ -171,36 +201,62 @@ class ElectricityMeter:
         self.logical.add(maximum)
 
     def _profile(self, name: str, period: int, capacity: int) -> ProfileBuffer:
-        m, clock = self.metering, self.clock
         holder: list[ProfileBuffer] = []
-        columns = [
-            Column(CaptureObject(8, Obis.parse(CLOCK), 2, 0), lambda utc: b"\x09\x0c" + clock.octets(utc)),
-            Column(
-                CaptureObject(1, Obis.parse("0-0:96.10.1.255"), 2, 0),
-                lambda utc: bytes((Tag.UNSIGNED, holder[0].status(utc))),
-            ),
-        ]
-        for channel in (1, 2, 5, 6, 7, 8):
-            capture = CaptureObject(3, Obis.parse(f"1-0:{channel}.8.0.255"), 2, 0)
-            columns.append(Column(capture, _energy_octets(m, channel)))
+
+        def resolve(capture: CaptureObject) -> Column | None:
+            return self._column(capture, holder)
+
+        captures = [CaptureObject(8, Obis.parse(CLOCK), 2), CaptureObject(1, Obis.parse(STATUS), 2)]
+        captures += [CaptureObject(3, Obis.parse(f"1-0:{channel}.8.0.255"), 2) for channel in (1, 2, 5, 6, 7, 8)]
+        found = [self._column(capture, holder) for capture in captures]
         buffer = ProfileBuffer(
             name,
-            columns,
-            clock,
+            [column for column in found if column is not None],
+            self.clock,
             period=period,
             capacity=capacity,
-            compress_nulls=self.settings.compress_nulls and period > 0,
+            compress_nulls=self.settings.compress_nulls and name == LOAD_PROFILE,
+            resolve=resolve,
         )
         holder.append(buffer)
-        if period > 0:
-            clock.measuring_period = period
-            status = DataObject("0-0:96.10.1.255")
-            self._compute(status, 2, lambda: Data(Tag.UNSIGNED, buffer.status(clock.now)))
+        writers = dict(buffer.writers)
+        if name == LOAD_PROFILE:
+            self.clock.measuring_period = period or QUARTER
+            writers[4] = self._write_load_period
+            status = DataObject(STATUS)
+            self._compute(status, 2, lambda: Data(Tag.UNSIGNED, buffer.status(self.clock.now)))
             self.logical.add(status)
         self.logical.add(buffer.object)
         self.device.readers[bytes(buffer.object.obis), 2] = buffer.read
+        self._writers(buffer.object, writers)
         self.device.schedule.add(buffer)
         return buffer
+
+    def _write_load_period(self, value: Data) -> DataAccessResult:
+        """Take a period of the load profile: it is the clock's measuring period too."""
+        result = self.load_profile.writers[4](value)
+        if result is DataAccessResult.SUCCESS:
+            self.clock.measuring_period = value.value or QUARTER
+        return result
+
+    def _column(self, capture: CaptureObject, holder: list[ProfileBuffer]) -> Column | None:
+        """Return a column of a profile, None where there is no such attribute or it is not for everybody's eyes."""
+        name = bytes(capture.logical_name)
+        key = (capture.class_id, name, capture.attribute_index, capture.data_index)
+        clock = self.clock
+        if key == CLOCK_COLUMN:
+            return Column(capture, lambda utc: b"\x09\x0c" + clock.octets(utc))
+        if key == (1, bytes(Obis.parse(STATUS)), 2, 0):
+            return Column(capture, lambda utc: bytes((Tag.UNSIGNED, holder[0].status(utc))))
+        energies = {(3, bytes((1, 0, channel, 8, 0, 255)), 2, 0): channel for channel in _CHANNELS}
+        if key in energies:
+            return Column(capture, _energy_octets(self.metering, energies[key]))
+        obj: Any = self.logical.objects.get(name)
+        if obj is None or obj.class_id != capture.class_id or obj.class_id in _NEVER_CAPTURED:
+            return None
+        if capture.attribute_index not in obj.attributes:
+            return None
+        return Column(capture, lambda utc: _captured(obj, capture))
 
     # --- associations --------------------------------------------------------------------------------------
 
@@ -218,6 +274,7 @@ class ElectricityMeter:
             keys=settings.keys,
             max_pdu_size=settings.max_pdu_size,
             security_setup=SECURITY_SETUP if ciphered or settings.mechanism == 5 else None,
+            manufacturer=settings.manufacturer,
         )
         self.security.associations.append(self.logical.associate(management))
         if settings.password is not None:
@@ -235,13 +292,13 @@ class ElectricityMeter:
 
 
 _NO_TIME = bytes.fromhex("ffffffffffffffffff8000ff")
+_NEVER_CAPTURED = (7, 15, 64)
+"""Classes no profile may capture: buffers would hold each other, and secrets would come out by a back door."""
 _WRITABLE_TOO = {(8, 2)}
 """Dynamic attributes a manager may write all the same: the time."""
 
 
-def _management_rights(obj: Any) -> Any:
-    from cosem.classes.access import Access, AccessRights, AttributeAccess
-
+def _management_rights(obj: Any) -> AccessRights:
     rights = full_access(obj)
     attributes = tuple(
         AttributeAccess(right.attribute_id, Access.READ_AND_WRITE)
@@ -250,6 +307,15 @@ def _management_rights(obj: Any) -> Any:
         for right in rights.attribute_access
     )
     return AccessRights(attributes, rights.method_access)
+
+
+def _captured(obj: Any, capture: CaptureObject) -> bytes:
+    """Return what is captured of an attribute: the whole, or an element of it; null-data for what is not there."""
+    data: Data | None = obj.store.data(capture.attribute_index)
+    if data is not None and capture.data_index:
+        parts = data.value if data.tag in (Tag.STRUCTURE, Tag.ARRAY) else ()
+        data = parts[capture.data_index - 1] if capture.data_index <= len(parts) else None
+    return b"\x00" if data is None else axdr.encode(data)
 
 
 def _energy(metering: Metering, channel: int, tariff: int) -> Callable[[], int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
-from itertools import pairwise
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from cosem.apdu.base import SelectiveAccess
@@ -12,7 +12,7 @@ from cosem.classes.c007_profile_generic import ProfileGeneric, SortMethod
 from cosem.classes.common import CaptureObject
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag, encode_length
-from cosem.device.clock import DeviceClock
+from cosem.device.clock import DAY, DeviceClock
 from cosem.errors import DecodeError
 from cosem.obis import Obis, obis
 from cosem.results import DataAccessResult
@@ -20,6 +20,11 @@ from cosem.times import CosemDateTime
 
 CLOCK_COLUMN = (8, bytes(Obis.parse("0-0:1.0.0.255")), 2, 0)
 MAX_ROWS = 1_000_000
+"""What the memory of the largest meters holds; a client can ask for no more."""
+MAX_COLUMNS = 64
+"""More than any profile has; bounds what one row may cost, and what a selection may ask to be repeated."""
+SHORTEST_PERIOD = 60
+"""Seconds. A client cannot make a meter capture all the time."""
 
 DAYLIGHT_SAVING = 0x08
 CLOCK_ADJUSTED = 0x20
@@ -44,9 +49,12 @@ class Row(NamedTuple):
 
 
 class ProfileBuffer:
-    """Behaviour of one profile. `period` in seconds; 0 captures only on demand, -1 at every local midnight.
+    """Behaviour of one profile. `period` in seconds, up to a day; 0 captures only on demand.
 
-    Rows are captured at whole periods of the meter's own clock. A time that was set marks the row that follows it.
+    Rows are captured at whole periods of the meter's own local time. Where its clock is adjusted over such a boundary
+    by `jump_limit` of the clock or more, the interrupted interval is closed there and then, and that row and the
+    following one are marked; smaller adjustments leave rows on their boundaries. `writers` are the attributes a client
+    may set; `resolve` finds the columns that it asks for, without one they cannot be set.
     """
 
     def __init__(
@@ -58,34 +66,42 @@ class ProfileBuffer:
         period: int,
         capacity: int,
         compress_nulls: bool = False,
+        resolve: Callable[[CaptureObject], Column | None] | None = None,
     ) -> None:
         self.clock = clock
-        self.columns = tuple(columns)
         self.period = period
         self.capacity = min(capacity, MAX_ROWS)
         self.compress_nulls = compress_nulls
         self.rows: list[Row] = []
         self.marks = 0
-        self._head = b"\x02" + encode_length(len(self.columns))
+        self._in_order = True
+        self._resolve = resolve
         self.object = ProfileGeneric(
             obis(name),
-            capture_objects=[column.capture for column in self.columns],
-            capture_period=period if period > 0 else 86400 if period < 0 else 0,
+            capture_objects=[column.capture for column in columns],
+            capture_period=period,
             sort_method=SortMethod.FIFO,
             sort_object=CaptureObject(0, Obis(bytes(6)), 0, 0),
             profile_entries=self.capacity,
         )
         store: Any = self.object.store
-        store.values.pop(2, None)
-        store.values.pop(7, None)
+        for number in (2, 7):
+            store.values.pop(number, None)
         store.computed[7] = lambda selection: Data(Tag.DOUBLE_LONG_UNSIGNED, len(self.rows))
         store.handlers[1] = self._reset
         store.handlers[2] = self._capture_now
-        self._clock_index = next(
-            (i for i, column in enumerate(self.columns) if _key(column.capture) == CLOCK_COLUMN), None
-        )
+        self.writers: dict[int, Callable[[Data], DataAccessResult]] = {4: self._write_period, 8: self._write_entries}
+        if resolve is not None:
+            self.writers[3] = self._write_columns
+        self._take_columns(columns)
         self._next = self._following(clock.now)
         clock.on_jump.append(self._jumped)
+
+    def _take_columns(self, columns: Sequence[Column]) -> None:
+        self.columns = tuple(columns)
+        self._head = b"\x02" + encode_length(len(self.columns))
+        self._keys = [_key(column.capture) for column in self.columns]
+        self._clock_index = self._keys.index(CLOCK_COLUMN) if CLOCK_COLUMN in self._keys else None
 
     # --- capturing -----------------------------------------------------------------------------------------
 
@@ -99,27 +115,34 @@ class ProfileBuffer:
         self._next = self._following(self.clock.now)
 
     def _following(self, utc: int) -> int | None:
-        if self.period == 0:
-            return None
-        if self.period < 0:
-            return self.clock.next_local_midnight(utc)
-        return (utc // self.period + 1) * self.period
+        return self.clock.next_boundary(utc, self.period) if self.period else None
 
     def _jumped(self, old: int, new: int) -> None:
-        """Go on from the new time; a jump of some size is marked in the next row."""
+        """Go on from the new time, as meters under IDIS do."""
+        expected, following = self._next, self._following(new)
         if abs(new - old) >= self.clock.jump_limit:
             self.marks |= CLOCK_ADJUSTED
-        self._next = self._following(new)
+            if expected != following and self._following(old - 1) != old:
+                self.capture(old)
+                self.marks |= CLOCK_ADJUSTED
+        elif expected is not None and old < expected <= new:
+            self.capture(expected)
+        elif new < old and self.rows and following is not None and following <= self.rows[-1].time <= old:
+            # Set back over a boundary by a little: that row is there already.
+            following = self._following(self.rows[-1].time)
+        self._next = following
 
-    def capture(self) -> None:
-        """Append a row; the oldest goes when the buffer is full."""
-        utc = self.clock.now
+    def capture(self, utc: int | None = None) -> None:
+        """Append a row, stamped now or at `utc`; the oldest goes when the buffer is full."""
+        if utc is None:
+            utc = self.clock.now
         cells = tuple([column.read(utc) for column in self.columns])
+        if self.rows and utc < self.rows[-1].time:
+            self._in_order = False
         self.rows.append(Row(utc, cells, self._head + b"".join(cells)))
         self.marks = 0
         if len(self.rows) > self.capacity:
-            # In slices, so that a full buffer does not move itself at every capture.
-            del self.rows[: len(self.rows) - self.capacity]
+            del self.rows[0]
 
     def status(self, utc: int) -> int:
         """Return the profile status at this moment."""
@@ -135,6 +158,44 @@ class ProfileBuffer:
 
     def _reset(self, parameter: int) -> None:
         self.rows.clear()
+        self._in_order = True
+
+    # --- being set up --------------------------------------------------------------------------------------
+
+    def _write_period(self, value: Data) -> DataAccessResult:
+        """Take a capture period. What was captured with another one goes, as in meters under IDIS."""
+        if value.value and not SHORTEST_PERIOD <= value.value <= DAY:
+            return DataAccessResult.OTHER_REASON
+        self.period = value.value
+        self._next = self._following(self.clock.now)
+        return self._hold(4, value)
+
+    def _write_entries(self, value: Data) -> DataAccessResult:
+        """Take a capacity; the newest rows stay."""
+        if not 1 <= value.value <= MAX_ROWS:
+            return DataAccessResult.OTHER_REASON
+        self.capacity = value.value
+        del self.rows[: max(0, len(self.rows) - self.capacity)]
+        return self._hold(8, value, empty=False)
+
+    def _write_columns(self, value: Data) -> DataAccessResult:
+        """Take other columns, which empties the buffer. All of them must be there."""
+        captures: list[CaptureObject] = ProfileGeneric.attributes[3].type.from_data(value)
+        if not 1 <= len(captures) <= MAX_COLUMNS or self._resolve is None:
+            return DataAccessResult.OTHER_REASON
+        found = [self._resolve(capture) for capture in captures]
+        columns = [column for column in found if column is not None]
+        if len(columns) != len(found):
+            return DataAccessResult.OTHER_REASON
+        self._take_columns(columns)
+        return self._hold(3, value)
+
+    def _hold(self, number: int, value: Data, *, empty: bool = True) -> DataAccessResult:
+        store: Any = self.object.store
+        store.values[number] = value
+        if empty:
+            self._reset(0)
+        return DataAccessResult.SUCCESS
 
     # --- reading -------------------------------------------------------------------------------------------
 
@@ -161,16 +222,17 @@ class ProfileBuffer:
             raise _BadSelectionError
         columns = None
         if selected.value:
-            keys = [_key(column.capture) for column in self.columns]
+            if len(selected.value) > MAX_COLUMNS:
+                raise _BadSelectionError
             try:
-                columns = [keys.index(_capture_key(item)) for item in selected.value]
+                columns = [self._keys.index(_capture_key(item)) for item in selected.value]
             except ValueError:
                 raise _BadSelectionError from None
-        times = [row.time for row in self.rows]
-        if any(later < earlier for earlier, later in pairwise(times)):
+        if not self._in_order:
             # The clock was set back: rows are not in order of time, so each is looked at.
             return self._encode([row for row in self.rows if start <= row.time <= end], columns)
-        return self._encode(self.rows[bisect_left(times, start) : bisect_right(times, end)], columns)
+        first_row = bisect_left(self.rows, start, key=_time)
+        return self._encode(self.rows[first_row : bisect_right(self.rows, end, lo=first_row, key=_time)], columns)
 
     def _moment(self, value: Data) -> int:
         if value.tag not in (Tag.OCTET_STRING, Tag.DATE_TIME) or len(value.value) != 12:
@@ -178,8 +240,11 @@ class ProfileBuffer:
         return self.clock.utc(CosemDateTime.from_octets(value.value))
 
     def _by_entry(self, parameters: Data) -> bytes:
-        first, last, from_column, to_column = (item.value for item in _items(parameters, 4))
-        if not all(isinstance(item, int) for item in (first, last, from_column, to_column)) or first < 1:
+        items = _items(parameters, 4)
+        if tuple(item.tag for item in items) != _ENTRY_TAGS:
+            raise _BadSelectionError
+        first, last, from_column, to_column = (item.value for item in items)
+        if first < 1:
             raise _BadSelectionError
         count = len(self.columns)
         from_column = from_column or 1
@@ -215,6 +280,10 @@ class ProfileBuffer:
             if on_time and same_deviation:
                 cells[self._clock_index] = b"\x00"
         return tuple(cells)
+
+
+_ENTRY_TAGS = (Tag.DOUBLE_LONG_UNSIGNED, Tag.DOUBLE_LONG_UNSIGNED, Tag.LONG_UNSIGNED, Tag.LONG_UNSIGNED)
+_time = attrgetter("time")
 
 
 class _BadSelectionError(Exception):

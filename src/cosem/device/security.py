@@ -13,12 +13,16 @@ from cosem.errors import SecurityError
 from cosem.obis import obis
 from cosem.results import ActionResult, DataAccessResult
 from cosem.security import keywrap
+from cosem.security.policy import Policy
 
 _KEY_NAMES = {0: "global_unicast_encryption_key", 1: "global_broadcast_encryption_key", 2: "authentication_key"}
 
 
 class SecuritySetupBehaviour:
-    """One security setup and the associations that use it. What changes here holds from the next association on."""
+    """One security setup and the associations that use it.
+
+    A stronger policy holds from the next request on, new keys from the next association on.
+    """
 
     def __init__(self, name: str, system_title: bytes, policy: int, master_key: bytes | None) -> None:
         self.policy = policy
@@ -50,9 +54,16 @@ class SecuritySetupBehaviour:
         # 2 (encrypted) is not stronger than 1 (authenticated): one demands what the other does not.
         if not 0 <= policy <= 3 or policy & self.policy != self.policy:
             raise Refused(ActionResult.OTHER_REASON)
+        # A policy without keys would shut everybody out.
+        if policy and not all(association.spec.has_keys for association in self.associations):
+            raise Refused(ActionResult.OTHER_REASON)
         self.policy = policy
         for association in self.associations:
             association.spec.policy = policy
+            if policy:
+                association.spec.ciphered = True
+            for context in association.contexts:
+                context.policy = Policy.from_v0(policy)
 
     def _transfer(self, transfers: Any) -> None:
         """Replace keys, all of them or none."""
