@@ -146,6 +146,79 @@ usual_aares = st.builds(
     _user_information,
 )
 
+_short = st.integers(0, 65535)
+_names = make(apdu.VariableName, _short)
+specifications = st.lists(
+    st.one_of(
+        _names,
+        make(apdu.ParameterizedAccess, _short, octet, data),
+        make(apdu.BlockNumberAccess, _short),
+        make(apdu.ReadDataBlockAccess, st.booleans(), _short, text),
+        make(apdu.WriteDataBlockAccess, st.booleans(), _short),
+    ),
+    min_size=1,
+    max_size=4,
+).map(tuple)
+_block_numbers = make(apdu.BlockNumber, _short)
+_read_results = st.one_of(data, access_results, make(apdu.DataBlockResult, st.booleans(), _short, text), _block_numbers)
+_write_results = st.one_of(access_results, _block_numbers)
+_short_names: list[st.SearchStrategy[Any]] = [
+    make(apdu.ReadRequest, specifications),
+    make(apdu.WriteRequest, specifications, data_lists),
+    make(apdu.UnconfirmedWriteRequest, specifications, data_lists),
+    make(apdu.InformationReport, st.one_of(st.none(), text), specifications, data_lists),
+    make(apdu.ReadResponse, st.lists(_read_results, max_size=4).map(tuple)),
+    make(apdu.WriteResponse, st.lists(_write_results, max_size=4).map(tuple)),
+]
+_accesses = st.lists(
+    st.one_of(
+        make(apdu.AccessSpecification, st.sampled_from([1, 2]), attributes),
+        make(apdu.AccessSpecification, st.just(3), methods),
+        make(apdu.AccessSpecification, st.sampled_from([4, 5]), attributes, make(apdu.SelectiveAccess, octet, data)),
+    ),
+    max_size=4,
+).map(tuple)
+_access_outcomes = st.one_of(
+    make(apdu.AccessResult, st.sampled_from([1, 2]), access_results),
+    make(apdu.AccessResult, st.just(3), action_results),
+)
+_no_or_date_time = st.one_of(st.just(b""), date_times)
+_with_long_invoke: list[st.SearchStrategy[Any]] = [
+    make(apdu.DataNotification, _no_or_date_time, data),
+    make(apdu.DataNotificationConfirm, _no_or_date_time),
+    make(apdu.AccessRequest, _accesses, data_lists, _no_or_date_time),
+    make(
+        apdu.AccessResponse,
+        data_lists,
+        st.lists(_access_outcomes, max_size=4).map(tuple),
+        st.one_of(st.none(), _accesses),
+        _no_or_date_time,
+    ),
+]
+_general: list[st.SearchStrategy[Any]] = [
+    make(
+        apdu.GeneralBlockTransfer,
+        st.booleans(),
+        st.booleans(),
+        st.integers(0, 63),
+        _short,
+        _short,
+        st.binary(max_size=200),
+    ),
+    make(
+        apdu.GeneralCiphering,
+        *[text] * 5,
+        st.one_of(
+            st.none(),
+            make(apdu.IdentifiedKey, octet),
+            make(apdu.WrappedKey, octet, text),
+            make(apdu.AgreedKey, text, text),
+        ),
+        contents,
+    ),
+    make(apdu.GeneralSigning, *[text] * 7),
+]
+
 _none = st.none()
 _with_invoke: list[st.SearchStrategy[Any]] = [
     make(apdu.GetRequestNormal, attributes, selections),
@@ -198,6 +271,7 @@ _without_invoke: list[st.SearchStrategy[Any]] = [
 pairs: st.SearchStrategy[tuple[int | None, Any]] = st.one_of(
     *[st.tuples(octet, strategy) for strategy in _with_invoke],
     *[st.tuples(_none, strategy) for strategy in _without_invoke],
-    st.tuples(number, make(apdu.DataNotification, st.one_of(st.just(b""), date_times), data)),
+    *[st.tuples(_none, strategy) for strategy in _short_names + _general],
+    *[st.tuples(number, strategy) for strategy in _with_long_invoke],
 )
 """Any service with the invoke-id it needs (None where its family has none)."""

@@ -110,7 +110,7 @@ def test_the_table_names_each_service_once_and_its_classes_agree() -> None:
     assert len({(row.tag, row.choice) for row in table.ROWS}) == len(table.ROWS)
     assert len({row.service for row in table.ROWS}) == len(table.ROWS)
     for row in table.ROWS:
-        if row.module and row.name != "Ciphered":
+        if row.name != "Ciphered":
             cls = getattr(apdu, row.name)
             assert (cls.service, cls.tag) == (row.service, row.tag)
             assert cls.__module__ == f"cosem.apdu.{row.module}"
@@ -135,13 +135,6 @@ def test_reading_and_writing_need_an_association_and_releasing_one_does() -> Non
     assert not apdu.row_of("initiate-request").states
     for name in ("aarq", "aare", "rlrq", "rlre"):
         assert apdu.row_of(name).protection == table.Protection.PLAIN
-
-
-def test_services_that_wait_are_refused_by_name() -> None:
-    for row in table.ROWS:
-        if not row.module:
-            with pytest.raises(DecodeError, match=f"{row.service} is not supported yet"):
-                apdu.parse(bytes((row.tag, 0, 0, 0)))
 
 
 def test_every_exported_name_is_there() -> None:

@@ -10,14 +10,23 @@ import pytest
 
 from cosem.apdu import Ciphered, parse
 from cosem.apdu.errors import ConfirmedServiceError
-from cosem.apdu.table import ROWS
 from cosem.codec import axdr
 from cosem.codec.json import to_json
 from cosem.conformance_block import Conformance
 from cosem.errors import DecodeError
 
 VECTORS = Path(__file__).parents[3] / "shared" / "vectors"
-WAITING = {row.service for row in ROWS if not row.module}
+SHOWN = {
+    "access-request",
+    "general-ciphering",
+    "general-signing",
+    "information-report-request",
+    "read-request",
+    "read-response",
+    "unconfirmed-write-request",
+    "write-response",
+}
+"""Services whose fields the explanations show under the names of the vectors, and are judged there."""
 HEADERS = {"apdu": 0, "llc-apdu": 3, "wrapper": 8}
 
 CONTEXTS = {1: "LN", 2: "SN", 3: "LN-ciphered", 4: "SN-ciphered"}
@@ -41,7 +50,7 @@ def name_of(case: dict[str, Any]) -> str:
 
 CASES = [case for case in lines("dlms.jsonl") if case["kind"] in HEADERS]
 BAD = [case for case in lines("dlms_bad.jsonl") if case["kind"] == "apdu"]
-STANDING = [case for case in CASES if name_of(case) not in WAITING]
+FIELDS = [case for case in CASES if name_of(case) not in SHOWN]
 
 pytestmark = pytest.mark.skipif(not CASES, reason="the published octets are not beside this checkout")
 
@@ -169,7 +178,7 @@ def judged(expected: dict[str, Any], found: dict[str, Any]) -> dict[str, tuple[A
     return differences
 
 
-@pytest.mark.parametrize("case", STANDING, ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", FIELDS, ids=lambda case: case["id"])
 def test_every_field_is_as_published(case: dict[str, Any]) -> None:
     octets = octets_of(case)
     invoke, service = parse(octets)
@@ -177,7 +186,7 @@ def test_every_field_is_as_published(case: dict[str, Any]) -> None:
     assert parse(octets, checked=False) == (invoke, service)
 
 
-@pytest.mark.parametrize("case", STANDING, ids=lambda case: case["id"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["id"])
 def test_published_octets_are_encoded_the_same(case: dict[str, Any]) -> None:
     octets = octets_of(case)
     invoke, service = parse(octets)
@@ -200,7 +209,5 @@ def test_bad_octets_are_refused(case: dict[str, Any]) -> None:
         parse(octets)
 
 
-def test_what_is_judged_and_what_waits() -> None:
-    waiting = {name_of(case) for case in CASES} & WAITING
-    assert len(STANDING) > 200
-    assert not waiting & {"aarq", "aare", "data-notification", "get-request-normal"}
+def test_most_cases_are_judged_here() -> None:
+    assert len(FIELDS) > 200

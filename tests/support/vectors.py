@@ -12,19 +12,6 @@ from cosem.security.keys import Keys
 
 SHARED = Path(__file__).parents[3] / "shared" / "vectors"
 
-WAITING = (
-    "read-",
-    "write-",
-    "access-",
-    "unconfirmed-write-",
-    "information-report-",
-    "general-block-transfer",
-    "general-ciphering",
-    "general-signing",
-    "data-notification-confirm",
-)
-"""Services that a later step brings; cases that hold them are counted, named and not judged."""
-
 
 def load(name: str) -> list[dict[str, Any]]:
     """Return the lines of a vector file, or an empty list where it is absent."""
@@ -53,31 +40,10 @@ def keyring_of(case: dict[str, Any]) -> Keyring:
     return Keyring((entry,))
 
 
-def services_in(value: Any) -> set[str]:
-    """Return every service name that stands anywhere in an expectation."""
-    found: set[str] = set()
-    if isinstance(value, dict):
-        for key, item in value.items():
-            if key == "service" and isinstance(item, str):
-                found.add(item)
-            found |= services_in(item)
-    elif isinstance(value, list):
-        for item in value:
-            found |= services_in(item)
-    return found
-
-
 def waits(case: dict[str, Any]) -> str | None:
     """Return the name of what a case waits for, or None where it is judged now."""
     expected = case["expected"]
     tags = case["tags"]
-    for service in sorted(services_in(expected)):
-        if service.startswith(WAITING):
-            return service
-    if expected.get("context") in ("SN", "SN-ciphered") and "quirk" not in tags and case["kind"] == "session":
-        return "short-name session"
-    if "general-block-transfer" in tags or "gbt_blocks" in expected:
-        return "general-block-transfer"
     if "m_bus" in expected:
         return "m-bus"
     if case["kind"] in ("ecdh", "ecdsa"):

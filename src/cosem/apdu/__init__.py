@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING
 from cosem.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from cosem.apdu.access import (
+        AccessRequest,
+        AccessResponse,
+        AccessResult,
+        AccessSpecification,
+    )
     from cosem.apdu.acse import (
         Aare,
         Aarq,
@@ -52,6 +58,14 @@ if TYPE_CHECKING:
         Apdu,
         DataBlock,
     )
+    from cosem.apdu.general import (
+        AgreedKey,
+        GeneralBlockTransfer,
+        GeneralCiphering,
+        GeneralSigning,
+        IdentifiedKey,
+        WrappedKey,
+    )
     from cosem.apdu.get import (
         GetRequestNext,
         GetRequestNormal,
@@ -66,7 +80,23 @@ if TYPE_CHECKING:
     )
     from cosem.apdu.notify import (
         DataNotification,
+        DataNotificationConfirm,
         EventNotification,
+    )
+    from cosem.apdu.read_write import (
+        BlockNumber,
+        BlockNumberAccess,
+        DataBlockResult,
+        InformationReport,
+        ParameterizedAccess,
+        ReadDataBlockAccess,
+        ReadRequest,
+        ReadResponse,
+        UnconfirmedWriteRequest,
+        VariableName,
+        WriteDataBlockAccess,
+        WriteRequest,
+        WriteResponse,
     )
     from cosem.apdu.set import (
         SetRequestNormal,
@@ -89,6 +119,7 @@ if TYPE_CHECKING:
     )
 
 _FAMILIES = {
+    "access": "AccessRequest AccessResponse AccessResult AccessSpecification",
     "acse": "Aare Aarq Rlre Rlrq",
     "action": (
         "ActionRequestNextPblock "
@@ -108,6 +139,7 @@ _FAMILIES = {
     "dispatch": "parse",
     "errors": "ConfirmedServiceError ExceptionResponse",
     "fields": "Apdu DataBlock",
+    "general": "AgreedKey GeneralBlockTransfer GeneralCiphering GeneralSigning IdentifiedKey WrappedKey",
     "get": (
         "GetRequestNext "
         "GetRequestNormal "
@@ -117,7 +149,22 @@ _FAMILIES = {
         "GetResponseWithList "
     ),
     "initiate": "InitiateRequest InitiateResponse",
-    "notify": "DataNotification EventNotification",
+    "notify": "DataNotification DataNotificationConfirm EventNotification",
+    "read_write": (
+        "BlockNumber "
+        "BlockNumberAccess "
+        "DataBlockResult "
+        "InformationReport "
+        "ParameterizedAccess "
+        "ReadDataBlockAccess "
+        "ReadRequest "
+        "ReadResponse "
+        "UnconfirmedWriteRequest "
+        "VariableName "
+        "WriteDataBlockAccess "
+        "WriteRequest "
+        "WriteResponse "
+    ),
     "set": (
         "SetRequestNormal "
         "SetRequestWithDatablock "
@@ -140,6 +187,10 @@ __getattr__, __dir__ = lazy_exports(
 __all__ = [
     "Aare",
     "Aarq",
+    "AccessRequest",
+    "AccessResponse",
+    "AccessResult",
+    "AccessSpecification",
     "ActionRequestNextPblock",
     "ActionRequestNormal",
     "ActionRequestWithFirstPblock",
@@ -151,27 +202,41 @@ __all__ = [
     "ActionResponseWithList",
     "ActionResponseWithOptionalData",
     "ActionResponseWithPblock",
+    "AgreedKey",
     "Apdu",
     "AttributeDescriptor",
+    "BlockNumber",
+    "BlockNumberAccess",
     "Ciphered",
     "ConfirmedServiceError",
     "DataBlock",
+    "DataBlockResult",
     "DataNotification",
+    "DataNotificationConfirm",
     "EventNotification",
     "ExceptionResponse",
+    "GeneralBlockTransfer",
+    "GeneralCiphering",
     "GeneralDed",
     "GeneralGlo",
+    "GeneralSigning",
     "GetRequestNext",
     "GetRequestNormal",
     "GetRequestWithList",
     "GetResponseNormal",
     "GetResponseWithDatablock",
     "GetResponseWithList",
+    "IdentifiedKey",
+    "InformationReport",
     "InitiateRequest",
     "InitiateResponse",
     "MethodDescriptor",
+    "ParameterizedAccess",
     "Parsed",
     "Protection",
+    "ReadDataBlockAccess",
+    "ReadRequest",
+    "ReadResponse",
     "Rlre",
     "Rlrq",
     "Row",
@@ -189,6 +254,12 @@ __all__ = [
     "SetResponseNormal",
     "SetResponseWithList",
     "State",
+    "UnconfirmedWriteRequest",
+    "VariableName",
+    "WrappedKey",
+    "WriteDataBlockAccess",
+    "WriteRequest",
+    "WriteResponse",
     "ciphered_tag",
     "is_dedicated",
     "parse",

@@ -39,11 +39,6 @@ def _unknown(octets: bytes, checked: bool) -> Parsed:
     raise DecodeError(f"{octets[0]:02X} is not the tag of an APDU")
 
 
-def _waiting(octets: bytes, checked: bool) -> Parsed:
-    row = find(octets)
-    raise DecodeError(f"{'this service' if row is None else row.service} is not supported yet")
-
-
 def _loading(module: str) -> _Parser:
     """Return a parser that imports the file of the family and puts the family's parsers in its place."""
 
@@ -58,4 +53,4 @@ def _loading(module: str) -> _Parser:
 
 _parsers: list[_Parser] = [_unknown] * 256
 for _row in ROWS:
-    _parsers[_row.tag] = _loading(_row.module) if _row.module else _waiting
+    _parsers[_row.tag] = _loading(_row.module)

@@ -15,6 +15,7 @@ from cosem.apdu.fields import (
     octets_at,
     parsed,
     some,
+    trailing,
     unknown_choice,
 )
 from cosem.codec.axdr import encode_octets
@@ -68,6 +69,25 @@ class EventNotification(Apdu, _EventNotification):
         return head + descriptor(target) + some(data, "attribute-value")
 
 
+class _DataNotificationConfirm(NamedTuple):
+    date_time: bytes
+
+
+class DataNotificationConfirm(Apdu, _DataNotificationConfirm):
+    """The client confirms a data-notification under its long invoke-id (Green Book from edition 9 on)."""
+
+    __slots__ = ()
+    service: ClassVar[str] = "data-notification-confirm"
+    tag: ClassVar[int] = 0x10
+
+    def _octets(self, invoke: int | None) -> bytes:
+        if invoke is None:
+            raise EncodeError("a long invoke-id is needed")
+        if self.date_time and len(self.date_time) != DATE_TIME_SIZE:
+            raise EncodeError(f"a date-time has 12 octets, not {len(self.date_time)}", ("date-time",))
+        return b"\x10" + invoke.to_bytes(4, "big") + encode_octets(self.date_time)
+
+
 def _date_time_at(octets: bytes, offset: int, name: str) -> tuple[bytes, int]:
     if octets.startswith(_TAGGED_DATE_TIME, offset):
         offset += 1
@@ -94,4 +114,12 @@ def _parse_event_notification(octets: bytes, checked: bool) -> Parsed:
     return parsed(None, _new(EventNotification, (time or None, target, data)))
 
 
-PARSERS = {0x0F: _parse_data_notification, 0xC2: _parse_event_notification}
+def _parse_confirm(octets: bytes, checked: bool) -> Parsed:
+    (invoke,) = _unpack_long_invoke(octets)
+    date_time, end = _date_time_at(octets, 5, "date-time")
+    if end != len(octets):
+        raise trailing(octets, end)
+    return parsed(invoke, _new(DataNotificationConfirm, (date_time,)))
+
+
+PARSERS = {0x0F: _parse_data_notification, 0x10: _parse_confirm, 0xC2: _parse_event_notification}

@@ -46,7 +46,7 @@ class Protection(IntFlag):
 class Row(NamedTuple):
     """One line of the table. `choice` is the second octet where the tag has several services, else None.
 
-    `module` is the file in this room (empty: not supported yet), `name` the class in it. An ACTION in state
+    `module` is the file in this room, `name` the class in it. An ACTION in state
     `PENDING` may only be the proof of high level security: the responder sees to that.
     """
 
@@ -75,10 +75,6 @@ def _choices(tag: int, module: str, sender: Sender, states: State, *names: tuple
         yield Row(tag, choice, service, module, name, sender, states, _FULL)
 
 
-def _waiting(tag: int, service: str, sender: Sender, protection: Protection = _FULL) -> Row:
-    return Row(tag, None, service, "", "", sender, _OPEN, protection)
-
-
 def _ciphered(plain: tuple[Row, ...]) -> Iterator[Row]:
     """Make the rows of the glo- and ded- forms: each is legal where its plain form is."""
     of = {row.tag: row for row in plain}
@@ -89,16 +85,16 @@ def _ciphered(plain: tuple[Row, ...]) -> Iterator[Row]:
 
 _PLAIN_ROWS: Final = (
     Row(0x01, None, "initiate-request", "initiate", "InitiateRequest", _CLIENT, _NOWHERE, _FULL),
-    _waiting(0x05, "read-request", _CLIENT),
-    _waiting(0x06, "write-request", _CLIENT),
+    Row(0x05, None, "read-request", "read_write", "ReadRequest", _CLIENT, _OPEN, _FULL),
+    Row(0x06, None, "write-request", "read_write", "WriteRequest", _CLIENT, _OPEN, _FULL),
     Row(0x08, None, "initiate-response", "initiate", "InitiateResponse", _SERVER, _NOWHERE, _FULL),
-    _waiting(0x0C, "read-response", _SERVER),
-    _waiting(0x0D, "write-response", _SERVER),
+    Row(0x0C, None, "read-response", "read_write", "ReadResponse", _SERVER, _OPEN, _FULL),
+    Row(0x0D, None, "write-response", "read_write", "WriteResponse", _SERVER, _OPEN, _FULL),
     Row(0x0E, None, "confirmed-service-error", "errors", "ConfirmedServiceError", _SERVER, _ANY, _FULL),
     Row(0x0F, None, "data-notification", "notify", "DataNotification", _SERVER, _ANY, _NO_OWN_FORM),
-    _waiting(0x10, "data-notification-confirm", _CLIENT, _NO_OWN_FORM),
-    _waiting(0x16, "unconfirmed-write-request", _CLIENT),
-    _waiting(0x18, "information-report-request", _SERVER),
+    Row(0x10, None, "data-notification-confirm", "notify", "DataNotificationConfirm", _CLIENT, _OPEN, _NO_OWN_FORM),
+    Row(0x16, None, "unconfirmed-write-request", "read_write", "UnconfirmedWriteRequest", _CLIENT, _OPEN, _FULL),
+    Row(0x18, None, "information-report-request", "read_write", "InformationReport", _SERVER, _OPEN, _FULL),
     Row(0x60, None, "aarq", "acse", "Aarq", _CLIENT, _ANY, _BARE),
     Row(0x61, None, "aare", "acse", "Aare", _SERVER, _ANY, _BARE),
     Row(0x62, None, "rlrq", "acse", "Rlrq", _CLIENT, _PROVING, _BARE),
@@ -167,13 +163,13 @@ _PLAIN_ROWS: Final = (
         (4, "action-response-next-pblock", "ActionResponseNextPblock"),
     ),
     Row(0xD8, None, "exception-response", "errors", "ExceptionResponse", _SERVER, _ANY, _NO_OWN_FORM),
-    _waiting(0xD9, "access-request", _CLIENT, _NO_OWN_FORM),
-    _waiting(0xDA, "access-response", _SERVER, _NO_OWN_FORM),
+    Row(0xD9, None, "access-request", "access", "AccessRequest", _CLIENT, _OPEN, _NO_OWN_FORM),
+    Row(0xDA, None, "access-response", "access", "AccessResponse", _SERVER, _OPEN, _NO_OWN_FORM),
     Row(0xDB, None, "general-glo-ciphering", "ciphered", "GeneralGlo", _EITHER, _ANY, Protection.CARRIER),
     Row(0xDC, None, "general-ded-ciphering", "ciphered", "GeneralDed", _EITHER, _PROVING, Protection.CARRIER),
-    _waiting(0xDD, "general-ciphering", _EITHER, Protection.CARRIER),
-    _waiting(0xDF, "general-signing", _EITHER, Protection.CARRIER),
-    _waiting(0xE0, "general-block-transfer", _EITHER, _BARE),
+    Row(0xDD, None, "general-ciphering", "general", "GeneralCiphering", _EITHER, _OPEN, Protection.CARRIER),
+    Row(0xDF, None, "general-signing", "general", "GeneralSigning", _EITHER, _OPEN, Protection.CARRIER),
+    Row(0xE0, None, "general-block-transfer", "general", "GeneralBlockTransfer", _EITHER, _OPEN, _BARE),
 )
 
 ROWS: Final = tuple(sorted((*_PLAIN_ROWS, *_ciphered(_PLAIN_ROWS)), key=lambda row: (row.tag, row.choice or 0)))

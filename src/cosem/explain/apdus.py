@@ -267,7 +267,153 @@ def _initiate_response(s: Any) -> Answer:
     )
 
 
+# --- short names -----------------------------------------------------------------------------------------------
+
+
+def _spec(spec: Any) -> Fields:
+    kind = type(spec).__name__
+    if kind == "VariableName":
+        return {"variable-name": spec.name}
+    if kind == "ParameterizedAccess":
+        parameter = to_json(_data(spec.parameter))
+        return {"parameterized-access": {"variable-name": spec.name, "selector": spec.selector, "parameter": parameter}}
+    if kind == "BlockNumberAccess":
+        return {"block-number-access": spec.block_number}
+    if kind == "ReadDataBlockAccess":
+        return {"read-data-block-access": {"last": spec.last, "number": spec.block_number, "raw": spec.raw.hex()}}
+    return {"write-data-block-access": {"last": spec.last, "number": spec.block_number}}
+
+
+def _read_request(s: Any) -> Answer:
+    return {"specs": [_spec(spec) for spec in s.specs]}, None, None
+
+
+def _write_request(s: Any) -> Answer:
+    values = [_data(item) for item in s.values]
+    fields = {"specs": [_spec(spec) for spec in s.specs], "data": [to_json(value) for value in values]}
+    return fields, list(values), None
+
+
+def _information_report(s: Any) -> Answer:
+    fields, value, data = _write_request(s)
+    time = None if s.time is None else s.time.decode("latin-1")
+    return {"time": time, **fields}, value, data
+
+
+def _sn_result(item: Any) -> tuple[Fields, Any]:
+    if isinstance(item, bytes):
+        value = _data(item)
+        return {"data": to_json(value)}, value
+    if isinstance(item, int):
+        return {"data-access-error": int(item)}, {"data-access-error": int(item)}
+    if hasattr(item, "raw"):
+        block = {"data-block-result": {"last": item.last, "number": item.number, "raw": item.raw.hex()}}
+        return block, None
+    return {"block-number": item.number}, None
+
+
+def _read_response(s: Any) -> Answer:
+    pairs = [_sn_result(item) for item in s.results]
+    values = [value for _, value in pairs]
+    if not any(value is not None for value in values):
+        return {"results": [fields for fields, _ in pairs]}, None, None
+    return {"results": [fields for fields, _ in pairs]}, values, None
+
+
+def _write_response(s: Any) -> Answer:
+    results = [{"success": None} if item == 0 else _sn_result(item)[0] for item in s.results]
+    return {"results": results}, None, None
+
+
+# --- ACCESS, general services ----------------------------------------------------------------------------------
+
+_ACCESS_KINDS = {1: "get", 2: "set", 3: "action", 4: "get-with-selection", 5: "set-with-selection"}
+
+
+def _access_spec(spec: Any) -> Fields:
+    if spec.kind == 3:
+        return {"action": _method(spec.target)}
+    target = {"class": spec.target.class_id, "obis": str(spec.target.instance), "attribute": spec.target.attribute}
+    if spec.selection is None:
+        return {_ACCESS_KINDS[spec.kind]: target}
+    parameters = to_json(_data(spec.selection.parameters))
+    return {_ACCESS_KINDS[spec.kind]: [target, {"selector": spec.selection.selector, "parameters": parameters}]}
+
+
+def _access_request(s: Any) -> Answer:
+    values = [_data(item) for item in s.values]
+    fields = {
+        "date_time": date_time_field(s.date_time),
+        "specs": [_access_spec(spec) for spec in s.specs],
+        "data": [to_json(value) for value in values],
+    }
+    return fields, list(values), None
+
+
+def _access_response(s: Any) -> Answer:
+    values = [_data(item) for item in s.values]
+    fields = {
+        "date_time": date_time_field(s.date_time),
+        "specs": None if s.specs is None else [_access_spec(spec) for spec in s.specs],
+        "data": [to_json(value) for value in values],
+        "results": [{_ACCESS_KINDS[item.kind]: int(item.result)} for item in s.results],
+    }
+    return fields, list(values), None
+
+
+def _block_transfer(s: Any) -> Answer:
+    return (
+        {
+            "last": s.last,
+            "streaming": s.streaming,
+            "window": s.window,
+            "block_number": s.block_number,
+            "block_number_ack": s.block_number_ack,
+            "block_data": s.block_data.hex(),
+        },
+        None,
+        None,
+    )
+
+
+def _confirm(s: Any) -> Answer:
+    return {"date_time": date_time_field(s.date_time)}, None, None
+
+
+def general_header(s: Any) -> Fields:
+    """Return the header that general-ciphering and general-signing share."""
+    return {
+        "transaction_id": s.transaction_id.hex(),
+        "originator": s.originator.hex(),
+        "recipient": s.recipient.hex(),
+        "date_time": s.date_time.hex(),
+        "other_information": s.other_information.hex(),
+    }
+
+
+def key_info(key: Any) -> Fields | None:
+    """Explain which key protects a general-ciphering APDU."""
+    if key is None:
+        return None
+    if hasattr(key, "key_id"):
+        return {"identified-key": key.key_id}
+    data = key.key_ciphered_data.hex()
+    if hasattr(key, "kek_id"):
+        return {"wrapped-key": {"kek_id": key.kek_id, "key_ciphered_data": data}}
+    return {"agreed-key": {"key_parameters": key.key_parameters.hex(), "key_ciphered_data": data}}
+
+
 TABLE: dict[str, Callable[[Any], Answer]] = {
+    "read-request": _read_request,
+    "write-request": _write_request,
+    "unconfirmed-write-request": _write_request,
+    "information-report-request": _information_report,
+    "read-response": _read_response,
+    "write-response": _write_response,
+    "access-request": _access_request,
+    "access-response": _access_response,
+    "data-notification-confirm": _confirm,
+    "general-block-transfer": _block_transfer,
     "get-request-normal": _get_request,
     "get-request-next": _get_request_next,
     "get-request-with-list": _get_request_list,

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from cosem.apdu import parse
+from cosem.apdu.general import IdentifiedKey
 from cosem.codec import axdr
-from cosem.errors import DecodeError
-from cosem.explain.apdus import CONTEXTS, MECHANISMS, TABLE, explain_service
+from cosem.errors import DecodeError, IncompleteError
+from cosem.explain.apdus import CONTEXTS, MECHANISMS, TABLE, explain_service, general_header, key_info
 from cosem.explain.frames import Carrier, hdlc_carriers, is_llc, llc_fields, sfsk_fields, wrapper_carriers
 from cosem.explain.keyring import Keyring
 from cosem.explain.protection import Opened, open_content
@@ -67,8 +68,33 @@ def _explain_wrapper(octets: bytes, keyring: Keyring) -> Explanation:
     return _explain_carriers(wrapper_carriers(octets), keyring, "wrapper")
 
 
+class _Blocks:
+    """General block transfers under way, by the addresses they go between; repeats are passed over."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[bytes]] = {}
+
+    def add(self, key: str, fields: dict[str, Any]) -> bytes | None:
+        """Take a block; return the whole APDU with the last one. Raises `DecodeError` for a block that is missing."""
+        parts = self._parts.setdefault(key, [])
+        number, data = fields["block_number"], bytes.fromhex(fields["block_data"])
+        if number == len(parts) and parts and parts[-1] == data:
+            return None
+        if number != len(parts) + 1:
+            self._parts.pop(key)
+            raise DecodeError(f"block {number} where {len(parts) + 1} was expected", 0)
+        parts.append(data)
+        return b"".join(self._parts.pop(key)) if fields["last"] else None
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether blocks are still missing."""
+        return any(self._parts.values())
+
+
 def _explain_carriers(carriers: list[Carrier], keyring: Keyring, layer: str) -> Explanation:
     frames = []
+    blocks = _Blocks()
     for carrier in carriers:
         explained = Explained()
         if carrier.layer is not None:
@@ -81,10 +107,28 @@ def _explain_carriers(carriers: list[Carrier], keyring: Keyring, layer: str) -> 
                 _explain_llc_into(explained, carrier.payload, offset, keyring)
             else:
                 _explain_apdu_into(explained, carrier.payload, offset, keyring, 0)
+            _join_blocks(explained, blocks, keyring)
         frames.append(explained)
     if not frames:
         return Explanation([], Failure("no frame in these octets", 0, layer, incomplete=True))
+    if blocks.incomplete and frames[-1].error is None:
+        frames[-1].fail(IncompleteError("blocks are still missing", 0), "general-block-transfer")
     return Explanation(frames)
+
+
+def _join_blocks(explained: Explained, blocks: _Blocks, keyring: Keyring) -> None:
+    """If a frame ends a general block transfer, explain what was transferred."""
+    last = explained.layers[-1]
+    if explained.error is not None or last.name != "general-block-transfer":
+        return
+    header = explained.layers[0].fields
+    try:
+        whole = blocks.add(str((header.get("src"), header.get("dst"))), last.fields)
+    except DecodeError as error:
+        explained.fail(error, last.name)
+        return
+    if whole is not None:
+        _explain_apdu_into(explained, whole, 0, keyring, 1)
 
 
 def _explain_llc_into(explained: Explained, octets: bytes, offset: int, keyring: Keyring) -> None:
@@ -288,12 +332,38 @@ def _explain_service_error(
     explained.layers.append(Layer(service.service, offset, octets, fields))
 
 
+def _explain_general_ciphering(
+    explained: Explained, octets: bytes, offset: int, service: Any, keyring: Keyring, depth: int
+) -> None:
+    # The cryptography of agreed and wrapped keys comes later; an identified key is the ordinary global one.
+    fields = {**general_header(service), "key_info": key_info(service.key_info)}
+    known = keyring if isinstance(service.key_info, IdentifiedKey) or service.key_info is None else Keyring()
+    opened = open_content(service.content, known, title=service.originator or None, request=False)
+    layer = Layer(service.service, offset, octets, {**fields, **opened.fields})
+    _append_opened(explained, layer, opened, keyring, depth)
+
+
+def _explain_general_signing(
+    explained: Explained, octets: bytes, offset: int, service: Any, keyring: Keyring, depth: int
+) -> None:
+    fields = {
+        **general_header(service),
+        "content": service.content.hex(),
+        "signature": service.signature.hex(),
+        "verified": None,
+    }
+    explained.layers.append(Layer(service.service, offset, octets, fields))
+    _explain_apdu_into(explained, service.content, octets.find(service.content), keyring, depth + 1)
+
+
 _NESTED: dict[str, Callable[[Explained, bytes, int, Any, Keyring, int], None]] = {
     "aarq": _explain_acse,
     "aare": _explain_acse,
     "rlrq": _explain_acse,
     "rlre": _explain_acse,
     "confirmed-service-error": _explain_service_error,
+    "general-ciphering": _explain_general_ciphering,
+    "general-signing": _explain_general_signing,
 }
 
 
