@@ -970,13 +970,13 @@ def test_thousands_of_queued_pushes() -> None:
 
 
 def test_pushes_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cosem.association import initiator
+    from cosem.association import scheduler
 
-    monkeypatch.setattr(initiator, "MAX_NOTIFICATIONS", 3)
+    monkeypatch.setattr(scheduler, "MAX_NOTIFICATIONS", 3)
     fake = meter()
     fake.say(*(DataNotification(b"", bytes((0x11, number))).encode(number) for number in range(5)))
     fake.call(Sleep(0))
-    assert fake.initiator.lost_notifications == 2
+    assert fake.initiator.scheduler.lost_notifications == 2
     assert fake.call(Listen(timeout=1)).data == b"\x11\x02"
 
 

@@ -48,6 +48,8 @@ DEDICATED_TAGS = {tag: tag + (0x40 if tag < 0x80 else 0x10) for tag in PLAIN_NAM
 CIPHERED_NAMES = {GLOBAL_TAGS[tag]: f"glo-{name}" for tag, name in PLAIN_NAMES.items()} | {
     DEDICATED_TAGS[tag]: f"ded-{name}" for tag, name in PLAIN_NAMES.items()
 }
+GENERAL_ONLY = frozenset((0x0F, 0x10, 0xD9, 0xDA))
+"""Tags of the APDUs that general-glo- and general-ded-ciphering alone can protect: notifications, ACCESS."""
 _PLAIN_TAGS = {glo: tag for tag, glo in GLOBAL_TAGS.items()} | {ded: tag for tag, ded in DEDICATED_TAGS.items()}
 
 _new = tuple.__new__

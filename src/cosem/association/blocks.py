@@ -92,7 +92,7 @@ class BlockTransfer:
         return len(self._blocks) - self._acknowledged
 
     def turn(self) -> list[GeneralBlockTransfer]:
-        """Return the blocks to send now: what the peer's window allows, or an acknowledgement; nothing if all is said."""
+        """Return the blocks to send now: what the peer's window allows, or an acknowledgement; none if all is said."""
         return self.repeat() if self._wanted else []
 
     def repeat(self) -> list[GeneralBlockTransfer]:

@@ -250,4 +250,34 @@ class PlainCall:
         self.result = answer
 
 
-Under = GetCall | SetCall | ActionCall | PlainCall
+Under = GetCall | SetCall | ActionCall | PlainCall | Any
+"""What is under way: anything with `first`, `answers`, `take` and `result`."""
+
+
+def make_call(service: Any, invoke: int, sink: Sink | None, room: Callable[[], int], conformance: Conformance) -> Under:
+    """Return the call of a confirmed service. `room` says how many octets a plain request may have.
+
+    Raises `LocalProtocolError` for what is too long, and for what has no answer.
+    """
+    tag = service.tag
+    if tag == 0xC0:
+        return GetCall(service, invoke, sink)
+    if tag == 0xC1 or tag == 0xC3:
+        limit = room()
+        excess = len(service.encode(invoke)) - limit
+        if tag == 0xC1:
+            return SetCall(service, excess, limit - BLOCK_HEADROOM, conformance)
+        return ActionCall(service, invoke, excess, limit - BLOCK_HEADROOM, conformance, sink)
+    if tag in _ACSE_ANSWERS:
+        return PlainCall(service, _ACSE_ANSWERS[tag])
+    if tag in (0x05, 0x06, 0xD9):
+        from cosem.association import other_calls
+
+        if tag == 0xD9:
+            return other_calls.AccessCall(service)
+        kind = other_calls.ReadCall if tag == 0x05 else other_calls.WriteCall
+        return kind(service, room(), conformance)
+    raise LocalProtocolError(f"{service.service} is no confirmed service: post it")
+
+
+_ACSE_ANSWERS = {0x60: 0x61, 0x62: 0x63}

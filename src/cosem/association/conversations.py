@@ -12,7 +12,8 @@ from cosem.apdu.base import MethodDescriptor
 from cosem.apdu.ciphered import Ciphered
 from cosem.apdu.errors import ConfirmedServiceError
 from cosem.apdu.initiate import InitiateRequest, InitiateResponse
-from cosem.association.initiator import LEASE_SIZE, Initiator
+from cosem.association.initiator import Initiator
+from cosem.association.outbox import LEASE_SIZE
 from cosem.association.state import Client, ClientEvent
 from cosem.association.steps import Call, CloseLink, OpenLink, Save, Step
 from cosem.codec import axdr

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from cosem.apdu import parse
 from cosem.apdu.base import Service
 from cosem.apdu.ciphered import CIPHERED_NAMES, DEDICATED_TAGS, Ciphered, GeneralDed, GeneralGlo, ciphered_tag
-from cosem.association.calls import BLOCK_HEADROOM, ActionCall, GetCall, PlainCall, SetCall, Under
+from cosem.apdu.notify import DataNotificationConfirm
+from cosem.association.calls import make_call
+from cosem.association.outbox import ACSE_REQUESTS, Outbox
 from cosem.association.running import Batch, UnderWay
 from cosem.association.running import Running as Running
+from cosem.association.scheduler import Scheduler
 from cosem.association.settings import AssociationSettings
 from cosem.association.state import CLIENT, Client, ClientEvent
 from cosem.association.steps import (
@@ -32,10 +34,9 @@ from cosem.association.steps import (
     Sleep,
     Step,
 )
-from cosem.codec.axdr import encode_length
+from cosem.association.transfer import MAX_TRANSFER
 from cosem.conformance_block import Conformance
 from cosem.errors import (
-    Cancelled,
     ConnectionLost,
     CosemError,
     DecodeError,
@@ -52,33 +53,32 @@ from cosem.security.counters import SendingCounter
 
 T = TypeVar("T")
 
-CONFIRMED_HIGH_PRIORITY = 0xC0
 INVOKE_IDS = 16
+LONG = 0x1000000
+"""Added to a long invoke-id (24 bits) where calls are kept: ACCESS has numbers of its own."""
+CONFIRMED_HIGH_PRIORITY, UNCONFIRMED = 0xC0, 0x80
 MAX_PDU_SIZE = 0xFFFF
 """What a server that sets no limit gets at once: the field's largest value, and all that a wrapper can carry."""
-UNCONFIRMED = 0x80
-ACSE_REQUESTS = frozenset((0x60, 0x62))
 DEDICATED_FORMS = frozenset(DEDICATED_TAGS.values())
 PROTECTED = frozenset((*CIPHERED_NAMES, 0xDB, 0xDC))
 RESPONSES = frozenset((0xC4, 0xC7))
 """Their `Data` is checked by whoever decodes it, once."""
 PLAIN_ALWAYS = frozenset((0x61, 0x63, 0x0E, 0xD8))
-NOTIFICATIONS = frozenset((0x0F, 0xC2))
-PUSHED = frozenset((*NOTIFICATIONS, ciphered_tag(0xC2), ciphered_tag(0xC2, True)))
+NOTIFICATIONS = frozenset((0x0F, 0xC2, 0x18))
+PUSHED = frozenset((*NOTIFICATIONS, *(ciphered_tag(tag, ded) for tag in (0xC2, 0x18) for ded in (False, True))))
 """What can be no answer: refusing one of these says nothing about the calls under way."""
+WITHOUT_INVOKE_ID = frozenset((*ACSE_REQUESTS, 0x05, 0x06))
+"""Requests whose answer is known by its kind alone, so that one is under way at a time."""
+ANSWERS_WITHOUT_INVOKE_ID = frozenset((0x61, 0x63, 0x0C, 0x0D))
+LONG_INVOKE_IDS = frozenset((0xD9, 0xDA))
+CONFIRMATION_WANTED = 0x40000000
+"""Service class in the long invoke-id of a data-notification."""
+GENERAL_BLOCK_TRANSFER = 0xE0
 QUARANTINE = 60.0
 """Seconds an invoke-id rests after a time-out: a late answer must not become another attribute's value."""
-CIPHER_OVERHEAD = 5 + 12 + 4
-"""Security header, tag, and the tag and length octets of the ciphered APDU around them."""
-GENERAL_OVERHEAD = 9
 GRACE = 1.0
 """Seconds a call still waits after an answer that was refused: a genuine one may be right behind a forged one."""
-MAX_NOTIFICATIONS = 10_000
-"""Unread pushes kept; beyond it the oldest goes, and `lost_notifications` counts it."""
 MAX_PROBLEMS = 20
-LEASE_AHEAD = 4
-"""Counters left of a lease when the next is asked for, so that sending seldom waits for the store."""
-LEASE_SIZE = 100
 
 
 class Initiator:
@@ -93,64 +93,46 @@ class Initiator:
         self.peer_max_pdu_size = 0
         self.context: SecurityContext | None = None
         self.dedicated = False
+        self.broadcast = settings.broadcast
         self.problems: deque[str] = deque(maxlen=MAX_PROBLEMS)
         self.heard_link = False
         self.heard_apdu = False
-        self.lost_notifications = 0
+        self.now = 0.0
+        self.scheduler = Scheduler(self._carry_out)
+        self.outbox = Outbox(self)
         self._invoke = 0
+        self._long_invoke = 0
         self._under: dict[int | None, UnderWay] = {}
+        self._one_at_a_time = False
+        self._waiting: deque[tuple[Any, Service, float | None, Callable[[bytes], None] | None, int, int]] = deque()
         self._quarantine: dict[int, float] = {}
-        self._ready: deque[tuple[Running[Any], Any, BaseException | None]] = deque()
-        self._advancing = False
-        self._sleeping: list[tuple[float, Running[Any]]] = []
-        self._listening: deque[tuple[Running[Any], float | None]] = deque()
-        self._notifications: deque[Any] = deque()
-        self._driver: deque[tuple[Running[Any], Save | Dial | Hangup]] = deque()
         self._link_waiting: tuple[Running[Any], float, bool] | None = None
-        self._parked: deque[tuple[int | None, bytes, bool]] = deque()
-        self._leasing = False
-        self._now = 0.0
 
     # --- conversations -------------------------------------------------------------------------------------
 
     def start(self, conversation: Generator[Step, Any, T], now: float) -> Running[T]:
         """Start a conversation and advance it as far as it goes."""
-        self._now = now
-        running = Running(conversation)
-        self._ready.append((running, None, None))
-        self._advance()
+        self.now = now
+        running = self.scheduler.begin(conversation)
+        self.scheduler.advance()
         return running
 
     def cancel(self, running: Running[Any], now: float) -> None:
         """Throw `Cancelled` into a conversation; its clean-up may not ask for anything more."""
-        self._now = now
+        self.now = now
         if running.done:
             return
         self._forget(running)
-        error = Cancelled("the conversation was cancelled")
-        try:
-            running.generator.throw(error)
-        except StopIteration as stop:
-            running.result, running.done = stop.value, True
-        except BaseException as raised:
-            running.error, running.done = raised, True
-        else:
-            with suppress(RuntimeError):
-                # A generator that yields once more even now is left to the garbage collector.
-                running.generator.close()
-            running.error, running.done = error, True
-        self._advance()
+        self.scheduler.cancel(running)
+        self.scheduler.advance()
 
     def _forget(self, running: Running[Any]) -> None:
         for invoke, under in list(self._under.items()):
-            owner = under.running.running if isinstance(under.running, Batch) else under.running
-            if owner is running:
+            if _owner(under.running) is running:
                 self._release_invoke(invoke, rest=True)
                 if isinstance(under.running, Batch):
                     under.running.waiting.clear()
-        self._sleeping = [item for item in self._sleeping if item[1] is not running]
-        self._listening = deque(item for item in self._listening if item[0] is not running)
-        self._driver = deque(item for item in self._driver if item[0] is not running)
+        self._waiting = deque(item for item in self._waiting if _owner(item[0]) is not running)
         if self._link_waiting is not None and self._link_waiting[0] is running:
             opening = self._link_waiting[2]
             self._link_waiting = None
@@ -160,37 +142,11 @@ class Initiator:
     def _give_up_link(self) -> None:
         """Forget a link layer that was being connected, so that it can be tried anew."""
         self.state = Client.DISCONNECTED
-        self._handle(self.link.lost(self._now))
-
-    def _wake(self, running: Running[Any], value: Any = None, error: BaseException | None = None) -> None:
-        self._ready.append((running, value, error))
-
-    def _advance(self) -> None:
-        if self._advancing:
-            return
-        self._advancing = True
-        try:
-            while self._ready:
-                running, value, error = self._ready.popleft()
-                if running.done:
-                    continue
-                try:
-                    step = running.generator.throw(error) if error is not None else running.generator.send(value)
-                except StopIteration as stop:
-                    running.result, running.done = stop.value, True
-                except Exception as raised:
-                    running.error, running.done = raised, True
-                else:
-                    try:
-                        self._carry_out(running, step)
-                    except CosemError as refused:
-                        self._wake(running, error=refused)
-        finally:
-            self._advancing = False
+        self._handle(self.link.lost(self.now))
 
     def _carry_out(self, running: Running[Any], step: Step) -> None:
         if type(step) is Call:
-            self._call(running, step.service, step.timeout, step.sink)
+            self._call(running, step.service, step.timeout, step.sink, 0, step.options)
             return
         handler = _STEPS.get(type(step))
         if handler is None:
@@ -200,63 +156,63 @@ class Initiator:
     def _step_calls(self, running: Running[Any], step: Calls) -> None:
         batch = Batch(step, running)
         if not batch.left:
-            self._wake(running, [])
+            self.scheduler.wake(running, [])
         self._fill(batch)
 
     def _step_post(self, running: Running[Any], step: Post) -> None:
         invoke = self._next_invoke(step.service)
-        self._send_service(step.service, None if invoke is None else invoke | UNCONFIRMED, confirmed=False)
-        self._wake(running)
+        self.outbox.send(step.service, None, _wire(invoke, UNCONFIRMED), confirmed=False)
+        self.scheduler.wake(running)
 
     def _step_listen(self, running: Running[Any], step: Listen) -> None:
-        if self._notifications:
-            self._wake(running, self._notifications.popleft())
-        else:
-            until = None if step.timeout is None else self._now + step.timeout
-            self._listening.append((running, until))
+        self.scheduler.listen(running, None if step.timeout is None else self.now + step.timeout)
 
     def _step_sleep(self, running: Running[Any], step: Sleep) -> None:
-        self._sleeping.append((self._now + step.seconds, running))
+        self.scheduler.sleep(running, self.now + step.seconds)
 
     def _step_open(self, running: Running[Any], step: OpenLink) -> None:
         self._move(ClientEvent.CONNECT)
-        self._link_waiting = (running, self._now + (step.timeout or self.settings.connect_timeout), True)
-        self._handle(self.link.connect(self.address, self._now))
+        self._link_waiting = (running, self.now + (step.timeout or self.settings.connect_timeout), True)
+        self._handle(self.link.connect(self.address, self.now))
 
     def _step_close(self, running: Running[Any], step: CloseLink) -> None:
         if self.state is Client.DISCONNECTED:
-            self._wake(running)
+            self.scheduler.wake(running)
             return
-        self._link_waiting = (running, self._now + (step.timeout or self.settings.release_timeout), False)
-        self._handle(self.link.disconnect(self.address, self._now))
+        self._link_waiting = (running, self.now + (step.timeout or self.settings.release_timeout), False)
+        self._handle(self.link.disconnect(self.address, self.now))
 
     def _step_driver(self, running: Running[Any], step: Save | Dial | Hangup) -> None:
-        self._driver.append((running, step))
+        self.scheduler.driver.append((running, step))
 
     # --- what the driver does ------------------------------------------------------------------------------
 
     def driver_step(self) -> tuple[Running[Any], Save | Dial | Hangup] | None:
         """Return the next step the driver has to carry out and answer, or None."""
-        return self._driver.popleft() if self._driver else None
+        driver = self.scheduler.driver
+        return driver.popleft() if driver else None
 
     def answer(self, running: Running[Any], value: Any, now: float, error: BaseException | None = None) -> None:
         """Hand the outcome of a driver step back."""
-        self._now = now
-        self._wake(running, value, error)
-        self._advance()
+        self.now = now
+        self.scheduler.wake(running, value, error)
+        self.scheduler.advance()
 
     # --- sending -------------------------------------------------------------------------------------------
 
     def _next_invoke(self, service: Service) -> int | None:
         """Return the next invoke-id in turn, leaving out those under way and those that rest."""
-        if service.tag in ACSE_REQUESTS:
+        if service.tag in WITHOUT_INVOKE_ID:
             return None
+        if service.tag in LONG_INVOKE_IDS:
+            self._long_invoke = (self._long_invoke + 1) & (LONG - 1)
+            return LONG | self._long_invoke
         for _ in range(INVOKE_IDS):
             self._invoke = invoke = (self._invoke + 1) & 0x0F
             if invoke in self._under:
                 continue
             if self._quarantine and (until := self._quarantine.get(invoke)) is not None:
-                if until > self._now:
+                if until > self.now:
                     continue
                 del self._quarantine[invoke]
             return invoke
@@ -269,42 +225,41 @@ class Initiator:
         timeout: float | None,
         sink: Callable[[bytes], None] | None,
         index: int = 0,
+        options: int = 0,
     ) -> None:
+        if self._one_at_a_time and self._under:
+            # Blocks of a general block transfer do not say whose answer they carry.
+            self._waiting.append((running, service, timeout, sink, index, options))
+            return
         invoke = self._next_invoke(service)
         if invoke is None and None in self._under:
-            raise LocalProtocolError("an association request is under way already")
+            raise LocalProtocolError("a request whose answer has no invoke-id is under way already")
         seconds = self.settings.response_timeout if timeout is None else timeout
-        call = self._make_call(service, 0 if invoke is None else invoke | CONFIRMED_HIGH_PRIORITY, sink)
-        under = UnderWay(call, running, invoke, seconds, self._now + seconds)
+        wire = _wire(invoke, CONFIRMED_HIGH_PRIORITY, options)
+        call = make_call(service, wire or 0, sink, self._room, self.conformance)
+        under = UnderWay(call, running, invoke, seconds, self.now + seconds)
         under.index = index
         self._under[invoke] = under
         try:
-            self._send_service(call.first, None if invoke is None else invoke | CONFIRMED_HIGH_PRIORITY)
+            self.outbox.send(call.first, invoke, wire)
         except CosemError:
             del self._under[invoke]
             raise
 
-    def _make_call(self, service: Any, invoke: int, sink: Any) -> Under:
-        tag = service.tag
-        if tag == 0xC0:
-            return GetCall(service, invoke, sink)
-        if tag == 0xC1 or tag == 0xC3:
-            limit = (self.peer_max_pdu_size or MAX_PDU_SIZE) - self._overhead()
-            excess = len(service.encode(invoke)) - limit
-            size = limit - BLOCK_HEADROOM
-            if tag == 0xC1:
-                return SetCall(service, excess, size, self.conformance)
-            return ActionCall(service, invoke, excess, size, self.conformance, sink)
-        if tag == 0x60:
-            return PlainCall(service, 0x61)
-        if tag == 0x62:
-            return PlainCall(service, 0x63)
-        raise LocalProtocolError(f"{service.service} is no confirmed service: post it")
+    def _room(self) -> int:
+        """Return how many octets a plain request may have before it is cut up by its own service."""
+        if self._one_at_a_time:
+            return MAX_TRANSFER
+        return (self.peer_max_pdu_size or MAX_PDU_SIZE) - self.outbox.overhead()
 
-    def _overhead(self) -> int:
-        if self.context is None or not self.settings.protection:
-            return 0
-        return CIPHER_OVERHEAD + (GENERAL_OVERHEAD if self.settings.ciphering == "general" else 0)
+    def _go_on(self) -> None:
+        """Send the next of the calls that wait for the one before to end."""
+        while self._waiting and not self._under:
+            item = self._waiting.popleft()
+            try:
+                self._call(*item)
+            except CosemError as error:
+                self._give(item[0], item[4], error)
 
     def _fill(self, batch: Batch) -> None:
         """Send further services of a batch, as many as its window allows."""
@@ -324,99 +279,15 @@ class Initiator:
         batch.answers[index] = answer
         batch.left -= 1
         if not batch.left:
-            self._wake(batch.running, batch.answers)
-
-    def _send_service(self, service: Service, invoke: int | None, *, confirmed: bool = True) -> None:
-        octets = service.encode(invoke)
-        if octets[0] in ACSE_REQUESTS:
-            self.link.send(self.address, octets, self._now)
-            return
-        if self.state not in (Client.ASSOCIATED, Client.PROVING):
-            raise LocalProtocolError(f"{service.service} needs an association: {self.state.value}")
-        if self.context is not None and self.settings.protection:
-            if self._parked or not self._has_counter():
-                self._parked.append((None if invoke is None else invoke & 0x0F, octets, confirmed))
-                self._lease()
-                return
-            octets = self.protect(octets)
-        limit = self.peer_max_pdu_size
-        if limit and len(octets) > limit:
-            raise LocalProtocolError(f"{service.service} has {len(octets)} octets, the peer takes {limit}")
-        self.link.send(self.address, octets, self._now, confirmed=confirmed)
-
-    def _has_counter(self) -> bool:
-        assert self.context is not None
-        if self.dedicated:
-            return True
-        left = self.context.sending.remaining
-        if left <= LEASE_AHEAD and self.settings.lease is not None:
-            self._lease()
-        return left > 0 or self.settings.lease is None
-
-    def _lease(self) -> None:
-        """Have the driver persist a further block of counters; what waits for them is sent when they are there."""
-        lease, context = self.settings.lease, self.context
-        if self._leasing or lease is None or context is None:
-            return
-        self._leasing = True
-        self._ready.append((Running(self._leased(lease, context)), None, None))
-
-    def _leased(self, lease: Callable[[int], tuple[int, int]], context: SecurityContext) -> Generator[Step, Any, None]:
-        try:
-            block = yield Save(lambda: lease(LEASE_SIZE))
-            # A block for an association that is gone is given up: the one that follows has leased its own.
-            if context is self.context:
-                context.sending.renew(*block)
-        except Exception as error:
-            self._leasing = False
-            if context is self.context:
-                self._lease_failed(error)
-            return
-        self._leasing = False
-        self._flush_parked()
-
-    def _lease_failed(self, error: Exception) -> None:
-        """End the calls that wait for counters; those that were sent under earlier ones go on."""
-        self.problems.append(f"no invocation counters were leased: {error}")
-        reason = error if isinstance(error, CosemError) else LocalProtocolError(f"the counter store failed: {error}")
-        while self._parked:
-            invoke, _, _ = self._parked.popleft()
-            under = self._under.get(invoke)
-            if under is not None:
-                self._release_invoke(invoke, rest=True)
-                self._finish(under, reason)
-
-    def _flush_parked(self) -> None:
-        context = self.context
-        while self._parked and context is not None and context.sending.remaining:
-            invoke, octets, confirmed = self._parked.popleft()
-            try:
-                self.link.send(self.address, self.protect(octets), self._now, confirmed=confirmed)
-            except CosemError as error:
-                under = self._under.get(invoke)
-                if under is not None:
-                    self._release_invoke(invoke, rest=True)
-                    self._finish(under, error)
-        if self._parked:
-            self._lease()
-
-    def protect(self, octets: bytes) -> bytes:
-        """Return one plain APDU in the ciphered form this association uses."""
-        context = self.context
-        assert context is not None
-        settings = self.settings
-        content = context.protect(octets, settings.protection, dedicated=self.dedicated)
-        if settings.ciphering == "general":
-            return GeneralGlo(context.own_title, content).encode()
-        return bytes((ciphered_tag(octets[0], self.dedicated),)) + encode_length(len(content)) + content
+            self.scheduler.wake(batch.running, batch.answers)
 
     # --- receiving -----------------------------------------------------------------------------------------
 
     def receive(self, octets: bytes, now: float) -> None:
         """Take octets from the transport; conversations they answer go on."""
-        self._now = now
+        self.now = now
         self._handle(self.link.receive(octets, now))
-        self._advance()
+        self.scheduler.advance()
 
     def take(self) -> bytes:
         """Return the octets to send."""
@@ -424,10 +295,10 @@ class Initiator:
 
     def lost(self, now: float) -> None:
         """Learn that the transport is gone."""
-        self._now = now
+        self.now = now
         self._handle(self.link.lost(now))
         self._link_gone("the connection was lost")
-        self._advance()
+        self.scheduler.advance()
 
     def _handle(self, events: list[LinkEvent]) -> None:
         for event in events:
@@ -440,7 +311,7 @@ class Initiator:
                     if self._link_waiting is not None and self._link_waiting[2]:
                         running = self._link_waiting[0]
                         self._link_waiting = None
-                        self._wake(running)
+                        self.scheduler.wake(running)
             elif isinstance(event, LinkDown):
                 self._link_gone(event.reason)
             elif isinstance(event, Discarded):
@@ -451,46 +322,71 @@ class Initiator:
         self.context = None
         self.dedicated = False
         self.peer_max_pdu_size = 0
-        self._parked.clear()
+        self._one_at_a_time = False
+        self.outbox.clear()
         if self._link_waiting is not None:
             running, _, opening = self._link_waiting
             self._link_waiting = None
-            self._wake(running, error=ConnectionLost(reason) if opening else None)
+            self.scheduler.wake(running, error=ConnectionLost(reason) if opening else None)
         error = ConnectionLost(reason)
+        waiting = list(self._waiting)
+        self._waiting.clear()
         for invoke, under in list(self._under.items()):
             self._release_invoke(invoke)
             self._finish(under, error)
+        for owner, _, _, _, index, _ in waiting:
+            self._give(owner, index, error)
         # Nothing that was under way on that link can answer on another one.
         self._quarantine.clear()
-        while self._listening:
-            self._wake(self._listening.popleft()[0], error=error)
+        self.scheduler.stop_listening(error)
 
     def _release_invoke(self, invoke: int | None, *, rest: bool = False) -> None:
         self._under.pop(invoke, None)
         if rest and invoke is not None:
-            self._quarantine[invoke] = self._now + QUARANTINE
-            if self._parked:
-                self._parked = deque(item for item in self._parked if item[0] != invoke)
+            if invoke < INVOKE_IDS:
+                self._quarantine[invoke] = self.now + QUARANTINE
+            self.outbox.forget(invoke)
 
     def _finish(self, under: UnderWay, answer: Any) -> None:
-        """Give `answer` (a service or an error) to whoever waits for it."""
+        """Give `answer` (a service or an error) to whoever waits for it, and let the next call go."""
         owner = under.running
-        if isinstance(owner, Batch):
-            self._batch_answer(owner, under.index, answer)
+        self._give(owner, under.index, answer)
+        if isinstance(owner, Batch) and owner.waiting:
             if isinstance(answer, ConnectionLost):
                 while owner.waiting:
                     self._batch_answer(owner, owner.waiting.popleft()[0], answer)
-            elif owner.waiting:
+            else:
                 self._fill(owner)
+        if self._waiting:
+            self._go_on()
+
+    def _give(self, owner: Any, index: int, answer: Any) -> None:
+        if isinstance(owner, Batch):
+            self._batch_answer(owner, index, answer)
         elif isinstance(answer, BaseException):
-            self._wake(owner, error=answer)
+            self.scheduler.wake(owner, error=answer)
         else:
-            self._wake(owner, answer)
+            self.scheduler.wake(owner, answer)
+
+    def fail(self, invoke: int | None, error: CosemError) -> None:
+        """End one call that could not be sent."""
+        under = self._under.get(invoke)
+        if under is not None:
+            self._release_invoke(invoke, rest=True)
+            self._finish(under, error)
+
+    def fail_all(self, error: CosemError) -> None:
+        """End the calls under way."""
+        for invoke in list(self._under):
+            self.fail(invoke, error)
 
     def _apdu(self, octets: bytes) -> None:
         self.heard_apdu = True
         tag = octets[0]
         try:
+            if tag == GENERAL_BLOCK_TRANSFER:
+                self._block(octets)
+                return
             if tag in PROTECTED:
                 invoke, service = self._open(octets)
             else:
@@ -500,20 +396,40 @@ class Initiator:
         except (DecodeError, SecurityError) as error:
             self._refused(tag, error)
             return
+        tag = service.tag
         if invoke is not None:
-            under = self._under.get(invoke & 0x0F)
-            if under is not None and under.call.answers == service.tag:
+            under = self._under.get(invoke & 0x0F if tag not in LONG_INVOKE_IDS else LONG | (invoke & (LONG - 1)))
+            if under is not None and under.call.answers == tag:
                 self._answered(under, service)
                 return
-        tag = service.tag
-        if tag in (0x61, 0x63):
-            self._acse(service)
+        if tag in ANSWERS_WITHOUT_INVOKE_ID:
+            under = self._under.get(None)
+            if under is not None and under.call.answers == tag:
+                self._answered(under, service)
+                return
+        if tag in NOTIFICATIONS:
+            self._notified(service, invoke)
         elif tag in (0xD8, 0x0E):
             self._exception(service)
-        elif tag in NOTIFICATIONS:
-            self._notified(service)
         else:
             self.problems.append(f"{service.service} that nobody waits for")
+
+    def _block(self, octets: bytes) -> None:
+        """Take a block of a general block transfer, and the APDU that is whole with it."""
+        block = parse(octets).service
+        try:
+            whole = self.outbox.take_block(block)
+        except CosemError as error:
+            self.problems.append(f"a general block transfer was given up: {error}")
+            return
+        for under in self._under.values():
+            under.deadline = self.now + under.timeout
+        if not whole:
+            return
+        if whole[0] == GENERAL_BLOCK_TRANSFER:
+            self.problems.append("a general block transfer within another")
+        else:
+            self._apdu(whole)
 
     def _open(self, octets: bytes) -> tuple[int | None, Any]:
         """Open a protected APDU. The initiate responses inside ACSE are opened by the conversation instead."""
@@ -551,7 +467,7 @@ class Initiator:
             return
         for under in self._under.values():
             under.last_refusal = error
-            under.deadline = min(under.deadline, self._now + GRACE)
+            under.deadline = min(under.deadline, self.now + GRACE)
 
     def _answered(self, under: UnderWay, service: Any) -> None:
         try:
@@ -563,28 +479,21 @@ class Initiator:
             return
         if following is None:
             del self._under[under.invoke]
-            if type(under.running) is Running:
-                self._ready.append((under.running, under.call.result, None))
+            if self._one_at_a_time:
+                self.outbox.settle()
+            if type(under.running) is Running and not self._waiting:
+                self.scheduler.ready.append((under.running, under.call.result, None))
             else:
                 self._finish(under, under.call.result)
             return
         # Every block that arrives shows that the peer is alive: the time-out starts anew.
-        under.deadline = self._now + under.timeout
+        under.deadline = self.now + under.timeout
         under.last_refusal = None
         try:
-            self._send_service(following, (under.invoke or 0) | CONFIRMED_HIGH_PRIORITY)
+            self.outbox.send(following, under.invoke, _wire(under.invoke, CONFIRMED_HIGH_PRIORITY))
         except CosemError as error:
             self._release_invoke(under.invoke, rest=True)
             self._finish(under, error)
-
-    def _acse(self, service: Any) -> None:
-        under = self._under.get(None)
-        if under is None or under.call.answers != service.tag:
-            self.problems.append(f"{service.service} that nobody waits for")
-            return
-        self._release_invoke(None)
-        under.call.take(service)
-        self._finish(under, under.call.result)
 
     def _exception(self, service: Any) -> None:
         """An error answer carries no invoke-id: it belongs to the oldest service under way."""
@@ -606,14 +515,13 @@ class Initiator:
             )
         self._finish(under, error)
 
-    def _notified(self, service: Any) -> None:
-        if self._listening:
-            self._wake(self._listening.popleft()[0], service)
-            return
-        if len(self._notifications) >= MAX_NOTIFICATIONS:
-            self._notifications.popleft()
-            self.lost_notifications += 1
-        self._notifications.append(service)
+    def _notified(self, service: Any, invoke: int | None) -> None:
+        self.scheduler.notify(service)
+        if service.tag == 0x0F and self.settings.confirm_notifications and (invoke or 0) & CONFIRMATION_WANTED:
+            try:
+                self.outbox.send(DataNotificationConfirm(b""), None, invoke)
+            except CosemError as error:
+                self.problems.append(f"a notification was not confirmed: {error}")
 
     # --- time ----------------------------------------------------------------------------------------------
 
@@ -623,38 +531,29 @@ class Initiator:
         times = [under.deadline for under in self._under.values()]
         if earliest is not None:
             times.append(earliest)
-        if self._sleeping:
-            times += [due for due, _ in self._sleeping]
-        if self._listening:
-            times += [until for _, until in self._listening if until is not None]
+        if (repeat := self.outbox.repeat_at) is not None:
+            times.append(repeat)
+        times += self.scheduler.times()
         if self._link_waiting is not None:
             times.append(self._link_waiting[1])
         return min(times, default=None)
 
     def handle_timer(self, now: float) -> None:
         """Let what is due happen: time-outs, ends of sleeps, the timers of the link."""
-        self._now = now
+        self.now = now
         self._handle(self.link.handle_timer(now))
         for invoke, under in list(self._under.items()):
             if under.deadline <= now:
                 self._release_invoke(invoke, rest=True)
                 self._finish(under, under.last_refusal or Timeout(f"no answer to {under.service}"))
-        if self._sleeping:
-            due = [running for at, running in self._sleeping if at <= now]
-            self._sleeping = [(at, running) for at, running in self._sleeping if at > now]
-            for running in due:
-                self._wake(running)
-        if self._listening:
-            late = [running for running, until in self._listening if until is not None and until <= now]
-            self._listening = deque(item for item in self._listening if item[1] is None or item[1] > now)
-            for running in late:
-                self._wake(running, None)
+        self.outbox.handle_timer(now)
+        self.scheduler.handle_timer(now)
         if self._link_waiting is not None and self._link_waiting[1] <= now:
             running, _, opening = self._link_waiting
             self._link_waiting = None
             self._give_up_link()
-            self._wake(running, error=Timeout("the link layer was not connected") if opening else None)
-        self._advance()
+            self.scheduler.wake(running, error=Timeout("the link layer was not connected") if opening else None)
+        self.scheduler.advance()
 
     # --- what the conversations of `conversations.py` use -----------------------------------------------------
 
@@ -684,6 +583,8 @@ class Initiator:
 
     def released(self) -> None:
         """Forget the association that was released or never came about."""
+        self._one_at_a_time = False
+        self.outbox.end_transfer()
         if self.state is Client.RELEASING:
             self._move(ClientEvent.RELEASED)
         self.context = None
@@ -694,6 +595,21 @@ class Initiator:
         """Keep what the AARE said."""
         self.conformance = conformance
         self.peer_max_pdu_size = max_pdu_size
+        self._one_at_a_time = bool(int(conformance) & int(Conformance.GENERAL_BLOCK_TRANSFER))
+
+
+def _wire(invoke: int | None, flags: int, options: int = 0) -> int | None:
+    """Return the invoke-id-and-priority as it goes out: one octet, or the long form of four."""
+    if invoke is None:
+        return None
+    if invoke < INVOKE_IDS:
+        return invoke | flags
+    return (invoke & (LONG - 1)) | flags << 24 | options
+
+
+def _owner(running: Any) -> Running[Any]:
+    owner: Running[Any] = running.running if isinstance(running, Batch) else running
+    return owner
 
 
 # All but `Call`, the one there are thousands of.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from cosem.association.blocks import MAX_WINDOW
 from cosem.conformance_block import LN_CORE, Conformance
 from cosem.errors import ConfigError
 from cosem.link.base import Address
@@ -24,6 +25,12 @@ class AssociationSettings:
     APDUs under a dedicated key made for this association, or general-glo ones. `lease` returns a persisted block of
     invocation counters ``(first, behind the last)`` for a number asked; it is called by the driver, never inside the
     machine. `allow_unverified` opens answers without an authentication key.
+
+    A `pre_established` association is there without an AARQ; `max_pdu_size_of_peer` is what its server takes, which no
+    AARE tells. `broadcast` protects under the broadcast key: to all, and nothing is answered. `block_window`,
+    `block_timeout` and `block_retries` are those of general block transfer: blocks taken in a row (1 to 63), seconds
+    of silence after which the last ones are repeated, and how often. `confirm_notifications` answers a
+    data-notification that asks for it.
     """
 
     client_sap: int = 16
@@ -49,6 +56,13 @@ class AssociationSettings:
     response_timeout: float = 10.0
     connect_timeout: float = 10.0
     release_timeout: float = 3.0
+    pre_established: bool = False
+    max_pdu_size_of_peer: int = 0
+    broadcast: bool = False
+    block_window: int = 8
+    block_timeout: float = 3.0
+    block_retries: int = 3
+    confirm_notifications: bool = False
 
     def __post_init__(self) -> None:
         require_mechanism(self.mechanism, self.weak_mechanisms)
@@ -60,6 +74,10 @@ class AssociationSettings:
             self.ciphered = bool(self.protection)
         if not self.ciphered and self.protection:
             raise ConfigError("protected requests need the application context with ciphering")
+        if not 1 <= self.block_window <= MAX_WINDOW:
+            raise ConfigError(
+                f"a window of general block transfer has 1 to {MAX_WINDOW} blocks, not {self.block_window}"
+            )
         if not 8 <= self.challenge_length <= 64:
             raise ConfigError(f"a challenge has 8 to 64 octets, not {self.challenge_length}")
         if (self.ciphered or self.mechanism == Mechanism.HLS_GMAC) and len(self.system_title) != 8:

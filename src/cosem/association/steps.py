@@ -15,6 +15,9 @@ from cosem.apdu.base import Service
 
 T = TypeVar("T")
 
+BREAK_ON_ERROR, SELF_DESCRIPTIVE = 0x20000000, 0x10000000
+"""Of an ACCESS: leave the rest undone once something fails; repeat the specifications in the response."""
+
 
 class Call(NamedTuple):
     """Send one confirmed service and wait for its answer, block transfer included.
@@ -22,11 +25,13 @@ class Call(NamedTuple):
     Answers with the response service, reassembled (a block transfer ends as the normal or with-list response).
     `sink` is called with the raw content of every block of a response as it arrives, so that nothing that was
     received is lost when the link dies half-way. `timeout` in seconds; None takes the association's setting.
+    `options` are bits of the long invoke-id of an ACCESS: `BREAK_ON_ERROR`, `SELF_DESCRIPTIVE`.
     """
 
     service: Service
     timeout: float | None = None
     sink: Callable[[bytes], None] | None = None
+    options: int = 0
 
 
 class Calls(NamedTuple):
