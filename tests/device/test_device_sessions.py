@@ -173,7 +173,7 @@ def test_a_real_device_leases_its_counters_from_its_store() -> None:
     settings = MeterSettings(keys=KEYS)
     meter = ElectricityMeter(settings, utc(2026, 6, 1), os.urandom, counters=Store())
     Desk(meter).read()
-    assert leases == [(0, 1000)]
+    assert leases == [(1, 1001)], "0 is left out: some clients take only what is greater than the 0 they begin with"
 
 
 def test_secrets_of_a_meter_are_not_in_its_reprs(meter: ElectricityMeter) -> None:

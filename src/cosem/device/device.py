@@ -247,7 +247,8 @@ class PhysicalDevice:
         """Return the counter of everything this device sends under `key`."""
         if key not in self._sending:
             name, count = self._counter_name(key), END if self.simulation else LEASE
-            self._sending[key] = _LeasedCounter(lambda: self._counters.lease(name, count))
+            # Not from 0: there are clients that take only what is greater than the 0 they begin with.
+            self._sending[key] = _LeasedCounter(lambda: self._counters.lease(name, count, 1))
         return self._sending[key]
 
     def _receiving_counter(self, place: tuple[bytes, bytes]) -> ReceivingCounter:
