@@ -1,0 +1,1 @@
+"""Foreign peers against us, and us against them, over real sockets of this machine. Run it with ``make interop``."""
