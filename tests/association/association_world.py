@@ -107,6 +107,9 @@ class Objects:
         self.log.append("security failed")
         self.errors.append(error)
 
+    def notification_confirmed(self, session: Session, invoke: int) -> None:
+        self.log.append(f"confirmed {invoke:08x}")
+
     def get(self, session: Session, target: AttributeDescriptor, selection: Any) -> bytes | DataAccessResult:
         self.protections.append(session.request_protection)
         self.selections.append(selection)

@@ -292,7 +292,7 @@ def test_user_id_reaches_the_session() -> None:
 
 def test_an_aarq_that_asks_for_no_answer_is_ignored() -> None:
     client = RawClient()
-    assert client.responder._apdu(Address(1, 1), client.aarq(), False) is None
+    assert client.responder._apdu(Address(1, 1), None, client.aarq(), False) is None
     assert client.status == []
 
 
@@ -394,7 +394,7 @@ def test_challenge_missing() -> None:
 
 def test_reflected_challenge_is_refused() -> None:
     client = RawClient(6)
-    client.responder._random = lambda size: b"\x55" * size
+    client.responder._admission._random = lambda size: b"\x55" * size
     assert rejection(client, auth=b"\x55" * 16) == (1, "user", 13)
 
 
@@ -459,7 +459,7 @@ def test_requests_without_association() -> None:
 
 
 @pytest.mark.parametrize("associated", [False, True])
-@pytest.mark.parametrize("tag", [0x00, 0x05, 0x3F, 0x61, 0xC4, 0xC7, 0xDF, 0xFF])
+@pytest.mark.parametrize("tag", [0x00, 0x02, 0x3F, 0x61, 0xC4, 0xC7, 0xDF, 0xFF])
 def test_unknown_tag(tag: int, associated: bool) -> None:
     client = RawClient()
     if associated:

@@ -29,18 +29,18 @@ def test_client_takes_the_transitions_of_its_table_and_no_other(state: Client, e
 @pytest.mark.parametrize("state", Server)
 @pytest.mark.parametrize("event", ServerEvent)
 def test_server_takes_the_transitions_of_its_table_and_no_other(state: Server, event: ServerEvent) -> None:
-    from cosem.association.responder import _Association
+    from cosem.association.held import Association
 
     client = RawClient()
-    association = _Association(Session(client.objects.profiles[1], Address(1, 1)), client.objects)
+    association = Association(Session(client.objects.profiles[1], Address(1, 1)), client.objects)
     association.state = state
     following = SERVER.get((state, event))
     if following is None:
         with pytest.raises(LocalProtocolError, match="not possible while"):
-            client.responder._move(association, event)
+            association.move(event)
         assert association.state is state
     else:
-        client.responder._move(association, event)
+        association.move(event)
         assert association.state is following
         assert association.session.status == following.value
 

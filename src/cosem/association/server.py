@@ -85,6 +85,9 @@ class ObjectServer(Protocol):
     def security_failed(self, session: Session, error: Exception) -> None:
         """Learn of a wrong tag, replayed counter or violated policy (events, counters)."""
 
+    def notification_confirmed(self, session: Session, invoke: int) -> None:
+        """Learn that the client has the data-notification with this long invoke-id."""
+
     def get(
         self, session: Session, target: AttributeDescriptor, selection: SelectiveAccess | None
     ) -> bytes | DataAccessResult:

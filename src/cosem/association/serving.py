@@ -7,7 +7,7 @@ invoke-id and direction (Green Book ed. 9, 9.4.6).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cosem.apdu.action import (
     ActionRequestWithList,
@@ -30,11 +30,16 @@ from cosem.apdu.set import (
     SetResponseWithList,
 )
 from cosem.association.server import ObjectServer, Session
+from cosem.association.steps import BREAK_ON_ERROR, SELF_DESCRIPTIVE
 from cosem.association.transfer import Incoming, Outgoing
 from cosem.codec import axdr
 from cosem.conformance_block import Conformance
 from cosem.errors import DecodeError, RemoteProtocolError
 from cosem.results import ActionResult, DataAccessResult
+
+if TYPE_CHECKING:
+    from cosem.apdu.access import AccessRequest, AccessSpecification
+    from cosem.association.short_names import ShortNames
 
 BLOCK_HEADROOM = 16
 MAX_RECEIVED = 16 * 1024 * 1024
@@ -43,11 +48,25 @@ MAX_RECEIVED = 16 * 1024 * 1024
 NOT_SUPPORTED = ExceptionResponse(1, 2)
 NOT_POSSIBLE = ExceptionResponse(1, 1)
 MALFORMED = ExceptionResponse(1, 3)
+TOO_LONG = ExceptionResponse(1, 4)
 
-_CONFORMANCE = {0xC0: int(Conformance.GET), 0xC1: int(Conformance.SET), 0xC3: int(Conformance.ACTION)}
+_CONFORMANCE = {
+    0x05: int(Conformance.READ),
+    0x06: int(Conformance.WRITE),
+    0x16: int(Conformance.UNCONFIRMED_WRITE),
+    0xC0: int(Conformance.GET),
+    0xC1: int(Conformance.SET),
+    0xC3: int(Conformance.ACTION),
+    0xD9: int(Conformance.ACCESS),
+}
 _allowed = int.__and__
 """Of plain integers: the flag's own operator makes a member each time, which every request would pay for."""
 _SUCCESS = DataAccessResult.SUCCESS
+_NULL = b"\x00"
+_GENERAL_BLOCKS = int(Conformance.GENERAL_BLOCK_TRANSFER)
+_GET, _SET, _ACTION = 1, 2, 3
+_KINDS = {1: _GET, 2: _SET, 3: _ACTION, 4: _GET, 5: _SET}
+"""Kinds of access specifications (4 and 5 are those with selection) and of their results."""
 
 
 class Serving:
@@ -57,6 +76,7 @@ class Serving:
         self.server = server
         self.session = session
         self._room = room
+        self._short_names: ShortNames | None = None
         self._sending: dict[int, tuple[Outgoing, int]] = {}
         self._receiving: dict[int, tuple[Incoming, Any]] = {}
         self._handlers: dict[str, Callable[[Any, int], Service]] = {
@@ -81,7 +101,16 @@ class Serving:
         needed = _CONFORMANCE.get(service.tag)
         if needed is None or not _allowed(self.session.conformance, needed):
             return NOT_SUPPORTED
-        return self._handlers[service.service](service, invoke & 0x0F)
+        handler = self._handlers.get(service.service)
+        if handler is not None:
+            return handler(service, invoke & 0x0F)
+        if service.tag == 0xD9:
+            return self._access(service, invoke)
+        if self._short_names is None:
+            from cosem.association.short_names import ShortNames
+
+            self._short_names = ShortNames(self.server, self.session, self._room)
+        return self._short_names.serve(service)
 
     # --- GET -----------------------------------------------------------------------------------------------
 
@@ -99,7 +128,7 @@ class Serving:
             return GetResponseNormal(None, answer)
         room = self._room()
         if len(answer) + 4 > room:
-            return self._long_get(answer, invoke, room)
+            return self._long_get(GetResponseNormal(answer), answer, invoke, room)
         return GetResponseNormal(answer)
 
     def _get_list(self, service: Any, invoke: int) -> Service:
@@ -109,11 +138,11 @@ class Serving:
         response = GetResponseWithList(results)
         raw = response.encode(0)[3:]
         room = self._room()
-        return response if len(raw) + 3 <= room else self._long_get(raw, invoke, room)
+        return response if len(raw) + 3 <= room else self._long_get(response, raw, invoke, room)
 
-    def _long_get(self, raw: bytes, invoke: int, room: int) -> Service:
+    def _long_get(self, whole: Service, raw: bytes, invoke: int, room: int) -> Service:
         if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ:
-            return GetResponseNormal(None, DataAccessResult.OTHER_REASON)
+            return whole if self._cut_below else GetResponseNormal(None, DataAccessResult.OTHER_REASON)
         self._sending[invoke] = Outgoing(raw, max(1, room - BLOCK_HEADROOM)), 0xC0
         return self._next_get_block(invoke)
 
@@ -228,7 +257,7 @@ class Serving:
         if len(raw) + 3 <= room:
             return response
         if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_ACTION:
-            return ActionResponseNormal(ActionResult.OTHER_REASON)
+            return response if self._cut_below else ActionResponseNormal(ActionResult.OTHER_REASON)
         self._sending[invoke] = Outgoing(raw, max(1, room - BLOCK_HEADROOM)), 0xC3
         return self._next_action_block(invoke)
 
@@ -274,6 +303,44 @@ class Serving:
         if parameters is None:
             return ActionResponseNormal(ActionResult.TYPE_UNMATCHED)
         return self._invoke_all(first.targets, parameters, invoke)
+
+    # --- ACCESS --------------------------------------------------------------------------------------------
+
+    @property
+    def _cut_below(self) -> bool:
+        """Whether what is too long for one PDU is cut by general block transfer."""
+        return bool(_allowed(self.session.conformance, _GENERAL_BLOCKS))
+
+    def _access(self, service: AccessRequest, invoke: int) -> Service:
+        from cosem.apdu.access import AccessResponse, AccessResult
+
+        if len(service.values) != len(service.specs):
+            return MALFORMED
+        values: list[bytes] = []
+        results: list[AccessResult] = []
+        for spec, value in zip(service.specs, service.values, strict=True):
+            if invoke & BREAK_ON_ERROR and results and results[-1].result != 0:
+                # Nothing says what to answer for what was left undone; this much is certain: it has not succeeded.
+                values.append(_NULL)
+                results.append(AccessResult(_KINDS[spec.kind], DataAccessResult.OTHER_REASON))
+                continue
+            returned, result = self._one_access(spec, value)
+            values.append(returned)
+            results.append(AccessResult(_KINDS[spec.kind], result))
+        specs = service.specs if invoke & SELF_DESCRIPTIVE else None
+        response = AccessResponse(tuple(values), tuple(results), specs)
+        if not self._cut_below and len(response.encode(0)) > self._room():
+            return TOO_LONG
+        return response
+
+    def _one_access(self, spec: AccessSpecification, value: bytes) -> tuple[bytes, DataAccessResult | ActionResult]:
+        if isinstance(spec.target, MethodDescriptor):
+            result, returned = self.server.action(self.session, spec.target, None if value == _NULL else value)
+            return returned or _NULL, result
+        if _KINDS[spec.kind] == _GET:
+            answer = self.server.get(self.session, spec.target, spec.selection)
+            return (answer, _SUCCESS) if isinstance(answer, bytes) else (_NULL, answer)
+        return _NULL, self.server.set(self.session, spec.target, spec.selection, value)
 
 
 def _split(octets: bytes, count: int) -> tuple[bytes, ...] | None:

@@ -292,6 +292,9 @@ class PhysicalDevice:
         """Forget a session."""
         self.sessions = [item for item in self.sessions if item is not session]
 
+    def notification_confirmed(self, session: Session, invoke: int) -> None:
+        """Learn that a client has a notification; nothing here repeats those that are not confirmed."""
+
     def authentication_failed(self, session: Session) -> None:
         """Count a wrong password or proof."""
         self.authentication_failures += 1
