@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   ?= .venv
 DEV    ?= .venv-dev
 BENCH  ?= .venv-bench
+INTEROP ?= .venv-interop
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test lint unit bench clean
+.PHONY: run test lint unit bench interop clean
 
 run: $(VENV)/.installed            ## a meter lives through a month, is read with authenticated encryption, and pushes are explained
 	$(VENV)/bin/cosem tour
@@ -24,6 +25,9 @@ unit: $(DEV)/.installed
 bench: $(BENCH)/.installed         ## speed as ratios against public peers, measured in one run
 	$(BENCH)/bin/python -m bench
 
+interop: $(INTEROP)/.installed     ## foreign clients and servers against ours, over sockets of this machine, as one matrix
+	$(INTEROP)/bin/python -m pytest -c interop/pytest.ini interop
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install $(PIP_FLAGS) --editable .
@@ -40,5 +44,11 @@ $(BENCH)/.installed: pyproject.toml constraints.txt bench/peers.txt
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --requirement bench/peers.txt
 	touch $@
 
+$(INTEROP)/.installed: pyproject.toml constraints.txt interop/peers.txt
+	$(PYTHON) -m venv $(INTEROP)
+	$(INTEROP)/bin/pip install $(PIP_FLAGS) --editable .
+	$(INTEROP)/bin/pip install --quiet --disable-pip-version-check --requirement interop/peers.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(DEV) $(BENCH) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DEV) $(BENCH) $(INTEROP) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -47,10 +47,14 @@ class Matrix:
             widths = [max(len(line[index]) for line in table) for index in range(len(table[0]))]
             lines += [title, ""]
             for number, line in enumerate(table):
-                lines.append("| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |")
+                lines.append(
+                    "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+                )
                 if number == 0:
                     lines.append("|" + "|".join("-" * (width + 2) for width in widths) + "|")
             lines.append("")
         if self.tables:
-            lines += ["ok: done and the values agree; -: the peer has no such thing; peer: the peer is wrong; blank: not tried"]
+            lines += [
+                "ok: done, the values agree; -: the peer has no such thing; peer: the peer is wrong; blank: not tried"
+            ]
         return lines + [f"[{number}] {why}" for number, why in enumerate(self.notes, 1)]

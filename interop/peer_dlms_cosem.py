@@ -14,6 +14,7 @@ from dlms_cosem.cosem.selective_access import EntryDescriptor, RangeDescriptor
 from dlms_cosem.hdlc.frames import HDLC_FLAG
 from dlms_cosem.io import HdlcTransport, TcpTransport
 from dlms_cosem.protocol.xdlms import SetResponseNormal
+
 from interop.world import AK, CLIENT_TITLE, EK, PASSWORD, SECRET, BufferedWire, Place, next_counter, not_possible
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -33,7 +34,7 @@ def _authentication(place: Place, as_it_is: bool) -> Any:
 
 
 class Repaired(security.HighLevelSecurityGmacAuthentication):
-    """Its GMAC, without the fault that the proof and the APDU around it have the same counter, and so the same nonce."""
+    """Its GMAC, without the fault that proof and APDU around it have one counter, and so one nonce."""
 
     def hls_generate_reply_data(self, connection: Any) -> bytes:
         proof = super().hls_generate_reply_data(connection)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+
 from interop.world import CASES, TRANSPORTS, Case, Place, served
 
 PEERS = {"gurux-dlms": "gurux_dlms", "dlms-cosem": "dlms_cosem"}
@@ -119,7 +120,11 @@ def same_rows(rows: Any, expected: list[list[Any]]) -> None:
 def test_profile_range(full: Any, place: Place) -> None:
     start = datetime.fromisoformat("2026-10-31T12:00:00+01:00")
     rows = full.profile_range(LOAD_PROFILE, start, start + timedelta(hours=2))
-    wanted = [row for row in rows_of(place, 1, 10_000) if bytes.fromhex("07ea0a1f060c0000") <= row[0][:8] <= bytes.fromhex("07ea0a1f060e0000")]
+    wanted = [
+        row
+        for row in rows_of(place, 1, 10_000)
+        if bytes.fromhex("07ea0a1f060c0000") <= row[0][:8] <= bytes.fromhex("07ea0a1f060e0000")
+    ]
     assert len(wanted) == 9
     same_rows(rows, wanted)
 

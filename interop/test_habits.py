@@ -5,17 +5,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+
 from interop import world
 from interop.test_clients import LOAD_PROFILE, PEERS, SERIAL, make_peer
 from interop.world import CASES, TRANSPORTS, Case, served
 
 BY_NAME = {case.name: case for case in CASES}
 CIPHERED = BY_NAME["high-gmac + both, general-glo"]
-ENCRYPTED = BY_NAME["high-gmac + enc"]
 """Every peer has the first: what is asked of all is asked of that."""
 
 pytestmark = pytest.mark.row("Their clients, what they notice")
@@ -28,7 +27,7 @@ def refused(peer: str, case: Case, transport: str) -> None:
     with served(case, transport) as place:
         client = make_peer(peer, place)
         try:
-            with pytest.raises(Exception) as caught:
+            with pytest.raises(Exception) as caught:  # noqa: PT011 - a peer's own errors have no common kind
                 client.open()
             assert not isinstance(caught.value, (TimeoutError, ConnectionError, AssertionError)), client.wire.trace()
             association = place.meter.logical.associations[case.client]
@@ -83,30 +82,45 @@ def last_octet_of_apdu(transport: str) -> Callable[[bytes], bytes]:
     return hdlc if transport == "hdlc" else wrapper
 
 
+NO_TAG = "it checks no tag where there is encryption too; our tests check them for it"
+NO_COUNTER = "it takes any invocation counter, old ones too"
+
+
+@pytest.fixture
+def known_faults(request: pytest.FixtureRequest) -> None:
+    """Expect of a peer what is known to be its fault."""
+    column = request.node.originalname
+    if request.node.callspec.params["peer"] == "gurux-dlms":
+        reason = {"test_changed_tag": NO_TAG, "test_replay": NO_COUNTER}[column]
+        request.node.add_marker(pytest.mark.xfail(reason=reason, raises=pytest.fail.Exception))
+
+
+@pytest.mark.usefixtures("known_faults")
 @transports
 @peers
 @pytest.mark.parametrize("case", [CIPHERED], ids=str)
 def test_changed_tag(peer: str, transport: str, case: Case) -> None:
     """An answer whose tag is wrong is not taken."""
     with served(case, transport) as place:
-        client = make_peer(peer, place)
+        client = make_peer(peer, place, as_it_is=peer == "gurux-dlms")
         try:
             client.open()
             client.wire.tamper = last_octet_of_apdu(transport)
-            with pytest.raises(Exception) as caught:
+            with pytest.raises(Exception) as caught:  # noqa: PT011 - a peer's own errors have no common kind
                 client.read(1, SERIAL)
             assert not isinstance(caught.value, (TimeoutError, ConnectionError)), client.wire.trace()
         finally:
             client.wire.disconnect()
 
 
+@pytest.mark.usefixtures("known_faults")
 @transports
 @peers
 @pytest.mark.parametrize("case", [CIPHERED], ids=str)
 def test_replay(peer: str, transport: str, case: Case) -> None:
     """An answer that was there before is not taken again: its invocation counter is old."""
     if transport == "hdlc":
-        pytest.skip("not possible: HDLC's own sequence numbers stand before it")
+        world.not_possible("HDLC's own sequence numbers stand before it")
     with served(case, transport) as place:
         client = make_peer(peer, place)
         try:
@@ -114,7 +128,7 @@ def test_replay(peer: str, transport: str, case: Case) -> None:
             client.read(1, SERIAL)
             old = client.wire.log[-1][1]
             client.wire.tamper = lambda octets: old
-            with pytest.raises(Exception) as caught:
+            with pytest.raises(Exception) as caught:  # noqa: PT011 - a peer's own errors have no common kind
                 client.read(1, SERIAL)
             assert not isinstance(caught.value, (TimeoutError, ConnectionError)), client.wire.trace()
         finally:
