@@ -56,7 +56,17 @@ class Peer:
 
     name = "dlms-cosem"
 
-    def __init__(self, place: Place, max_pdu_size: int = 1024, as_it_is: bool = False) -> None:
+    def __init__(
+        self,
+        place: Place,
+        max_pdu_size: int = 1024,
+        as_it_is: bool = False,
+        physical: int | None = None,
+        address_size: int = 1,
+        max_info: int = 128,
+    ) -> None:
+        if max_info != 128:
+            not_possible("it negotiates no HDLC parameters")
         case = place.case
         authentication = _authentication(place, as_it_is)
         if case.mechanism == 5 and case.policy == 0:
@@ -72,6 +82,8 @@ class Peer:
         hdlc = HdlcTransport if as_it_is else RepairedHdlc
         kind = hdlc if place.transport == "hdlc" else TcpTransport
         addresses = {"client_logical_address": case.client, "server_logical_address": 1, "io": self.wire}
+        if physical is not None:
+            addresses |= {"server_physical_address": physical, "extended_addressing": address_size == 4}
         ciphered = case.policy == 3
         self.client = DlmsClient(
             transport=kind(**addresses),

@@ -67,7 +67,16 @@ class Peer:
 
     name = "gurux-dlms"
 
-    def __init__(self, place: Place, max_pdu_size: int = 1024, as_it_is: bool = False) -> None:
+    def __init__(
+        self,
+        place: Place,
+        max_pdu_size: int = 1024,
+        as_it_is: bool = False,
+        physical: int = 0,
+        address_size: int = 1,
+        max_info: int = 128,
+        window: int = 1,
+    ) -> None:
         case = place.case
         GXCiphering.decrypt = classmethod(_opened if as_it_is else _checked)
         self.place = place
@@ -83,6 +92,13 @@ class Peer:
             InterfaceType.HDLC if hdlc else InterfaceType.WRAPPER,
         )
         self.client.maxReceivePDUSize = max_pdu_size
+        if physical:
+            self.client.serverAddressSize = address_size
+            self.client.serverAddress = GXDLMSSecureClient.getServerAddress(1, physical, address_size)
+        limits = self.client.hdlcSettings
+        limits.maxInfoTX = limits.maxInfoRX = max_info
+        limits.windowSizeTX = limits.windowSizeRX = window
+        self.window = window
         cipher = self.client.ciphering
         cipher.systemTitle = bytearray(CLIENT_TITLE)
         cipher.blockCipherKey = bytearray(EK)
