@@ -16,7 +16,7 @@ from cosem.classes.c015_association_ln import (
     XDLMSContextInfo,
 )
 from cosem.classes.model import Attribute, InterfaceClass, Method, Selection, lookup
-from cosem.codec.axdr import Data, Tag
+from cosem.codec.axdr import Data, Tag, encode
 from cosem.conformance_block import LN_CORE, Conformance
 from cosem.errors import ConfigError, CosemError
 from cosem.obis import Obis, obis
@@ -159,9 +159,12 @@ class Association:
         self.attributes: dict[tuple[int, bytes, int], Entry] = {}
         self.methods: dict[tuple[int, bytes, int], MethodEntry] = {}
         self.elements: list[ObjectListElement] = []
+        self._encoded: bytes | None = None
+        self._demanded = 0
 
     def build(self, objects: Iterable[InterfaceClass]) -> None:
         """Fill the tables from the objects of the logical device."""
+        self._encoded = None
         self.visible.clear()
         self.attributes.clear()
         self.methods.clear()
@@ -173,12 +176,30 @@ class Association:
             if rights is not None:
                 self._add(obj, rights)
 
+    def demand(self, policy: int) -> None:
+        """Let nothing be done any more without the protection of a policy of class 64 version 0.
+
+        That is for the sessions that were opened without any security: those that have a context have the policy there.
+        """
+        self._demanded = policy << 2
+        for key, entry in self.attributes.items():
+            self.attributes[key] = entry._replace(access=entry.access | self._demanded)
+        for method_key, method in self.methods.items():
+            self.methods[method_key] = method._replace(access=method.access | self._demanded)
+
+    def object_list(self) -> bytes:
+        """Return the octets of the whole object list, made once after every `build`."""
+        if self._encoded is None:
+            self._encoded = encode(type(self.object).attributes[2].type.to_data(self.elements))
+        return self._encoded
+
     def _own_rights(self, rights: AccessRights | None) -> AccessRights:
         """A client always sees its own association and may answer the challenge; its secret it may only write."""
         methods = [MethodAccess(1, Access.ACCESS)]
         if rights is not None and self.spec.mechanism not in (0, 1, 5):
             methods.append(MethodAccess(2, Access.ACCESS))
-        secret = Access.WRITE if rights is not None and rights.attribute(7) & Access.WRITE else Access.NONE
+        writable = rights is not None and bool(rights.attribute(7) & Access.WRITE)
+        secret = Access.WRITE if writable and self.has_settable_secret else Access.NONE
         attributes = tuple(
             AttributeAccess(number, secret if number == 7 else Access.READ) for number in self.object.attributes
         )
@@ -191,11 +212,21 @@ class Association:
             self.visible[alias] = obj
             for right in rights.attribute_access:
                 key = (obj.class_id, alias, right.attribute_id)
-                self.attributes[key] = Entry(obj, obj.attributes[right.attribute_id], int(right.access))
+                self.attributes[key] = Entry(
+                    obj, obj.attributes[right.attribute_id], int(right.access) | self._demanded
+                )
             for allowed in rights.method_access:
                 method_key = (obj.class_id, alias, allowed.method_id)
-                self.methods[method_key] = MethodEntry(obj, obj.methods[allowed.method_id], int(allowed.access))
+                self.methods[method_key] = MethodEntry(
+                    obj, obj.methods[allowed.method_id], int(allowed.access) | self._demanded
+                )
             self.elements.append(ObjectListElement(obj.class_id, obj.class_version, Obis(alias), rights))
+
+    @property
+    def has_settable_secret(self) -> bool:
+        """Whether attribute 7 can be written: a password, or from version 2 on a secret; GMAC has none but its keys."""
+        mechanism = self.spec.mechanism
+        return mechanism == 1 or (mechanism not in (0, 5) and self.spec.version >= 2)
 
     def change_secret(self, value: bytes) -> bool:
         """Take a secret for the next association; the present one goes on. Says whether it is one."""
@@ -222,7 +253,7 @@ class Association:
         elif number == 3:
             value = AssociatedPartners(spec.client_sap, self.server_sap)
         elif number == 4:
-            value = ApplicationContextName(context_id_element=3 if spec.ciphered else 1)
+            value = ApplicationContextName(context_id_element=3 if session.profile.ciphered else 1)
         elif number == 5:
             value = XDLMSContextInfo(session.conformance, spec.max_pdu_size, session.client_max_pdu_size)
         elif number == 6:

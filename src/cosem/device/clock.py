@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from cosem.classes.c008_clock import Clock, ClockBase, PresetTime
 from cosem.codec.axdr import Data, Tag
@@ -24,6 +24,19 @@ LATEST = calendar.timegm((2100, 1, 1, 0, 0, 0))
 """What a clock may be set to: years that a meter meets, so that each moment has a day before and a day after it."""
 
 Write = Callable[[Data], DataAccessResult]
+
+
+class _Span(NamedTuple):
+    """A deviation, from when to when it holds, and the rules that say so."""
+
+    begin: int
+    end: int
+    deviation: int
+    summer: bool
+    rules: tuple[Data, ...]
+
+
+_NO_SPAN = _Span(0, 0, 0, False, ())
 
 
 def european_rule(zone: int = -60) -> tuple[CosemDateTime, CosemDateTime]:
@@ -114,14 +127,14 @@ class DeviceClock:
         store.handlers[6] = self._shift
         self.writers: dict[int, Write] = {
             2: lambda value: self.set(value.value),
-            3: lambda value: self._write_rule(3, value, self._zone_fits(value.value, self._rules()[3])),
+            3: lambda value: self._write_rule(3, value, self._zone_fits(value.value, self._rules()[3].value)),
             5: lambda value: self._write_rule(5, value, CosemDateTime.from_octets(value.value).in_range),
             6: lambda value: self._write_rule(6, value, CosemDateTime.from_octets(value.value).in_range),
-            7: lambda value: self._write_rule(7, value, self._zone_fits(self._rules()[0], value.value)),
+            7: lambda value: self._write_rule(7, value, self._zone_fits(self._rules()[0].value, value.value)),
             8: lambda value: self._write_rule(8, value, True),
         }
         self._preset_time: PresetTime | None = None
-        self._years: dict[tuple[int, tuple[Any, ...]], tuple[int, int] | None] = {}
+        self._span = _NO_SPAN
 
     @property
     def now(self) -> int:
@@ -130,39 +143,54 @@ class DeviceClock:
 
     # --- local time ----------------------------------------------------------------------------------------
 
-    def _rules(self) -> tuple[Any, ...]:
+    def _rules(self) -> tuple[Data, ...]:
         """Return time zone, begin, end, deviation and whether daylight saving is kept, as the object holds them."""
         values: dict[int, Data] = self.object.store.values  # type: ignore[union-attr]
-        return values[3].value, values[5].value, values[6].value, values[7].value, values[8].value
+        return values[3], values[5], values[6], values[7], values[8]
 
-    def _summer(self, year: int) -> tuple[int, int] | None:
-        """Return begin and end of summer time in `year`, as UTC seconds."""
+    def _changes(self, year: int) -> list[tuple[int, bool]]:
+        """Return when summer time begins (True) and ends from the year before `year` to the one after, in order.
+
+        Both rules name local time as it is before the change. Where one of them names no moment there is no summer
+        time at all.
+        """
+        zone, begin_rule, end_rule, deviation, enabled = (item.value for item in self._rules())
+        if not enabled:
+            return []
+        changes: list[tuple[int, bool]] = []
+        for octets, before, summer in ((begin_rule, zone, True), (end_rule, zone - deviation, False)):
+            rule = CosemDateTime.from_octets(octets)
+            moments = [resolve(rule, each) for each in (year - 1, year, year + 1)]
+            named = [(_seconds(moment) + before * 60, summer) for moment in moments if moment is not None]
+            if not named:
+                return []
+            changes += named
+        # A summer that ends when it begins is none.
+        return sorted(changes, key=lambda change: (change[0], not change[1]))
+
+    def _span_of(self, utc: int) -> _Span:
+        """Return the deviation that holds at `utc`, and from when to when it does: the last one is kept at hand."""
         rules = self._rules()
-        key = (year, rules)
-        if key not in self._years:
-            zone, begin_rule, end_rule, deviation, enabled = rules
-            answer = None
-            if enabled:
-                begin = resolve(CosemDateTime.from_octets(begin_rule), year)
-                end = resolve(CosemDateTime.from_octets(end_rule), year)
-                if begin is not None and end is not None:
-                    # Both rules name local time as it is before the change.
-                    answer = (
-                        _seconds(begin) + zone * 60,
-                        _seconds(end) + (zone - deviation) * 60,
-                    )
-            self._years[key] = answer
-        return self._years[key]
+        if self._span.begin <= utc < self._span.end and self._span.rules == rules:
+            return self._span
+        zone, deviation = rules[0].value, rules[3].value
+        year = datetime.fromtimestamp(utc, UTC).year
+        changes = self._changes(year)
+        begin, end = (calendar.timegm((each, 1, 1, 0, 0, 0)) for each in (year, year + 1))
+        # Before the first change there is what it ends.
+        holds = bool(changes) and not changes[0][1]
+        for at, summer in changes:
+            if at > utc:
+                end = min(end, at)
+                break
+            begin, holds = max(begin, at), summer
+        self._span = _Span(begin, end, zone - deviation if holds else zone, holds, rules)
+        return self._span
 
     def deviation(self, utc: int) -> tuple[int, bool]:
         """Return the deviation in minutes (DLMS sign: local to UTC) at `utc`, and whether summer time holds."""
-        zone, _, _, deviation, _ = self._rules()
-        summer = self._summer(datetime.fromtimestamp(utc, UTC).year)
-        if summer is None:
-            return zone, False
-        begin, end = summer
-        holds = begin <= utc < end if begin < end else not end <= utc < begin
-        return (zone - deviation, True) if holds else (zone, False)
+        span = self._span_of(utc)
+        return span.deviation, span.summer
 
     def local(self, utc: int) -> datetime:
         """Return local time at `utc`, without time zone."""
@@ -210,32 +238,52 @@ class DeviceClock:
     def utc(self, moment: CosemDateTime) -> int:
         """Return the UTC seconds of a date-time; without deviation it is local time. Raises `DecodeError`.
 
-        Of an hour that comes twice the second one is meant, in normal time.
+        Of an hour that comes twice the one in normal time is meant, unless the clock status says summer time; in an
+        hour that is skipped normal time goes on.
         """
         point = moment.to_datetime()
         if moment.deviation is not None:
             return int(point.timestamp())
-        zone = self._rules()[0]
-        guess = _seconds(point) + zone * 60
-        # Beyond the years of a meter there is no calendar to look up: ranges are open to "for ever" that way.
-        deviation = self.deviation(guess)[0] if EARLIEST <= guess < LATEST else zone
-        return _seconds(point) + deviation * 60
+        zone, _, _, deviation, _ = self._rules()
+        local = _seconds(point)
+        normal: int = local + zone.value * 60
+        summer: int = normal - deviation.value * 60
+        if not EARLIEST <= normal < LATEST:
+            # Beyond the years of a meter there is no calendar to look up: ranges are open to "for ever" that way.
+            return normal
+        if not self.deviation(summer)[1]:
+            return normal
+        said = moment.clock_status is not None and bool(moment.clock_status & ClockStatus.DAYLIGHT_SAVING)
+        return summer if said or self.deviation(normal)[1] else normal
 
     def next_boundary(self, utc: int, period: int) -> int:
-        """Return the first moment after `utc` that is a whole multiple of `period` seconds from local midnight.
+        """Return the first moment after `utc` at which local time reaches a whole multiple of `period` from midnight.
 
-        Periods begin anew at every midnight. Of those that fit into the shift of summer time none is skipped and none
-        comes twice: the day has 23 or 25 hours of them.
+        Periods begin anew at every midnight. A multiple that a change skips is reached at the change. Of the time that
+        comes twice, multiples of periods that fit into the shift are reached twice (the day has 25 hours of them),
+        others the first time only.
         """
-        before = self.deviation(utc)[0] * 60
-        local = utc - before
-        midnight = local - local % DAY
-        following = midnight + min((local - midnight) // period * period + period, DAY)
-        guess = following + before
-        after = self.deviation(guess)[0] * 60
-        if (after - before) % period == 0 or self.deviation(following + after)[0] * 60 != after:
-            return guess
-        return following + after if following + after > utc else guess
+        while True:
+            span = self._span_of(utc)
+            to_utc = span.deviation * 60
+            local = utc - to_utc
+            if utc - span.begin < MAX_SUMMER * 60:
+                back = to_utc - self._span_of(span.begin - 1).deviation * 60
+                if back > 0 and back % period and utc < span.begin + back:
+                    # The clock went back not long ago: local time had got further already.
+                    local = span.begin - to_utc + back - 1
+            boundary = _next_multiple(local, period) + to_utc
+            if boundary < span.end:
+                return boundary
+            shift = self._span_of(span.end).deviation * 60 - to_utc
+            if shift <= 0:
+                if boundary + shift <= span.end:
+                    return span.end
+            elif shift % period == 0:
+                local = span.end - to_utc - shift
+                if _next_multiple(local - 1, period) == local:
+                    return span.end
+            utc = span.end
 
     # --- being set -----------------------------------------------------------------------------------------
 
@@ -257,6 +305,9 @@ class DeviceClock:
         deviation = self.deviation(self.now)[0] if given.deviation is None else given.deviation
         present = datetime.fromtimestamp(self.now - deviation * 60, UTC)
         fields = ("year", "month", "day", "hour", "minute", "second")
+        if given.clock_status is None:
+            # In an hour that comes twice it stays the same one.
+            given = given._replace(clock_status=self.status())
         return given._replace(**{name: getattr(present, name) for name in fields if getattr(given, name) is None})
 
     def jump_to(self, utc: int) -> None:
@@ -267,7 +318,6 @@ class DeviceClock:
         if not EARLIEST <= utc < LATEST:
             raise Refused(ActionResult.OTHER_REASON)
         self.offset += utc - old
-        self.invalid = False
         self._tell(old, utc)
 
     def _tell(self, old: int, new: int) -> None:
@@ -283,14 +333,16 @@ class DeviceClock:
             return DataAccessResult.OTHER_REASON
         store: Any = self.object.store
         store.values[number] = value
-        self._years.clear()
         self._tell(self.now, self.now)
         return DataAccessResult.SUCCESS
 
     def _round(self, period: int) -> None:
         # To the nearest boundary of local time; the middle goes up.
-        shift = self.deviation(self.now)[0] * 60
-        self.jump_to((self.now - shift + period // 2) // period * period + shift)
+        now = self.now
+        before = following = self.next_boundary(now - period - MAX_SUMMER * 60 - 1, period)
+        while following <= now:
+            before, following = following, self.next_boundary(following, period)
+        self.jump_to(following if following - now <= now - before else before)
 
     def _shift(self, seconds: int) -> None:
         if not -MAX_SHIFT <= seconds <= MAX_SHIFT:
@@ -314,6 +366,13 @@ class DeviceClock:
         ):
             raise Refused(ActionResult.OTHER_REASON)
         self.jump_to(self.utc(preset.preset_time))
+        self.invalid = False
+
+
+def _next_multiple(local: int, period: int) -> int:
+    """Return the first multiple of `period` from midnight that is greater than `local`, the next midnight at most."""
+    midnight = local - local % DAY
+    return midnight + min((local - midnight) // period * period + period, DAY)
 
 
 def _seconds(moment: datetime) -> int:

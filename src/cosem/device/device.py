@@ -28,7 +28,7 @@ from cosem.errors import AccessError, ConfigError, CosemError, DecodeError, Enco
 from cosem.link.base import Address
 from cosem.results import ActionResult, DataAccessResult
 from cosem.security.context import BROADCAST_SET, UNICAST, SecurityContext
-from cosem.security.counters import END, CounterStore, MemoryCounterStore, ReceivingCounter, SendingCounter
+from cosem.security.counters import CounterStore, MemoryCounterStore, ReceivingCounter, SendingCounter
 from cosem.security.policy import Policy
 from cosem.security.title import SystemTitle
 
@@ -246,9 +246,9 @@ class PhysicalDevice:
     def _sending_counter(self, key: bytes) -> SendingCounter:
         """Return the counter of everything this device sends under `key`."""
         if key not in self._sending:
-            name, count = self._counter_name(key), END if self.simulation else LEASE
+            name = self._counter_name(key)
             # Not from 0: there are clients that take only what is greater than the 0 they begin with.
-            self._sending[key] = _LeasedCounter(lambda: self._counters.lease(name, count, 1))
+            self._sending[key] = _LeasedCounter(lambda: self._counters.lease(name, LEASE, 1))
         return self._sending[key]
 
     def _receiving_counter(self, place: tuple[bytes, bytes]) -> ReceivingCounter:
@@ -285,7 +285,7 @@ class PhysicalDevice:
     def opened(self, session: Session) -> None:
         """Take an open session into the list."""
         session.state = self._association(session.address)
-        if session not in self.sessions:
+        if not any(item is session for item in self.sessions):
             self.sessions.append(session)
 
     def closed(self, session: Session) -> None:
@@ -348,6 +348,8 @@ class PhysicalDevice:
                 chosen = Selection(selection.selector, axdr.decode(selection.parameters))
             except DecodeError:
                 return self.options.selection_refused
+        if number == 2 and chosen is None:
+            return shown.object_list()
         answer = shown.attribute_of(session, number, chosen)
         if answer is DataAccessResult.OTHER_REASON:
             return self.options.selection_refused
@@ -413,9 +415,8 @@ class PhysicalDevice:
         return DataAccessResult.SUCCESS
 
     def _set_secret(self, association: Association, value: Data) -> DataAccessResult:
-        """Take a password, or from version 2 of class 15 on a secret; GMAC has none but its keys."""
-        mechanism = association.spec.mechanism
-        if mechanism in (0, 5) or (mechanism != 1 and association.spec.version < 2):
+        """Take a password or secret for the next association."""
+        if not association.has_settable_secret:
             return DataAccessResult.READ_WRITE_DENIED
         return DataAccessResult.SUCCESS if association.change_secret(value.value) else DataAccessResult.OTHER_REASON
 

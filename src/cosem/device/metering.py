@@ -58,6 +58,7 @@ class Metering:
         self._quarter = -1
         self._quarter_local = datetime.min
         self._begin_step(start)
+        self._begun = clock.now
         self._next = clock.next_boundary(clock.now, DEMAND_PERIOD)
         clock.on_jump.append(self._jumped)
 
@@ -68,19 +69,30 @@ class Metering:
     def act(self, now: int) -> None:
         """End the demand period, and see which tariff holds from here."""
         self.settle(now)
-        self._end_of_demand_period(self.clock.now)
-        self._follow_clock(self.clock.now)
+        utc = self.clock.now
+        self._end_of_demand_period(utc)
+        self._begun = utc
+        self._next = self.clock.next_boundary(utc, DEMAND_PERIOD)
+        self.active_tariff = self.tariff(self.clock.local(utc))
 
     def _jumped(self, old: int, new: int) -> None:
-        """Go on from the new time: after a jump of some size with a new demand period."""
-        self.settle(self.clock.true_time())
-        if abs(new - old) >= self.clock.jump_limit:
-            self._end_of_demand_period(old)
-        self._follow_clock(new)
+        """Go on from the new time: after a jump of some size with a new demand period.
 
-    def _follow_clock(self, utc: int) -> None:
-        self.active_tariff = self.tariff(self.clock.local(utc))
-        self._next = self.clock.next_boundary(utc, DEMAND_PERIOD)
+        A smaller one ends the period only where it goes over its end; going back over its begin prolongs it.
+        """
+        self.settle(self.clock.true_time())
+        following = self.clock.next_boundary(new, DEMAND_PERIOD)
+        if old != new and abs(new - old) >= self.clock.jump_limit:
+            if old != self._begun:
+                self._end_of_demand_period(old)
+            self._begun = new
+        elif old < self._next <= new:
+            self._end_of_demand_period(self._next)
+            self._begun = self._next
+        elif new < old:
+            following = max(following, self._next)
+        self._next = following
+        self.active_tariff = self.tariff(self.clock.local(new))
 
     # --- integration ---------------------------------------------------------------------------------------
 

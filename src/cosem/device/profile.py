@@ -13,7 +13,7 @@ from cosem.classes.common import CaptureObject
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag, encode_length
 from cosem.device.clock import DAY, DeviceClock
-from cosem.errors import DecodeError
+from cosem.errors import ConfigError, DecodeError
 from cosem.obis import Obis, obis
 from cosem.results import DataAccessResult
 from cosem.times import CosemDateTime
@@ -68,6 +68,8 @@ class ProfileBuffer:
         compress_nulls: bool = False,
         resolve: Callable[[CaptureObject], Column | None] | None = None,
     ) -> None:
+        if not 0 <= period <= DAY:
+            raise ConfigError(f"a capture period of {period} s is none of 0 to {DAY}")
         self.clock = clock
         self.period = period
         self.capacity = min(capacity, MAX_ROWS)
@@ -120,16 +122,17 @@ class ProfileBuffer:
     def _jumped(self, old: int, new: int) -> None:
         """Go on from the new time, as meters under IDIS do."""
         expected, following = self._next, self._following(new)
-        if abs(new - old) >= self.clock.jump_limit:
+        if old != new and abs(new - old) >= self.clock.jump_limit:
             self.marks |= CLOCK_ADJUSTED
             if expected != following and self._following(old - 1) != old:
                 self.capture(old)
                 self.marks |= CLOCK_ADJUSTED
-        elif expected is not None and old < expected <= new:
-            self.capture(expected)
-        elif new < old and self.rows and following is not None and following <= self.rows[-1].time <= old:
-            # Set back over a boundary by a little: that row is there already.
-            following = self._following(self.rows[-1].time)
+        elif expected is not None and following is not None:
+            if old < expected <= new:
+                self.capture(expected)
+            elif new < old:
+                # Set back over a boundary by a little: its row is there already.
+                following = max(following, expected)
         self._next = following
 
     def capture(self, utc: int | None = None) -> None:
@@ -164,6 +167,8 @@ class ProfileBuffer:
 
     def _write_period(self, value: Data) -> DataAccessResult:
         """Take a capture period. What was captured with another one goes, as in meters under IDIS."""
+        if value.value == self.period:
+            return DataAccessResult.SUCCESS
         if value.value and not SHORTEST_PERIOD <= value.value <= DAY:
             return DataAccessResult.OTHER_REASON
         self.period = value.value

@@ -21,7 +21,8 @@ _KEY_NAMES = {0: "global_unicast_encryption_key", 1: "global_broadcast_encryptio
 class SecuritySetupBehaviour:
     """One security setup and the associations that use it.
 
-    A stronger policy holds from the next request on, new keys from the next association on.
+    A stronger policy holds from the next request on, new keys from the next association on. Who came in without any
+    security while none was demanded can do nothing more, and comes again.
     """
 
     def __init__(self, name: str, system_title: bytes, policy: int, master_key: bytes | None) -> None:
@@ -59,9 +60,12 @@ class SecuritySetupBehaviour:
             raise Refused(ActionResult.OTHER_REASON)
         self.policy = policy
         for association in self.associations:
-            association.spec.policy = policy
-            if policy:
-                association.spec.ciphered = True
+            spec = association.spec
+            spec.policy = policy
+            if policy and not spec.ciphered:
+                spec.ciphered = True
+                if spec.mechanism != 5:
+                    association.demand(policy)
             for context in association.contexts:
                 context.policy = Policy.from_v0(policy)
 
