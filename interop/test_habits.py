@@ -135,6 +135,24 @@ def test_replay(peer: str, transport: str, case: Case) -> None:
             client.wire.disconnect()
 
 
+@transports
+@pytest.mark.parametrize("peer", ["gurux-dlms"])
+@pytest.mark.parametrize("case", [BY_NAME["high-gmac + both"]], ids=str)
+def test_protected_release(peer: str, transport: str, case: Case) -> None:
+    """A release that carries a ciphered initiate request is answered with a ciphered initiate response."""
+    with served(case, transport) as place:
+        client = make_peer(peer, place)
+        try:
+            client.open()
+            client.client.useProtectedRelease = True
+            client.release()
+            client.close()
+            assert list(place.meter.device.sessions) == []
+        finally:
+            client.wire.disconnect()
+            print(client.wire.trace())
+
+
 # --- faults of a peer as it is, each of which our tests above work around --------------------------------------------
 
 NONCE = "its HLS-GMAC proof and the APDU around it have the same counter: a nonce used twice, which our meter refuses"
