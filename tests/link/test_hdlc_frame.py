@@ -433,12 +433,28 @@ def test_frames_may_share_a_flag_or_have_many(count: int) -> None:
     assert len(found) == count
 
 
-def test_a_false_beginning_holds_good_frames_up_only_until_its_length() -> None:
+def test_a_cut_frame_holds_good_frames_up_only_until_its_length() -> None:
     splitter = FrameSplitter()
-    assert splitter.feed(b"\x7e\xa7\xff" + GOOD) == []
+    cut = build(b"\x03", b"\x21", 0x10, bytes(199))[:50]
+    assert splitter.feed(cut + GOOD) == []
     found = splitter.flush()
     assert [item[1] for item in found if not isinstance(item, Discarded)] == [GOOD]
-    assert [item.octets for item in found if isinstance(item, Discarded)] == [b"\x7e\xa7\xff"]
+    assert [item.octets for item in found if isinstance(item, Discarded)] == [cut]
+
+
+def test_a_header_that_was_altered_holds_nothing_up() -> None:
+    for cut in (b"\x7e\xa7\xff", b"\x7e\xa7\xff\x03\x21\x10\x00\x00" + bytes(30), b"\x7e\xa7\xff\x02\x02\x03"):
+        splitter = FrameSplitter()
+        found = splitter.feed(cut + GOOD)
+        assert [item[1] for item in found if not isinstance(item, Discarded)] == [GOOD]
+        assert [item.octets for item in found if isinstance(item, Discarded)] == [cut]
+
+
+@given(st.binary(max_size=300), st.data())
+def test_a_good_beginning_is_waited_for(info: bytes, data: st.DataObject) -> None:
+    octets = build(b"\x02\x23", b"\x21", 0x10, info)
+    size = data.draw(st.integers(0, len(octets) - 1))
+    assert FrameSplitter().feed(octets[:size]) == []
 
 
 def test_errors_of_frames_are_errors_of_the_project() -> None:

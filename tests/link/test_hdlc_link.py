@@ -18,6 +18,7 @@ from cosem.link.hdlc.parameters import HdlcParameters
 from cosem.link.hdlc.splitter import FrameSplitter
 from cosem.link.hdlc.state import CLIENT, SERVER, Event, State
 from cosem.link.hdlc.station import MAX_APDU
+from cosem.link.hdlc.unnumbered import MAX_SENDERS
 
 SHARED = Path(__file__).parents[3] / "shared" / "vectors"
 ADDRESS = Address(16, 1, 17)
@@ -151,7 +152,7 @@ def test_a_client_ends_what_acknowledges_the_impossible() -> None:
 FRAMES = ["SNRM", "UA", "DISC", "DM", "FRMR", "UI", "I", "RR", "RNR", "REJ"]
 EVENTS = {
     "SNRM": Event.SNRM, "DISC": Event.DISC, "UA": Event.UA, "DM": Event.DM, "FRMR": Event.FRMR,
-    "I": Event.DATA, "RR": Event.DATA, "RNR": Event.DATA,
+    "I": Event.DATA, "RR": Event.DATA, "RNR": Event.DATA, "REJ": Event.DATA,
 }  # fmt: skip
 
 
@@ -212,7 +213,7 @@ def test_any_frame_to_a_server(state: State, kind: str, poll: bool) -> None:
     elif state is State.NDM:
         assert kinds(events) == ["Discarded"]
         assert answer == (["DM F"] if poll else [])
-    elif kind in ("I", "RR", "RNR"):
+    elif kind in ("I", "RR", "RNR", "REJ"):
         assert kinds(events) == (["ApduReceived"] if kind == "I" else [])
         assert answer == ([f"RR {int(kind == 'I')} F"] if poll else [])
     else:
@@ -460,7 +461,8 @@ def test_silence_is_repeated_to_and_then_given_up(state: State) -> None:
     if state is State.NRM:
         client.send(ADDRESS, b"request", 0.0)
         client.take()
-    what = {State.CONNECTING: "SNRM F", State.NRM: "I 0 0 F", State.DISCONNECTING: "DISC F"}[state]
+    # How far the meter has come is asked for, not guessed: what it has heard is not sent again.
+    what = {State.CONNECTING: "SNRM F", State.NRM: "RR 0 F", State.DISCONNECTING: "DISC F"}[state]
     now = 0.0
     for _ in range(3):
         assert client.handle_timer(now + 2.9) == []
@@ -499,9 +501,11 @@ def test_the_first_of_several_frames_is_lost() -> None:
     client.send(ADDRESS, bytes(300), 0.0)
     assert said(client) == ["I 0 0", "I 1 0", "I 2 0 F"]
     client.receive(to_reader("RR", nr=0), 1.0)
-    # Perhaps that was the answer to something earlier; a little later it is not.
+    # Perhaps that was the answer to something earlier; a little later the meter is asked.
     assert said(client) == []
     client.handle_timer(1.2)
+    assert said(client) == ["RR 0 F"]
+    client.receive(to_reader("RR", nr=0), 1.3)
     assert said(client) == ["I 0 0", "I 1 0", "I 2 0 F"]
 
 
@@ -513,8 +517,9 @@ def test_answers_of_the_meter_that_were_lost_are_fetched() -> None:
     # The first of three frames never came.
     assert kinds(client.receive(to_reader("I", b"b", ns=1, nr=1, pf=False), 1.0)) == ["Discarded"]
     assert kinds(client.receive(to_reader("I", b"c", ns=2, nr=1), 1.0)) == ["Discarded"]
-    client.handle_timer(1.2)
     assert said(client) == ["RR 0 F"]
+    # Nothing came of that either.
+    assert client.next_timer() == 4.0
 
 
 def connected_client_with(parameters: HdlcParameters) -> HdlcLink:
@@ -554,12 +559,14 @@ def test_a_long_apdu_in_window_1_is_acknowledged_frame_by_frame() -> None:
 
 
 def test_an_endless_apdu_ends_the_connection() -> None:
-    server = connected_server(parameters=HdlcParameters(2030, 2030))
+    server = HdlcLink(server=True, parameters=HdlcParameters(2030, 2030))
+    server.receive(to_meter("SNRM", HdlcParameters(2030, 2030).encode()), 0.0)
     events: list[LinkEvent] = []
     for count in range(MAX_APDU // 2000 + 1):
         assert state_of(server) is State.NRM
         events = server.receive(to_meter("I", bytes(2000), ns=count & 7, more=True), 0.0)
     assert kinds(events) == ["Discarded", "LinkDown"]
+    assert said(server)[-1] == "FRMR F"
 
 
 # --- the server's time ------------------------------------------------------------------------------------
@@ -580,13 +587,18 @@ def test_a_client_that_is_gone_is_forgotten() -> None:
 
 def test_half_a_frame_is_given_up_and_what_stands_behind_it_is_found() -> None:
     server = connected_server()
-    assert server.receive(b"\x7e\xa7\xff" + to_meter("I", b"request"), 0.0) == []
+    half = to_meter("I", bytes(100))[:50]
+    assert server.receive(half + to_meter("I", b"request"), 0.0) == []
     assert server.next_timer() == 2.0
     assert kinds(server.handle_timer(2.0)) == ["Discarded", "ApduReceived"]
     assert said(server) == ["RR 1 F"]
+    # Octets that come later belong to something else, whether a timer was served or not.
+    assert server.receive(half, 2.5) == []
+    assert kinds(server.receive(to_meter("I", b"request", ns=1), 4.5)) == ["Discarded", "ApduReceived"]
+    assert said(server) == ["RR 2 F"]
     # Flags alone are not half a frame.
-    server.receive(b"\x7e\x7e\x7e", 3.0)
-    assert server.next_timer() == 120.0 + 2.0
+    server.receive(b"\x7e\x7e\x7e", 5.0)
+    assert server.next_timer() == 120.0 + 4.5
 
 
 def test_a_lost_transport_takes_everything_along() -> None:
@@ -687,9 +699,16 @@ def test_what_unnumbered_segments_may_hold() -> None:
         assert client.receive(part, 0.0) == []
     assert kinds(client.receive(part, 0.0)) == ["Discarded"]
     assert client.receive(to_reader("UI", b"whole"), 0.0) == [ApduReceived(ADDRESS, b"whole", confirmed=False)]
-    for number in range(3 * MAX_CONNECTIONS):
-        client.receive(build(READER, HdlcAddress.of(1, number, 4).octets, 0x03, b"half", True), 0.0)
-    assert len(client._ui_parts) <= MAX_CONNECTIONS
+    # Whoever waits longest is given up for newcomers.
+    senders = [HdlcAddress.of(1, number + 1, 4).octets for number in range(3 * MAX_SENDERS)]
+    events = []
+    for sender in senders:
+        events += client.receive(build(READER, sender, 0x03, b"half", True), 0.0)
+    assert events == [Discarded(b"half", "segments of too many senders at once")] * (2 * MAX_SENDERS)
+    assert kinds(client.receive(build(READER, senders[0], 0x03, b" end"), 0.0)) == ["ApduReceived"]
+    (event,) = client.receive(build(READER, senders[-1], 0x03, b" end"), 0.0)
+    assert isinstance(event, ApduReceived)
+    assert event.octets == b"half end"
     assert client.receive(to_reader("UI", LLC_RESPONSE), 0.0) == []
 
 

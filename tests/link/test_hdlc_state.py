@@ -32,7 +32,7 @@ def test_client(state: State, event: Event) -> None:
         assert following is S.NDM
     elif event is E.DISCONNECT:
         assert following is (None if state is S.DISCONNECTING else S.DISCONNECTING)
-    elif event is E.FRMR:
+    elif event in (E.FRMR, E.REJECT):
         assert following is (S.NDM if state is S.NRM else None)
     else:
         assert event is E.DATA
@@ -52,7 +52,7 @@ def test_server(state: State, event: Event) -> None:
     elif state is S.NDM:
         assert following is None
     else:
-        expected = {E.DATA: S.NRM, E.DISCONNECT: S.NDM, E.INACTIVE: S.NDM}
+        expected = {E.DATA: S.NRM, E.DISCONNECT: S.NDM, E.INACTIVE: S.NDM, E.REJECT: S.NDM}
         assert following is expected.get(event)
 
 
@@ -84,7 +84,7 @@ def test_an_apdu_is_cut_sent_lost_and_sent_again(
             if data.draw(st.integers(0, 3), label="lost") == 0:
                 continue
             outcome = receiver.accept(frame("I", ns=number, nr=before & 7, info=segment.info, more=segment.more))
-            assert not outcome.fatal
+            assert not outcome.reject
             if outcome.apdu is not None:
                 received.append(outcome.apdu)
         assert sender.accept(frame("RR", nr=receiver.receive_state)).problem is None
@@ -106,8 +106,8 @@ def test_only_what_was_sent_can_be_acknowledged(start: int, sent: int, nr: int) 
     assert len(station.burst()) == sent
     outcome = station.accept(frame("RR", nr=nr))
     acknowledged = (nr - start) & 7
-    assert outcome.fatal == (acknowledged > sent)
-    assert len(station.unacknowledged) == (sent if outcome.fatal else sent - acknowledged)
+    assert bool(outcome.reject) == (acknowledged > sent)
+    assert len(station.unacknowledged) == (sent if outcome.reject else sent - acknowledged)
 
 
 def test_a_busy_peer_is_sent_nothing_until_it_is_ready() -> None:
@@ -126,7 +126,7 @@ def test_what_one_apdu_may_hold() -> None:
     for count in range(MAX_APDU // size):
         assert station.accept(frame("I", ns=count & 7, info=bytes(size), more=True)) == Outcome()
     count = MAX_APDU // size
-    assert station.accept(frame("I", ns=count & 7, info=bytes(size), more=True)).fatal
+    assert station.accept(frame("I", ns=count & 7, info=bytes(size), more=True)).reject
 
 
 def test_empty_segments_cost_nothing() -> None:

@@ -16,6 +16,11 @@ MAX_LENGTH = 0x7FF
 """Octets between the flags: the format field has 11 bits for them."""
 _MIN_LENGTH = 7  # format 2, addresses 1 + 1, control 1, HCS (which is the FCS) 2
 
+NO_STATION = 0x00
+CALLING, CALLING_WIDE = 0x7E, 0x3FFE
+ALL_STATION, ALL_STATION_WIDE = 0x7F, 0x3FFF
+"""Reserved addresses (IEC 62056-46, 6.4.2.3), in the forms of one or two octets and of four."""
+
 _REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 _REVERSED_INVERTED = bytes(octet ^ 0xFF for octet in _REVERSED)
 _GOOD = 0x1D0F
@@ -41,8 +46,18 @@ class HdlcAddress(NamedTuple):
     @property
     def broadcast(self) -> bool:
         """Whether a part of it is the all-station address: 7F, or 3FFF in the form of four octets."""
-        everyone = 0x3FFF if len(self.octets) == 4 else 0x7F
+        everyone = ALL_STATION_WIDE if len(self.octets) == 4 else ALL_STATION
         return everyone in (self.upper, self.lower)
+
+    @property
+    def no_station(self) -> bool:
+        """Whether a part of it is the no-station address 0, which nobody has."""
+        return NO_STATION in (self.upper, self.lower)
+
+    @property
+    def calling(self) -> bool:
+        """Whether it names the physical device that opened the line: lower part 7E, or 3FFE in four octets."""
+        return self.lower == (CALLING_WIDE if len(self.octets) == 4 else CALLING)
 
     @classmethod
     def of(cls, upper: int, lower: int | None = None, size: int | None = None) -> HdlcAddress:
@@ -64,7 +79,10 @@ class HdlcAddress(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """One frame. `kind` is SNRM, UA, DISC, DM, FRMR, UI, I, RR, RNR or REJ; `ns` and `nr` where the kind has them."""
+    """One frame. `kind` is SNRM, UA, DISC, DM, FRMR, UI, I, RR, RNR or REJ; `ns` and `nr` where the kind has them.
+
+    The frame in a `ControlError` has the kind UNKNOWN.
+    """
 
     segmented: bool
     length: int
@@ -80,6 +98,14 @@ class Frame(NamedTuple):
     fcs: int
 
 
+class ControlError(DecodeError):
+    """A frame that is right but for its control octet, which this profile of HDLC does not have. `frame` is all of it:
+    a station answers such a frame with FRMR."""
+
+    frame: Frame | None = None
+
+
+UNKNOWN = "unknown"
 _UNNUMBERED = {0x83: "SNRM", 0x63: "UA", 0x43: "DISC", 0x0F: "DM", 0x87: "FRMR", 0x03: "UI"}
 _SUPERVISORY = {0x01: "RR", 0x05: "RNR", 0x09: "REJ"}
 _CONTROLS: list[tuple[str, int | None, int | None, bool] | None] = []
@@ -95,6 +121,19 @@ for _octet in range(256):
         _CONTROLS.append(None)
 
 _CONTROL_OCTETS = tuple(bytes((octet,)) for octet in range(256))
+
+
+def control_text(control: int) -> str:
+    """Return a control octet in words: `I N(S)=1 N(R)=2 P/F`."""
+    what = _CONTROLS[control & 0xFF]
+    if what is None:
+        return f"control octet {control:02X}"
+    kind, ns, nr, pf = what
+    parts = (kind, f"N(S)={ns}", f"N(R)={nr}", "P/F")
+    return " ".join(
+        part for part, there in zip(parts, (True, ns is not None, nr is not None, pf), strict=True) if there
+    )
+
 
 CONTROL = {"SNRM": 0x83, "UA": 0x63, "DISC": 0x43, "DM": 0x0F, "FRMR": 0x87, "UI": 0x03, "RR": 0x01, "RNR": 0x05}
 """Control octets without P/F and N(R)."""
@@ -141,6 +180,9 @@ def parse_at(octets: bytes, start: int) -> tuple[Frame, int]:
         raise DecodeError(f"a frame of {length} octets is too short", start + 1)
     end = start + 1 + length
     if end >= len(octets):
+        if _header_wrong(octets, start, end):
+            # A length that was altered on the line is not waited for.
+            raise DecodeError("the header check sequence is wrong", start + 1)
         raise IncompleteError(f"the frame has {length} octets, {available - 1} are there", len(octets))
     if octets[end] != FLAG:
         raise DecodeError("no closing flag where the length says", end)
@@ -165,13 +207,33 @@ def parse_at(octets: bytes, start: int) -> tuple[Frame, int]:
             raise DecodeError("the frame check sequence is wrong", end - 2)
         hcs = octets[offset] | octets[offset + 1] << 8
         info = octets[offset + 2 : end - 2]
-    if what is None:
-        raise DecodeError(f"control octet {control:02X} is not known", offset - 1)
-    kind, ns, nr, pf = what
     fcs = octets[end - 2] | octets[end - 1] << 8
     segmented = form & 0x0800 != 0
+    if what is None:
+        error = ControlError(f"control octet {control:02X} is not known", offset - 1)
+        pf = control & 0x10 != 0
+        error.frame = Frame(segmented, length, destination, source, control, UNKNOWN, None, None, pf, info, hcs, fcs)
+        raise error
+    kind, ns, nr, pf = what
     values = (segmented, length, destination, source, control, kind, ns, nr, pf, info, hcs, fcs)
     return _new(Frame, values), end
+
+
+def _header_wrong(octets: bytes, start: int, end: int) -> bool:
+    """Return whether the beginning of a frame is enough to say that it will never be one."""
+    offset, there = start + 3, min(len(octets), end)
+    for _ in range(2):
+        size = 1
+        while offset < there and not octets[offset] & 1 and size <= 4:
+            offset += 1
+            size += 1
+        if offset < there and size not in (1, 2, 4):
+            return True
+        offset += 1
+    check = offset + 3
+    if check > there:
+        return False
+    return crc_hqx(octets[start + 1 : check].translate(_REVERSED), 0xFFFF) != _GOOD
 
 
 _SHORT = tuple(HdlcAddress(bytes((octet,)), octet >> 1, None) for octet in range(256))

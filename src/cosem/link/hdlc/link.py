@@ -1,7 +1,9 @@
 """The HDLC link of either side as one machine: many connections of a server, one or more of a client.
 
 Implements `cosem.link.base.Link`. The LLC header E6 E6 00 or E6 E7 00 is added to what is sent and taken off what
-comes; meters that leave it out are understood.
+comes. What else real meters do is understood as far as `HdlcTolerances` says.
+
+A client that hears nothing asks with RR how far the meter has come, and sends again only what was lost.
 """
 
 from __future__ import annotations
@@ -12,22 +14,36 @@ from dataclasses import dataclass
 from cosem.errors import ConfigError, DecodeError, LocalProtocolError
 from cosem.link.base import Address, ApduReceived, Discarded, LinkDown, LinkEvent, LinkUp
 from cosem.link.hdlc import parameters as negotiation
-from cosem.link.hdlc.frame import CONTROL, Frame, HdlcAddress, build
-from cosem.link.hdlc.parameters import MAX_INFO, HdlcParameters
+from cosem.link.hdlc import reject
+from cosem.link.hdlc.frame import CONTROL, UNKNOWN, Frame, HdlcAddress, build, control_text
+from cosem.link.hdlc.parameters import MAX_INFO, SERVER_TOLERANCES, TOLERANT, HdlcParameters, HdlcTolerances
+from cosem.link.hdlc.reject import Rejection
 from cosem.link.hdlc.splitter import FrameSplitter
 from cosem.link.hdlc.state import CLIENT, SERVER, Event, State
-from cosem.link.hdlc.station import MAX_APDU, Segment, Station
+from cosem.link.hdlc.station import MAX_QUEUED, Segment, Station
+from cosem.link.hdlc.unnumbered import SegmentJoiner
 
 LLC_COMMAND = b"\xe6\xe6\x00"
 LLC_RESPONSE = b"\xe6\xe7\x00"
 _LLC = (LLC_COMMAND, LLC_RESPONSE)
 MAX_CONNECTIONS = 64
 """Connections of one server line; a meter has a handful of clients."""
+MAX_SPARED = 8
+"""Damaged answers in a row that do not count as silence: a line that is never better is given up all the same."""
+_UNASKED = frozenset((0x0F, 0x18, 0x38, 0x58, 0xC2, 0xCA, 0xD2))
+"""First octets of APDUs that answer nothing: notifications and information reports, plain and ciphered."""
+_SAID = {"RR": Event.DATA, "RNR": Event.DATA, "REJ": Event.DATA, "I": Event.DATA}
 
 
 @dataclass(frozen=True, slots=True)
 class HdlcTimeouts:
-    """Seconds, and how often. Meters answer within a second on a serial line; the standard leaves both open."""
+    """Seconds, and how often. Meters answer within a second on a serial line; the standard leaves both open.
+
+    `response`: a client waits so long for the end of the meter's turn, then asks again, `retries` times.
+    `poll`: pause between two questions to a meter that is there and has no answer yet.
+    `inactivity`: a server forgets a client it has not heard for so long (0: never).
+    `inter_octet`: a frame that does not go on for so long is given up.
+    """
 
     response: float = 3.0
     retries: int = 3
@@ -39,7 +55,8 @@ class HdlcTimeouts:
 @dataclass(slots=True)
 class _Connection:
     """One pair of addresses. `peer` and `own` are the address octets as on the line; `expects` counts the answers
-    that are still to come (client side)."""
+    that are still to come, `checking` says that the last question was how far the peer has come (client side).
+    `damaged` says that something was heard that was no frame, `spared` counts the tries forgiven for that."""
 
     address: Address
     peer: bytes
@@ -49,11 +66,16 @@ class _Connection:
     tries: int = 0
     due: float | None = None
     expects: int = 0
+    checking: bool = False
+    damaged: bool = False
+    spared: int = 0
 
 
 class HdlcLink:
     """HDLC of one side. `accepts` (server) says which addresses exist; the others get no answer.
 
+    `calling` (server): this device opened the line, and hears the calling physical device address (7E, 3FFE) as
+    `Address.physical` None. `server_address_size` (client): octets of the server's address, the fewest without it.
     Raises `ConfigError` for parameters no frame can keep.
     """
 
@@ -65,6 +87,8 @@ class HdlcLink:
         timeouts: HdlcTimeouts | None = None,
         server_address_size: int | None = None,
         accepts: Callable[[Address], bool] | None = None,
+        tolerances: HdlcTolerances | None = None,
+        calling: bool = False,
     ) -> None:
         self.server = server
         try:
@@ -76,14 +100,16 @@ class HdlcLink:
         self.timeouts = timeouts or HdlcTimeouts()
         self.server_address_size = server_address_size
         self.accepts = accepts
-        self._splitter = FrameSplitter()
+        self.tolerances = tolerances or (SERVER_TOLERANCES if server else TOLERANT)
+        self.calling = calling
+        self._splitter = FrameSplitter(unknown=True)
         self._connections: dict[Address, _Connection] = {}
         self._routes: dict[tuple[bytes, bytes], _Connection] = {}
         self._out: list[bytes] = []
-        self._ui_parts: dict[tuple[bytes, bytes], tuple[bytes, float]] = {}
+        self._joiner = SegmentJoiner(self.timeouts.response)
         self._octets_at: float | None = None
         self._table = SERVER if server else CLIENT
-        self._llc = LLC_RESPONSE if server else LLC_COMMAND
+        self._llc, self._other_llc = (LLC_RESPONSE, LLC_COMMAND) if server else (LLC_COMMAND, LLC_RESPONSE)
 
     # --- what the side above calls -------------------------------------------------------------------------
 
@@ -112,13 +138,32 @@ class HdlcLink:
         if not confirmed:
             self._send_unnumbered(address, self._llc + apdu)
             return
-        connection = self._connections.get(address)
-        if connection is None or connection.state is not State.NRM:
-            raise LocalProtocolError(f"the HDLC connection {address} is not open")
+        connection = self._open_connection(address)
         connection.station.offer(self._llc + apdu)
         if not self.server:
             connection.expects += 1
-        self._give_way(connection, now)
+            self._use_turn(connection, now)
+
+    def set_busy(self, address: Address, busy: bool, now: float) -> None:
+        """Say RNR from now on, and take no I frames, or be ready again. Raises `LocalProtocolError` if not open."""
+        connection = self._open_connection(address)
+        connection.station.busy = busy
+        if not self.server and not busy:
+            # The meter learns it at once, if it is our turn to speak.
+            connection.station.missing = connection.station.missing or connection.expects > 0
+            self._use_turn(connection, now)
+
+    def poll(self, address: Address, now: float) -> None:
+        """Ask the meter whether it has something to say (client side). Raises `LocalProtocolError` if not open."""
+        connection = self._open_connection(address)
+        if not self.server and connection.station.holds:
+            self._ask(connection, now)
+
+    def _open_connection(self, address: Address) -> _Connection:
+        connection = self._connections.get(address)
+        if connection is None or connection.state is not State.NRM:
+            raise LocalProtocolError(f"the HDLC connection {address} is not open")
+        return connection
 
     def take(self) -> bytes:
         """Return the octets to send; a server that was asked and has nothing to say hands the turn back with RR."""
@@ -132,10 +177,10 @@ class HdlcLink:
 
     def lost(self, now: float) -> list[LinkEvent]:
         """Close every connection because the transport is gone."""
-        self._splitter = FrameSplitter()
+        self._splitter = FrameSplitter(unknown=True)
         self._octets_at = None
         self._out.clear()
-        self._ui_parts.clear()
+        self._joiner.clear()
         events: list[LinkEvent] = []
         for connection in list(self._connections.values()):
             if connection.state is not State.NDM:
@@ -147,10 +192,11 @@ class HdlcLink:
 
     def receive(self, octets: bytes, now: float) -> list[LinkEvent]:
         """Take octets from the line."""
-        events: list[LinkEvent] = []
+        # A frame that was begun too long ago does not go on with these octets.
+        events = self._give_up_frame(now)
         for item in self._splitter.feed(octets):
             if isinstance(item, Discarded):
-                events.append(item)
+                self._damage(item, events)
             else:
                 self._receive_frame(item[0], item[1], now, events)
         self._octets_at = now if self._splitter.waiting > 1 else None
@@ -161,46 +207,80 @@ class HdlcLink:
                     connection.due = max(connection.due, now + self.timeouts.inter_octet)
         return events
 
+    def _damage(self, item: Discarded, events: list[LinkEvent]) -> None:
+        events.append(item)
+        for connection in self._connections.values():
+            connection.damaged = True
+
+    def _give_up_frame(self, now: float) -> list[LinkEvent]:
+        events: list[LinkEvent] = []
+        if self._octets_at is not None and now >= self._octets_at + self.timeouts.inter_octet:
+            self._octets_at = None
+            for item in self._splitter.flush():
+                if isinstance(item, Discarded):
+                    self._damage(item, events)
+                else:
+                    self._receive_frame(item[0], item[1], now, events)
+        return events
+
     def _receive_frame(self, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]) -> None:
         if frame.kind == "UI":
             self._receive_unnumbered(frame, octets, now, events)
             return
         if self.server:
             connection = self._server_connection(frame)
+            handler = self._server_frame
         else:
             connection = self._routes.get((frame.source.octets, frame.destination.octets))
-        if connection is None:
+            handler = self._client_frame
+        if connection is not None:
+            handler(connection, frame, octets, now, events)
+        elif self._pushed(frame):
+            self._receive_segment(frame, octets, now, events)
+        else:
             events.append(Discarded(octets, "for or from another address"))
-            return
-        handler = self._server_frame if self.server else self._client_frame
-        handler(connection, frame, octets, now, events)
+
+    def _pushed(self, frame: Frame) -> bool:
+        """Whether an I frame of no connection is a push to whoever listens."""
+        if self.server or frame.kind != "I" or not self.tolerances.push_to_no_station:
+            return False
+        return frame.destination.no_station or frame.destination.broadcast
 
     def _receive_unnumbered(self, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]) -> None:
-        address = self._address(frame)
-        if self.server and not frame.destination.broadcast and self.accepts is not None and not self.accepts(address):
-            events.append(Discarded(octets, "for another address"))
-            return
-        key = (frame.source.octets, frame.destination.octets)
-        before, since = self._ui_parts.pop(key, (b"", now))
-        if now - since > self.timeouts.response:
-            # The rest of those never came; what comes now is the beginning of something else.
-            events.append(Discarded(before, "segments of a UI frame without an end"))
-            before = b""
-        whole = before + frame.info
-        if len(whole) > MAX_APDU:
-            events.append(Discarded(octets, f"segmented UI frames of more than {MAX_APDU} octets"))
-        elif frame.segmented:
-            if len(self._ui_parts) >= MAX_CONNECTIONS:
-                self._ui_parts.clear()
-            self._ui_parts[key] = whole, now
-        else:
-            apdu = _strip(whole)
-            if apdu:
-                events.append(ApduReceived(address, apdu, confirmed=False))
+        destination = frame.destination
+        if self.server and not destination.broadcast:
+            accepts = self.accepts
+            if not self._heard(destination) or (accepts is not None and not accepts(self._address(frame))):
+                events.append(Discarded(octets, "for another address"))
+                return
+        self._receive_segment(frame, octets, now, events)
+
+    def _receive_segment(self, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]) -> None:
+        whole, given_up = self._joiner.take(frame, octets, now)
+        events += given_up
+        apdu = self._without_llc(whole, events) if whole is not None else b""
+        if apdu:
+            events.append(ApduReceived(self._address(frame), apdu, confirmed=False))
+
+    def _without_llc(self, octets: bytes, events: list[LinkEvent]) -> bytes:
+        """Take the LLC header off; return nothing where there is nothing behind it, or it is wrong."""
+        header = octets[:3]
+        if header == self._other_llc or (header == self._llc and self.tolerances.llc_of_other_side):
+            return octets[3:]
+        if header != self._llc and self.tolerances.llc_absent:
+            return octets
+        events.append(Discarded(octets, "no LLC header of the other side"))
+        return b""
 
     def _address(self, frame: Frame) -> Address:
         client, server = (frame.source, frame.destination) if self.server else (frame.destination, frame.source)
+        if self.server and server.calling:
+            return Address(client.upper, server.upper)
         return Address(client.upper, server.upper, server.lower)
+
+    def _heard(self, destination: HdlcAddress) -> bool:
+        """Whether a server listens to an address at all."""
+        return not destination.no_station and (self.calling or not destination.calling)
 
     # --- the server's side ---------------------------------------------------------------------------------
 
@@ -209,7 +289,7 @@ class HdlcLink:
 
         The same pair in an address field of another size is the same pair; it is answered in the size it used last.
         """
-        if frame.destination.broadcast:
+        if frame.destination.broadcast or frame.source.broadcast or not self._heard(frame.destination):
             return None
         address = self._address(frame)
         connection = self._connections.get(address)
@@ -243,35 +323,33 @@ class HdlcLink:
             if frame.pf:
                 self._emit(connection, CONTROL["DM"] | 0x10)
             events.append(Discarded(octets, f"{kind} while disconnected"))
-        elif kind in ("I", "RR", "RNR"):
-            connection.due = now + self.timeouts.inactivity
+        elif kind == UNKNOWN or (kind == "REJ" and not self.tolerances.reject_frames):
+            self._reject(connection, frame, octets, f"{control_text(frame.control)} is not known here", events)
+        elif kind in _SAID:
+            self._stay(connection, now)
             self._data(connection, frame, octets, now, events)
         else:
             events.append(Discarded(octets, f"{kind} is not for a server"))
 
+    def _stay(self, connection: _Connection, now: float) -> None:
+        connection.due = now + self.timeouts.inactivity if self.timeouts.inactivity else None
+
     def _server_snrm(self, connection: _Connection, frame: Frame, now: float, events: list[LinkEvent]) -> None:
-        try:
-            asked = negotiation.parse(frame.info)
-        except DecodeError:
-            # What cannot be read is answered with our own limits and held to the defaults.
-            asked = negotiation.DEFAULT
         if connection.state is State.NRM:
             events += self._down(connection, "the client connects again", forget=False)
-        agreed = self.parameters.agreed(asked)
+        agreed = self.parameters.agreed(negotiation.proposed(frame.info))
         self._move(connection, Event.SNRM)
-        connection.station = Station(agreed, holds=False)
-        connection.due = now + self.timeouts.inactivity
+        connection.station = Station(
+            agreed, holds=False, long_information=self.tolerances.long_information, room=MAX_QUEUED
+        )
+        self._stay(connection, now)
         self._emit(connection, CONTROL["UA"] | 0x10, agreed.encode())
         events.append(LinkUp(connection.address))
 
     def _respond(self, connection: _Connection) -> None:
         """Use the turn: send what is queued, or RR."""
-        station = connection.station
-        station.holds = False
-        burst = station.burst()
-        if not burst:
-            self._emit(connection, CONTROL["RR"] | station.receive_state << 5 | 0x10)
-        self._emit_burst(connection, burst)
+        connection.station.holds = False
+        self._emit_turn(connection, connection.station.burst())
 
     # --- the client's side ---------------------------------------------------------------------------------
 
@@ -279,6 +357,8 @@ class HdlcLink:
         connection = self._connections.get(address)
         if connection is None:
             peer, own = self._octets_of(address)
+            if HdlcAddress.of(address.server, address.physical, len(peer)).broadcast:
+                raise LocalProtocolError(f"{address} is for all stations: none of them answers")
             if (peer, own) in self._routes:
                 raise LocalProtocolError(f"{address} looks on the line like {self._routes[peer, own].address}")
             connection = _Connection(address, peer, own, Station(holds=True))
@@ -298,13 +378,11 @@ class HdlcLink:
     ) -> None:
         kind, state = frame.kind, connection.state
         if kind == "UA" and state is State.CONNECTING:
-            try:
-                theirs = negotiation.parse(frame.info)
-            except DecodeError:
-                theirs = negotiation.DEFAULT
+            agreed = self.parameters.agreed(negotiation.proposed(frame.info))
             self._move(connection, Event.UA)
-            connection.station = Station(self.parameters.agreed(theirs), holds=True)
-            connection.due, connection.tries, connection.expects = None, 0, 0
+            connection.station = Station(agreed, holds=True, long_information=self.tolerances.long_information)
+            connection.due, connection.expects, connection.checking = None, 0, False
+            connection.tries = connection.spared = 0
             events.append(LinkUp(connection.address))
         elif kind in ("UA", "DM") and state is State.DISCONNECTING:
             self._move(connection, Event.UA)
@@ -315,49 +393,62 @@ class HdlcLink:
             events += self._down(connection, f"the meter {what} (DM)")
         elif kind == "FRMR" and state is State.NRM:
             self._move(connection, Event.FRMR)
-            events += self._down(connection, "the meter rejected a frame (FRMR)")
-        elif kind in ("I", "RR", "RNR") and state is State.NRM:
+            events += self._down(connection, _frmr_text(frame.info))
+        elif kind in _SAID and state is State.NRM and (kind != "REJ" or self.tolerances.reject_frames):
             self._data(connection, frame, octets, now, events)
         else:
-            events.append(Discarded(octets, f"{kind} while {state.value}"))
+            events.append(Discarded(octets, f"{control_text(frame.control)} while {state.value}"))
 
-    def _give_way(self, connection: _Connection, now: float) -> None:
+    def _use_turn(self, connection: _Connection, now: float) -> None:
         """If it is the client's turn, send what there is to send, ask for more, or keep the turn."""
         station = connection.station
-        if self.server or not station.holds:
+        if not station.holds:
             return
+        progress, station.progress = station.progress, False
         burst = station.burst()
         if burst:
             station.holds = False
-            self._emit_burst(connection, burst)
+            station.missing = False
+            connection.checking = False
+            self._emit_turn(connection, burst)
             connection.due = now + self.timeouts.response
-        elif station.more_expected and not station.peer_busy:
-            self._poll(connection, now)
+        elif not station.refusing and (station.more_expected or station.missing) and not station.peer_busy:
+            self._ask(connection, now)
+        elif station.peer_busy and progress:
+            # A meter whose answers have filled it up gets rid of them by being asked.
+            self._ask(connection, now)
+        elif connection.expects or (station.peer_busy and not station.idle):
+            pause = now + (self.timeouts.response if station.refusing else self.timeouts.poll)
+            connection.due = pause if connection.due is None else min(pause, connection.due)
 
-    def _poll(self, connection: _Connection, now: float) -> None:
+    def _ask(self, connection: _Connection, now: float) -> None:
+        """Hand the turn over with RR, or RNR."""
         station = connection.station
         station.holds = False
-        self._emit(connection, CONTROL["RR"] | station.receive_state << 5 | 0x10)
+        if not station.refusing:
+            station.missing = False
+        self._emit_turn(connection, [])
         connection.due = now + self.timeouts.response
 
     # --- both ----------------------------------------------------------------------------------------------
 
     def _data(self, connection: _Connection, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]) -> None:
         station = connection.station
-        held = station.holds
+        held, checking = station.holds, connection.checking
         outcome = station.accept(frame)
+        if outcome.reject:
+            self._reject(connection, frame, octets, outcome.problem or "", events, outcome.reject)
+            return
         if outcome.problem is not None:
             events.append(Discarded(octets, outcome.problem))
-        if outcome.fatal:
-            self._reject(connection, frame, outcome.problem or "", events)
-            return
         if outcome.problem is None or outcome.stale:
             # Whatever it says, the peer is there.
-            connection.tries = 0
+            connection.tries = connection.spared = 0
         if outcome.apdu is not None:
-            apdu = _strip(outcome.apdu)
+            apdu = self._without_llc(outcome.apdu, events)
             if apdu:
-                connection.expects = max(connection.expects - 1, 0)
+                if connection.expects and apdu[0] not in _UNASKED:
+                    connection.expects -= 1
                 events.append(ApduReceived(connection.address, apdu))
         if self.server:
             # An incomplete APDU needs no answer from above: `take` hands the turn back.
@@ -366,7 +457,7 @@ class HdlcLink:
             # More frames of the same turn follow.
             connection.due = now + self.timeouts.response
             return
-        if outcome.stale and not held:
+        if outcome.stale and not held and not checking:
             # The answer to our last frames is still under way. Sending them again now would be answered twice, and
             # each of those answers again: one doubled frame would double the traffic for good.
             station.holds = False
@@ -375,18 +466,25 @@ class HdlcLink:
                 connection.due = now + self.timeouts.poll
             return
         connection.due = None
-        self._give_way(connection, now)
-        if station.holds and (connection.expects or station.peer_busy):
-            connection.due = now + self.timeouts.poll
+        connection.checking = False
+        self._use_turn(connection, now)
 
-    def _reject(self, connection: _Connection, frame: Frame, problem: str, events: list[LinkEvent]) -> None:
+    def _reject(
+        self,
+        connection: _Connection,
+        frame: Frame,
+        octets: bytes,
+        problem: str,
+        events: list[LinkEvent],
+        reasons: int = reject.UNKNOWN_CONTROL,
+    ) -> None:
+        """End the connection because of a frame that must not be: a server says so with FRMR."""
+        events.append(Discarded(octets, problem))
+        self._move(connection, Event.REJECT)
         if self.server:
             station = connection.station
-            rejected = bytes((frame.control, station.send_state << 1 | station.receive_state << 5, 0x08))
-            self._emit(connection, CONTROL["FRMR"] | 0x10, rejected)
-            connection.state = State.NDM
-        else:
-            self._move(connection, Event.FRMR)
+            rejection = Rejection(frame.control, station.send_state, station.receive_state, False, reasons)
+            self._emit(connection, CONTROL["FRMR"] | 0x10, rejection.encode())
         events += self._down(connection, problem)
 
     def _send_unnumbered(self, address: Address, octets: bytes) -> None:
@@ -410,11 +508,16 @@ class HdlcLink:
     def _emit(self, connection: _Connection, control: int, info: bytes = b"", segmented: bool = False) -> None:
         self._out.append(build(connection.peer, connection.own, control, info, segmented))
 
-    def _emit_burst(self, connection: _Connection, burst: list[tuple[int, Segment]]) -> None:
-        receive_state = connection.station.receive_state << 5
+    def _emit_turn(self, connection: _Connection, burst: list[tuple[int, Segment]]) -> None:
+        """Send I frames and hand the turn over: on the last of them, or with RR or RNR."""
+        station = connection.station
+        receive_state = station.receive_state << 5
+        last = -1 if station.refusing else len(burst) - 1
         for index, (number, segment) in enumerate(burst):
-            final = 0x10 if index == len(burst) - 1 else 0
+            final = 0x10 if index == last else 0
             self._emit(connection, number << 1 | final | receive_state, segment.info, segment.more)
+        if last < 0:
+            self._emit(connection, CONTROL["RNR" if station.refusing else "RR"] | receive_state | 0x10)
 
     def _move(self, connection: _Connection, event: Event) -> None:
         following = self._table.get((connection.state, event))
@@ -426,6 +529,7 @@ class HdlcLink:
         connection.state = State.NDM
         connection.due = None
         connection.expects = 0
+        connection.checking = False
         connection.station = Station(holds=not self.server)
         if forget and self.server:
             del self._connections[connection.address]
@@ -441,15 +545,8 @@ class HdlcLink:
         return min(times, default=None)
 
     def handle_timer(self, now: float) -> list[LinkEvent]:
-        """Repeat what was not answered, ask a meter that is still thinking, give up, drop half a frame."""
-        events: list[LinkEvent] = []
-        if self._octets_at is not None and now >= self._octets_at + self.timeouts.inter_octet:
-            self._octets_at = None
-            for item in self._splitter.flush():
-                if isinstance(item, Discarded):
-                    events.append(item)
-                else:
-                    self._receive_frame(item[0], item[1], now, events)
+        """Ask for what was not answered, ask a meter that is still thinking, give up, drop half a frame."""
+        events = self._give_up_frame(now)
         for connection in list(self._connections.values()):
             if connection.due is not None and now >= connection.due:
                 events += self._timed_out(connection, now)
@@ -462,8 +559,13 @@ class HdlcLink:
             return self._down(connection, "nothing heard from the client")
         if connection.state is State.NRM and connection.station.holds:
             # The meter handed the turn back without an answer, or was busy: ask again.
-            self._poll(connection, now)
+            self._ask(connection, now)
             return []
+        if connection.damaged and connection.state is State.NRM and connection.spared < MAX_SPARED:
+            # The meter is there, but the line is bad.
+            connection.spared += 1
+            connection.tries -= 1
+        connection.damaged = False
         if connection.tries >= self.timeouts.retries:
             silent = connection.state
             self._move(connection, Event.GIVE_UP)
@@ -475,14 +577,14 @@ class HdlcLink:
         elif connection.state is State.DISCONNECTING:
             self._send_command(connection, "DISC", now)
         else:
-            connection.station.holds = True
-            connection.station.peer_busy = False
-            self._give_way(connection, now)
-            if connection.station.holds:
-                self._poll(connection, now)
+            # How far the peer has come decides what is sent again.
+            connection.checking = True
+            self._ask(connection, now)
         return []
 
 
-def _strip(octets: bytes) -> bytes:
-    """Take the LLC header off; meters that send none are understood."""
-    return octets[3:] if octets[:3] in _LLC else octets
+def _frmr_text(info: bytes) -> str:
+    try:
+        return f"the meter rejected a frame (FRMR), {reject.parse(info).words}"
+    except DecodeError:
+        return "the meter rejected a frame (FRMR) without saying why"

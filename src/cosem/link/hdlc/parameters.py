@@ -1,4 +1,5 @@
-"""What SNRM and UA negotiate: information field lengths and windows (IEC 62056-46, 6.4.4.4.3.2)."""
+"""What SNRM and UA negotiate: information field lengths and windows (IEC 62056-46, 6.4.4.4.3.2); and the habits of real
+meters that are put up with."""
 
 from __future__ import annotations
 
@@ -11,6 +12,8 @@ _NAMES = {5: "max_info_tx", 6: "max_info_rx", 7: "window_tx", 8: "window_rx"}
 
 MAX_INFO = 2030
 """The longest information field: 2047 octets between the flags, less the longest header and the check sequences."""
+MAX_WINDOW = 7
+"""Sequence numbers have three bits."""
 
 
 class HdlcParameters(NamedTuple):
@@ -45,8 +48,48 @@ DEFAULT = HdlcParameters()
 """What holds where a parameter, or the whole information field, is missing."""
 
 
+class HdlcTolerances(NamedTuple):
+    """Departures from the standard that are understood on receipt. None of them is ever sent.
+
+    `llc_absent`: APDUs without the LLC header. `llc_of_other_side`: with the header of the other direction.
+    `long_information`: information fields longer than agreed. `reject_frames`: REJ, which this profile does not have,
+    taken as RR. `push_to_no_station`: I frames outside a connection, addressed to the no-station or all-station
+    client, taken as pushes.
+    """
+
+    llc_absent: bool = True
+    llc_of_other_side: bool = True
+    long_information: bool = True
+    reject_frames: bool = True
+    push_to_no_station: bool = True
+
+
+TOLERANT = HdlcTolerances()
+"""What a client puts up with unless its description of the meter says otherwise."""
+SERVER_TOLERANCES = HdlcTolerances(long_information=False, push_to_no_station=False)
+"""What a server puts up with: clients are held to what was agreed."""
+STRICT = HdlcTolerances(False, False, False, False, False)
+
+
 def parse(info: bytes) -> HdlcParameters:
     """Read an information field of SNRM or UA; an empty one gives the defaults. Raises `DecodeError`."""
+    return checked(_read(info))
+
+
+def proposed(info: bytes) -> HdlcParameters:
+    """Read an information field as a station does that must answer: what cannot be read, and a 0, mean the default,
+    and what no frame can keep means the most that one can."""
+    try:
+        values = _read(info)
+    except DecodeError:
+        return DEFAULT
+    limits = (MAX_INFO, MAX_INFO, MAX_WINDOW, MAX_WINDOW)
+    return HdlcParameters(
+        *(min(value or default, limit) for value, default, limit in zip(values, DEFAULT, limits, strict=True))
+    )
+
+
+def _read(info: bytes) -> HdlcParameters:
     if not info:
         return DEFAULT
     if len(info) < 3 or info[0] != 0x81 or info[1] != 0x80:
@@ -65,13 +108,13 @@ def parse(info: bytes) -> HdlcParameters:
         if (name := _NAMES.get(number)) is not None:
             values[name] = int.from_bytes(info[offset + 2 : stop], "big")
         offset = stop
-    return checked(HdlcParameters(**values))
+    return HdlcParameters(**values)
 
 
 def checked(parameters: HdlcParameters) -> HdlcParameters:
     """Return `parameters` if an HDLC line can keep them; raise `DecodeError` otherwise."""
     if parameters.max_info_tx < 1 or parameters.max_info_rx < 1:
         raise DecodeError("a maximum information field of 0 octets", 0)
-    if not (1 <= parameters.window_tx <= 7 and 1 <= parameters.window_rx <= 7):
+    if not (1 <= parameters.window_tx <= MAX_WINDOW and 1 <= parameters.window_rx <= MAX_WINDOW):
         raise DecodeError("a window outside 1 to 7", 0)
     return parameters

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from cosem.errors import DecodeError, IncompleteError
 from cosem.link.base import Discarded
-from cosem.link.hdlc.frame import FLAG, Frame, parse_at
+from cosem.link.hdlc.frame import FLAG, ControlError, Frame, parse_at
 
 
 class FrameSplitter:
-    """Collects octets and gives the good frames in them; everything else comes out as `Discarded`, and only that."""
+    """Collects octets and gives the good frames in them; everything else comes out as `Discarded`, and only that.
 
-    def __init__(self) -> None:
+    `unknown` true also gives frames with a control octet this HDLC does not have (kind UNKNOWN).
+    """
+
+    def __init__(self, *, unknown: bool = False) -> None:
         self._buffer = bytearray()
+        self._unknown = unknown
 
     @property
     def waiting(self) -> int:
@@ -53,6 +57,12 @@ class FrameSplitter:
                 if not final:
                     break
                 start = _skip(found, buffer, flag, error.what)
+            except ControlError as error:
+                if self._unknown and error.frame is not None:
+                    start = flag + 1 + error.frame.length
+                    found.append((error.frame, buffer[flag : start + 1]))
+                else:
+                    start = _skip(found, buffer, flag, error.what)
             except DecodeError as error:
                 start = _skip(found, buffer, flag, error.what)
             else:

@@ -29,7 +29,8 @@ class Event(Enum):
     UA = "UA received"
     DM = "DM received"
     FRMR = "FRMR received"
-    DATA = "I, RR or RNR received"
+    DATA = "I, RR, RNR or REJ received"
+    REJECT = "a frame received that cannot be accepted"
     GIVE_UP = "no answer after the last repetition"
     INACTIVE = "nothing heard for the inactivity time-out"
     LOST = "transport lost"
@@ -49,6 +50,7 @@ CLIENT: Final[dict[tuple[State, Event], State]] = {
     (S.NRM, E.DISCONNECT): S.DISCONNECTING,
     (S.NRM, E.DM): S.NDM,
     (S.NRM, E.FRMR): S.NDM,
+    (S.NRM, E.REJECT): S.NDM,
     (S.NRM, E.GIVE_UP): S.NDM,
     (S.NRM, E.LOST): S.NDM,
     (S.DISCONNECTING, E.UA): S.NDM,
@@ -65,6 +67,8 @@ SERVER: Final[dict[tuple[State, Event], State]] = {
     # An SNRM in NRM starts over: the client has lost its state, and ours is worth nothing without it.
     (S.NRM, E.SNRM): S.NRM,
     (S.NRM, E.DATA): S.NRM,
+    # The client is told with FRMR. Only a new SNRM helps, and until then the answer is DM.
+    (S.NRM, E.REJECT): S.NDM,
     (S.NRM, E.DISC): S.NDM,
     (S.NRM, E.DISCONNECT): S.NDM,
     (S.NRM, E.INACTIVE): S.NDM,
