@@ -399,6 +399,7 @@ def test_a_slow_meter_is_asked_again_and_again_and_stays_alive() -> None:
         assert client.receive(server.take(), now) == []
         # Not at once: a line full of RR would be of no use to anybody.
         due = client.next_timer()
+        assert due is not None
         assert due == pytest.approx(now + 0.2)
         now = due
         assert client.handle_timer(now) == []

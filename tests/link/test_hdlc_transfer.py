@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosem.link.base import Address, ApduReceived, Link, LinkDown, LinkEvent, LinkUp
+from cosem.link.base import Address, ApduReceived, Discarded, Link, LinkDown, LinkEvent, LinkUp
 from cosem.link.hdlc.link import HdlcLink, HdlcTimeouts
 from cosem.link.hdlc.parameters import MAX_INFO, HdlcParameters
+from cosem.link.hdlc.splitter import FrameSplitter
 from cosem.link.memory import LineQuality, LossyPipe
 from cosem.link.wrapper import WrapperLink
 
@@ -30,6 +34,7 @@ QUALITY = st.builds(
     delay=st.sampled_from([0.0, 0.01, 0.3]),
     jitter=st.sampled_from([0.0, 0.02, 4.0]),
 )
+SEEDS = st.integers(0, 2**32)
 STEPS = 60_000
 
 
@@ -52,6 +57,22 @@ def exchanges_of(sizes: list[tuple[int, int, int]], mark: int) -> list[tuple[byt
         one = random.Random(f"{mark} {number}")
         made.append((one.randbytes(request), [one.randbytes(answer + 1) for _ in range(times)]))
     return made
+
+
+class FrameLine(LossyPipe):
+    """A line whose units are frames, as noise sees them; `drop` loses those, counted from 0 over both directions."""
+
+    def __init__(self, *arguments: Any, drop: frozenset[int] = frozenset(), **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.count = 0
+        self._drop = drop
+
+    def send(self, side: int, octets: bytes, now: float) -> None:
+        for item in FrameSplitter().feed(octets):
+            assert not isinstance(item, Discarded)
+            if self.count not in self._drop:
+                super().send(side, item[1], now)
+            self.count += 1
 
 
 def drive(client: Link, server: Link, pipe: LossyPipe, talks: list[Talk], *, thinking: float = 0.0) -> float:
@@ -132,9 +153,11 @@ def check(talk: Talk, *, whole: bool) -> None:
         assert (talk.answered, talk.heard, talk.down) == (sent, replies, "closed")
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("line", [LossyPipe, FrameLine])
+@settings(max_examples=40, deadline=None)
 @given(mine=PARAMETERS, theirs=PARAMETERS, sizes=APDUS, quality=QUALITY, seed=st.integers(0, 2**32))
 def test_hdlc_over_a_bad_line(
+    line: type[LossyPipe],
     mine: HdlcParameters,
     theirs: HdlcParameters,
     sizes: list[tuple[int, int, int]],
@@ -142,10 +165,67 @@ def test_hdlc_over_a_bad_line(
     seed: int,
 ) -> None:
     client, server = HdlcLink(parameters=mine), HdlcLink(server=True, parameters=theirs)
-    pipe = LossyPipe(random.Random(seed).random, quality)
+    pipe = line(random.Random(seed).random, quality)
     talk = Talk(Address(16, 1, 17), exchanges_of(sizes, seed))
     drive(client, server, pipe, [talk])
     check(talk, whole=not (quality.loss or quality.corruption or quality.jitter))
+
+
+@settings(max_examples=40, deadline=None)
+@given(size=st.integers(1, 31), windows=st.tuples(st.integers(1, 7), st.integers(1, 7)), quality=QUALITY, seed=SEEDS)
+def test_any_information_length(size: int, windows: tuple[int, int], quality: LineQuality, seed: int) -> None:
+    client = HdlcLink(parameters=HdlcParameters(size, size, *windows))
+    server = HdlcLink(server=True, parameters=HdlcParameters(128, 128, 7, 7))
+    pipe = FrameLine(random.Random(seed).random, quality)
+    talk = Talk(Address(16, 1, 17), exchanges_of([(40, 60, 1), (1, 1, 2)], seed))
+    drive(client, server, pipe, [talk])
+    check(talk, whole=not (quality.loss or quality.corruption or quality.jitter))
+
+
+def with_lost_frames(window: int, lost: frozenset[int]) -> tuple[int, float]:
+    """Exchange some long APDUs, all of which must arrive; return frames and seconds it took."""
+    parameters = HdlcParameters(128, 128, window, window)
+    pipe = FrameLine(quality=LineQuality(delay=0.01), drop=lost)
+    talk = Talk(Address(16, 1, 17), exchanges_of([(700, 1500, 1), (10, 10, 1)], window))
+    client, server = HdlcLink(parameters=parameters), HdlcLink(server=True, parameters=parameters)
+    time = drive(client, server, pipe, [talk])
+    check(talk, whole=True)
+    return pipe.count, time
+
+
+@cache
+def nothing_lost(window: int) -> tuple[int, float]:
+    return with_lost_frames(window, frozenset())
+
+
+@pytest.mark.parametrize("window", range(1, 8))
+def test_any_one_frame_is_lost(window: int) -> None:
+    frames, time = nothing_lost(window)
+    for number in range(frames):
+        frames_now, time_now = with_lost_frames(window, frozenset((number,)))
+        # One time-out at the most, one question, and again what the window holds.
+        assert frames_now - frames <= window + 4
+        assert time_now - time < 3.5
+
+
+@given(window=st.integers(1, 7), data=st.data())
+def test_any_two_frames_are_lost(window: int, data: st.DataObject) -> None:
+    frames, _ = nothing_lost(window)
+    lost = data.draw(st.frozensets(st.integers(0, frames), max_size=2))
+    assert with_lost_frames(window, lost)[0] - frames <= 2 * (window + 4)
+
+
+@pytest.mark.parametrize("window", range(1, 8))
+def test_the_window_is_used(window: int) -> None:
+    # 704 and 1504 octets with the LLC header are 6 and 12 frames of 128: what acknowledges them, and asks for more,
+    # grows fewer with the window. 14 and 14 are one each.
+    def turns(count: int) -> int:
+        return -(-count // window)
+
+    frames, _ = nothing_lost(window)
+    link = 4
+    polls = 1  # the answer is asked for once more: it stands behind another
+    assert frames - link - (6 + 12 + 1 + 1) <= turns(6) + turns(12) + polls
 
 
 @settings(max_examples=60, deadline=None)

@@ -91,6 +91,7 @@ class Station:
             return Outcome(problem=problem, reject=INFORMATION_TOO_LONG)
         for _ in range(acknowledged):
             self.unacknowledged.popleft()
+        was_busy = self.peer_busy
         if frame.kind == "I":
             # An I frame says that the peer is no longer busy only where it hands the turn over.
             self.peer_busy = self.peer_busy and not frame.pf
@@ -100,7 +101,7 @@ class Station:
             outcome = Outcome()
         if frame.pf:
             self.holds = True
-        if self.unacknowledged and not acknowledged and not self.peer_busy and frame.kind != "REJ":
+        if self.unacknowledged and not (acknowledged or was_busy or self.peer_busy or frame.kind == "REJ"):
             return outcome._replace(stale=True)
         return outcome
 
