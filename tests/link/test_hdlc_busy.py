@@ -230,6 +230,31 @@ def test_a_notification_is_no_answer(push: bytes) -> None:
     assert client.next_timer() is None
 
 
+def test_blocks_in_a_row_are_one_answer() -> None:
+    client, server = pair()
+    # Blocks of general block transfer: E0, then 40 while another follows, 80 on the last.
+    request = [b"\xe0\x43one", b"\xe0\x43two", b"\xe0\x83three"]
+    answer = [b"\xe0\x43" + bytes((number,)) for number in range(4)] + [b"\xe0\x83end"]
+    for block in request:
+        client.send(ADDRESS, block, 0.0)
+    heard: list[bytes] = []
+    answers: list[bytes] = []
+    now = 0.0
+    while client.next_timer() is not None:
+        heard += [event.octets for event in server.receive(client.take(), now) if isinstance(event, ApduReceived)]
+        if heard == request and answer:
+            for block in answer:
+                server.send(ADDRESS, block, now)
+            answer = []
+        answers += [event.octets for event in client.receive(server.take(), now) if isinstance(event, ApduReceived)]
+        due = client.next_timer()
+        if due is not None and due < now + 1.0:
+            now = due
+            client.handle_timer(now)
+    # All of it was fetched, and nothing is asked for after that.
+    assert len(answers) == 5
+
+
 def test_a_client_that_asks_without_fetching_the_answers_is_held_off() -> None:
     server = HdlcLink(server=True, parameters=HdlcParameters(128, 128, 7, 7))
     server.receive(to_meter("SNRM"), 0.0)

@@ -400,14 +400,15 @@ def test_a_slow_meter_is_asked_again_and_again_and_stays_alive() -> None:
         # Not at once: a line full of RR would be of no use to anybody.
         due = client.next_timer()
         assert due is not None
-        assert due == pytest.approx(now + 0.2)
+        # The longer it takes, the less a little more matters.
+        assert due - now == pytest.approx(min(5.0, max(0.2, now / 10)))
         now = due
         assert client.handle_timer(now) == []
         octets = client.take()
         assert [frame.kind for frame in frames(octets)] == ["RR"]
         assert server.receive(octets, now) == []
         asked += 1
-    assert asked > 400
+    assert 40 < asked < 60
     server.send(ADDRESS, b"answer", now)
     assert client.receive(server.take(), now) == [ApduReceived(ADDRESS, b"answer")]
     assert client.next_timer() is None

@@ -32,7 +32,13 @@ MAX_SPARED = 8
 """Damaged answers in a row that do not count as silence: a line that is never better is given up all the same."""
 _UNASKED = frozenset((0x0F, 0x18, 0x38, 0x58, 0xC2, 0xCA, 0xD2))
 """First octets of APDUs that answer nothing: notifications and information reports, plain and ciphered."""
-_SAID = {"RR": Event.DATA, "RNR": Event.DATA, "REJ": Event.DATA, "I": Event.DATA}
+_BLOCK, _STREAMING = b"\xe0", 0x40
+"""A block of a general block transfer; this bit of its second octet says that another follows from the same side."""
+_SAID = frozenset(("I", "RR", "RNR", "REJ"))
+PATIENCE = 0.1
+"""Share of the time already waited that passes until the meter is asked again."""
+SLOWEST_POLL = 5.0
+"""Seconds between two questions at the most; well inside the inactivity time-out of any server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,7 @@ class HdlcTimeouts:
     """Seconds, and how often. Meters answer within a second on a serial line; the standard leaves both open.
 
     `response`: a client waits so long for the end of the meter's turn, then asks again, `retries` times.
-    `poll`: pause between two questions to a meter that is there and has no answer yet.
+    `poll`: shortest pause between two questions to a meter that is there and has no answer yet.
     `inactivity`: a server forgets a client it has not heard for so long (0: never).
     `inter_octet`: a frame that does not go on for so long is given up.
     """
@@ -55,7 +61,8 @@ class HdlcTimeouts:
 @dataclass(slots=True)
 class _Connection:
     """One pair of addresses. `peer` and `own` are the address octets as on the line; `expects` counts the answers
-    that are still to come, `checking` says that the last question was how far the peer has come (client side).
+    that are still to come since `since`, `checking` says that the last question was how far the peer has come
+    (client side).
     `damaged` says that something was heard that was no frame, `spared` counts the tries forgiven for that."""
 
     address: Address
@@ -66,6 +73,7 @@ class _Connection:
     tries: int = 0
     due: float | None = None
     expects: int = 0
+    since: float = 0.0
     checking: bool = False
     damaged: bool = False
     spared: int = 0
@@ -141,7 +149,7 @@ class HdlcLink:
         connection = self._open_connection(address)
         connection.station.offer(self._llc + apdu)
         if not self.server:
-            connection.expects += 1
+            connection.expects += _hands_over(apdu)
             self._use_turn(connection, now)
 
     def set_busy(self, address: Address, busy: bool, now: float) -> None:
@@ -264,6 +272,8 @@ class HdlcLink:
 
     def _without_llc(self, octets: bytes, events: list[LinkEvent]) -> bytes:
         """Take the LLC header off; return nothing where there is nothing behind it, or it is wrong."""
+        if not octets:
+            return b""
         header = octets[:3]
         if header == self._other_llc or (header == self._llc and self.tolerances.llc_of_other_side):
             return octets[3:]
@@ -406,6 +416,8 @@ class HdlcLink:
             return
         progress, station.progress = station.progress, False
         burst = station.burst()
+        if burst or progress:
+            connection.since = now
         if burst:
             station.holds = False
             station.missing = False
@@ -418,8 +430,9 @@ class HdlcLink:
             # A meter whose answers have filled it up gets rid of them by being asked.
             self._ask(connection, now)
         elif connection.expects or (station.peer_busy and not station.idle):
-            pause = now + (self.timeouts.response if station.refusing else self.timeouts.poll)
-            connection.due = pause if connection.due is None else min(pause, connection.due)
+            least = self.timeouts.response if station.refusing else self.timeouts.poll
+            due = now + max(least, min(SLOWEST_POLL, (now - connection.since) * PATIENCE))
+            connection.due = due if connection.due is None else min(due, connection.due)
 
     def _ask(self, connection: _Connection, now: float) -> None:
         """Hand the turn over with RR, or RNR."""
@@ -447,7 +460,7 @@ class HdlcLink:
         if outcome.apdu is not None:
             apdu = self._without_llc(outcome.apdu, events)
             if apdu:
-                if connection.expects and apdu[0] not in _UNASKED:
+                if connection.expects and apdu[0] not in _UNASKED and _hands_over(apdu):
                     connection.expects -= 1
                 events.append(ApduReceived(connection.address, apdu))
         if self.server:
@@ -581,6 +594,11 @@ class HdlcLink:
             connection.checking = True
             self._ask(connection, now)
         return []
+
+
+def _hands_over(apdu: bytes) -> bool:
+    """Whether it is the other side's turn to say something after an APDU."""
+    return not (apdu[:1] == _BLOCK and len(apdu) > 1 and bool(apdu[1] & _STREAMING))
 
 
 def _frmr_text(info: bytes) -> str:
