@@ -58,4 +58,20 @@ LN_CORE = (
     | Conformance.EVENT_NOTIFICATION
     | Conformance.ACTION
 )
-"""What this library speaks with logical name referencing so far."""
+"""What every client asks for with logical names: the services that meters have had from the beginning."""
+
+LN_ALL = LN_CORE | Conformance.GENERAL_BLOCK_TRANSFER | Conformance.DATA_NOTIFICATION | Conformance.ACCESS
+"""Everything this library speaks with logical names."""
+
+SN_ALL = (
+    Conformance.READ
+    | Conformance.WRITE
+    | Conformance.UNCONFIRMED_WRITE
+    | Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
+    | Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE
+    | Conformance.MULTIPLE_REFERENCES
+    | Conformance.INFORMATION_REPORT
+    | Conformance.PARAMETERIZED_ACCESS
+    | Conformance.GENERAL_BLOCK_TRANSFER
+)
+"""Everything this library speaks with short names."""

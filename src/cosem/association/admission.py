@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from cosem.apdu import parse
-from cosem.apdu.acse import AUTHENTICATION, LN, LN_CIPHERED, PROVIDER, USER, Aare, Aarq, Rlre
+from cosem.apdu.acse import AUTHENTICATION, LN, PROVIDER, USER, Aare, Aarq, Rlre
 from cosem.apdu.action import ActionRequestNormal, ActionResponseNormal
 from cosem.apdu.base import Service
 from cosem.apdu.ciphered import Ciphered, GeneralGlo
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from cosem.association.responder import Responder
 
 DLMS_VERSION: Final = 6
-VAA_NAME_LN: Final = 7
+VAA_NAME_LN, VAA_NAME_SN = 7, 0xFA00
+"""vaa-name of an initiate response: a fixed number, or the base name of the association object."""
 CURRENT_ASSOCIATION: Final = Obis(bytes((0, 0, 40, 0, 0, 255)))
 DECIPHERING: Final = ExceptionResponse(1, 5)
 _INITIATE, _INITIATE_CLASS = 1, 6
@@ -98,7 +99,7 @@ class Admission:
 
     def _refusal(self, association: Association, profile: AssociationProfile, aarq: Aarq) -> bytes | None:
         """Check what can be checked before the initiate request is opened."""
-        if aarq.context != (LN_CIPHERED if profile.ciphered else LN):
+        if aarq.context != profile.context:
             return self._reject(profile, AcseServiceUser.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED)
         title = aarq.calling_ap_title or b""
         if (profile.ciphered or profile.mechanism == Mechanism.HLS_GMAC) and len(title) != 8:
@@ -159,7 +160,7 @@ class Admission:
         if profile.mechanism == Mechanism.LOW and not _same(aarq.auth_value, profile.secret):
             self.server.authentication_failed(session)
             return self._reject(profile, AcseServiceUser.AUTHENTICATION_FAILURE)
-        response = InitiateResponse(int(session.conformance), profile.max_pdu_size, VAA_NAME_LN)
+        response = _initiate_response(session)
         information = self._protected_initiate(association, response.encode())
         if profile.mechanism < Mechanism.HLS:
             association.move(ServerEvent.ACCEPT)
@@ -201,7 +202,7 @@ class Admission:
     ) -> bytes:
         proving = challenge is not None
         return Aare(
-            LN_CIPHERED if profile.ciphered else LN,
+            profile.context,
             AssociationResult.ACCEPTED,
             USER,
             diagnostic,
@@ -216,7 +217,7 @@ class Admission:
         self, profile: AssociationProfile, diagnostic: AcseServiceUser, information: bytes | None = None
     ) -> bytes:
         return Aare(
-            LN_CIPHERED if profile.ciphered else LN,
+            profile.context,
             AssociationResult.REJECTED_PERMANENT,
             USER,
             diagnostic,
@@ -263,8 +264,7 @@ class Admission:
                 if isinstance(outer, (Ciphered, GeneralGlo)):
                     title = outer.system_title or None if isinstance(outer, GeneralGlo) else None
                     association.context.open(outer.content, parse, request=True, title=title)
-                    session = association.session
-                    response = InitiateResponse(int(session.conformance), session.profile.max_pdu_size, VAA_NAME_LN)
+                    response = _initiate_response(association.session)
                     information = self._protected_initiate(association, response.encode())
             except InvocationCounterError as error:
                 self.server.security_failed(association.session, error)
@@ -274,6 +274,12 @@ class Admission:
                 return DECIPHERING.encode()
         self._responder.close(address)
         return Rlre(ReleaseResponseReason.NORMAL, information).encode()
+
+
+def _initiate_response(session: Session) -> InitiateResponse:
+    profile = session.profile
+    vaa_name = VAA_NAME_SN if profile.referencing == "sn" else VAA_NAME_LN
+    return InitiateResponse(int(session.conformance), profile.max_pdu_size, vaa_name)
 
 
 def _denied(service: Any) -> Service:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from cosem.apdu import parse
-from cosem.apdu.acse import AUTHENTICATION, CHARSTRING, LN, LN_CIPHERED, Aare, Aarq, Rlrq
+from cosem.apdu.acse import AUTHENTICATION, CHARSTRING, Aare, Aarq, Rlrq
 from cosem.apdu.action import ActionRequestNormal, ActionResponseNormal
 from cosem.apdu.base import MethodDescriptor
 from cosem.apdu.ciphered import Ciphered
@@ -44,10 +44,31 @@ DLMS_VERSION = 6
 
 
 def open_association(machine: Initiator, random: Random) -> Generator[Step, Any, None]:
-    """Connect the link layer and associate."""
-    if machine.state is Client.DISCONNECTED:
+    """Connect the link layer and associate; what goes to all needs neither."""
+    if machine.state is Client.DISCONNECTED and not machine.settings.broadcast:
         yield OpenLink()
-    yield from associate(machine, random)
+    if machine.settings.pre_established:
+        yield from assume(machine)
+    else:
+        yield from associate(machine, random)
+
+
+def assume(machine: Initiator) -> Generator[Step, Any, None]:
+    """Use a pre-established association: both ends know of it, no AARQ is sent."""
+    settings = machine.settings
+    if settings.ciphered:
+        yield from _secure(machine)
+    machine.move(ClientEvent.ASSUME)
+    machine.agreed(settings.conformance, settings.max_pdu_size_of_peer)
+
+
+def _secure(machine: Initiator) -> Generator[Step, Any, None]:
+    settings = machine.settings
+    if settings.lease is None:
+        raise LocalProtocolError("invocation counters need a store: give the association a lease")
+    lease = settings.lease
+    block = yield Save(lambda: lease(LEASE_SIZE))
+    machine.secure(SendingCounter(*block), Policy(settings.protection, settings.protection))
 
 
 def associate(
@@ -61,11 +82,7 @@ def associate(
     settings = machine.settings
     challenge = random(settings.challenge_length) if settings.mechanism >= Mechanism.HLS else None
     if settings.ciphered or settings.mechanism == Mechanism.HLS_GMAC:
-        if settings.lease is None:
-            raise LocalProtocolError("invocation counters need a store: give the association a lease")
-        lease = settings.lease
-        block = yield Save(lambda: lease(LEASE_SIZE))
-        machine.secure(SendingCounter(*block), Policy(settings.protection, settings.protection))
+        yield from _secure(machine)
     machine.move(ClientEvent.ASSOCIATE)
     try:
         aare: Aare = yield Call(_aarq(machine, random, challenge))
@@ -102,7 +119,7 @@ def _aarq(machine: Initiator, random: Random, challenge: bytes | None) -> Aarq:
     password = settings.secret if settings.mechanism == Mechanism.LOW else challenge
     titled = settings.ciphered or settings.mechanism >= Mechanism.HLS
     aarq = Aarq(
-        LN_CIPHERED if settings.ciphered else LN,
+        settings.context,
         _protected_initiate(machine, initiate.encode()),
         settings.mechanism or None,
         password,
@@ -246,8 +263,12 @@ def _ensure_counter(machine: Initiator) -> Generator[Step, Any, None]:
 def release(machine: Initiator) -> Generator[Step, Any, None]:
     """Release the association and disconnect the link layer; a meter that stays silent is left alone."""
     if machine.state in (Client.ASSOCIATED, Client.PROVING):
-        machine.move(ClientEvent.RELEASE)
         settings = machine.settings
+        machine.move(ClientEvent.RELEASE)
+        if settings.pre_established:
+            machine.released()
+            yield CloseLink()
+            return
         initiate = InitiateRequest(int(settings.conformance), settings.max_pdu_size).encode()
         try:
             yield from _ensure_counter(machine)

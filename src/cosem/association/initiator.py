@@ -74,6 +74,8 @@ LONG_INVOKE_IDS = frozenset((0xD9, 0xDA))
 CONFIRMATION_WANTED = 0x40000000
 """Service class in the long invoke-id of a data-notification."""
 GENERAL_BLOCK_TRANSFER = 0xE0
+UNSUPPORTED = frozenset((0xDD, 0xDF))
+"""general-ciphering and general-signing: read, not opened."""
 QUARANTINE = 60.0
 """Seconds an invoke-id rests after a time-out: a late answer must not become another attribute's value."""
 GRACE = 1.0
@@ -227,6 +229,8 @@ class Initiator:
         index: int = 0,
         options: int = 0,
     ) -> None:
+        if self.settings.broadcast:
+            raise LocalProtocolError("what goes to all is answered by nobody: post it")
         if self._one_at_a_time and self._under:
             # Blocks of a general block transfer do not say whose answer they carry.
             self._waiting.append((running, service, timeout, sink, index, options))
@@ -391,6 +395,8 @@ class Initiator:
                 invoke, service = self._open(octets)
             else:
                 invoke, service = parse(octets, checked=tag not in RESPONSES)
+                if tag in UNSUPPORTED:
+                    raise SecurityError(f"{service.service} is not supported yet")
                 if self.context is not None and tag not in PLAIN_ALWAYS:
                     self._check_plain(service)
         except (DecodeError, SecurityError) as error:

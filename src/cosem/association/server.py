@@ -26,7 +26,7 @@ class AssociationProfile:
     `mechanism` is the authentication mechanism id (0 lowest, 1 low, 2 to 6 high); `secret` is the password or HLS
     secret (never shown). `ciphered` says whether the application context is the one with ciphering (name 3) or the
     plain one (name 1). `pre_established` associations are there without an AARQ and cannot be released; where they are
-    ciphered, `client_system_title` is the title of their client, which no AARQ tells.
+    ciphered, `client_system_title` is the title of their client, which no AARQ tells. `referencing` is "ln" or "sn".
     """
 
     client_sap: int
@@ -40,6 +40,12 @@ class AssociationProfile:
     max_pdu_size: int = 1024
     pre_established: bool = False
     client_system_title: bytes = b""
+    referencing: str = "ln"
+
+    @property
+    def context(self) -> int:
+        """Return the application context name: 1 logical names, 2 short names, 3 and 4 the same with ciphering."""
+        return (2 if self.referencing == "sn" else 1) + (2 if self.ciphered else 0)
 
 
 @dataclass(slots=True)

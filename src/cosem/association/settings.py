@@ -13,6 +13,7 @@ from cosem.security.hls import ManufacturerProof, Mechanism, require_mechanism
 from cosem.security.keys import Keys
 
 CIPHERINGS = ("glo", "ded", "general")
+REFERENCING = ("ln", "sn")
 NO_KEYS = Keys()
 
 
@@ -30,7 +31,7 @@ class AssociationSettings:
     AARE tells. `broadcast` protects under the broadcast key: to all, and nothing is answered. `block_window`,
     `block_timeout` and `block_retries` are those of general block transfer: blocks taken in a row (1 to 63), seconds
     of silence after which the last ones are repeated, and how often. `confirm_notifications` answers a
-    data-notification that asks for it.
+    data-notification that asks for it. `referencing` is "ln" (logical names) or "sn" (short names).
     """
 
     client_sap: int = 16
@@ -63,6 +64,7 @@ class AssociationSettings:
     block_timeout: float = 3.0
     block_retries: int = 3
     confirm_notifications: bool = False
+    referencing: str = "ln"
 
     def __post_init__(self) -> None:
         require_mechanism(self.mechanism, self.weak_mechanisms)
@@ -74,6 +76,12 @@ class AssociationSettings:
             self.ciphered = bool(self.protection)
         if not self.ciphered and self.protection:
             raise ConfigError("protected requests need the application context with ciphering")
+        if self.referencing not in REFERENCING:
+            raise ConfigError(f"referencing is one of {', '.join(REFERENCING)}, not {self.referencing!r}")
+        if self.referencing == "sn" and self.mechanism > Mechanism.LOW:
+            raise ConfigError("high level security with short names is not supported yet")
+        if self.broadcast and not self.pre_established:
+            raise ConfigError("what goes to all needs a pre-established association")
         if not 1 <= self.block_window <= MAX_WINDOW:
             raise ConfigError(
                 f"a window of general block transfer has 1 to {MAX_WINDOW} blocks, not {self.block_window}"
@@ -85,6 +93,11 @@ class AssociationSettings:
         if self.mechanism in (1, 2, 3, 4, 6) and self.secret is None:
             what = "a password" if self.mechanism == 1 else "the secret of high level security"
             raise ConfigError(f"authentication mechanism {self.mechanism} needs {what}")
+
+    @property
+    def context(self) -> int:
+        """Return the application context name: 1 logical names, 2 short names, 3 and 4 the same with ciphering."""
+        return (2 if self.referencing == "sn" else 1) + (2 if self.ciphered else 0)
 
     @property
     def address(self) -> Address:

@@ -29,6 +29,7 @@ class ClientEvent(Enum):
     LINK_UP = "link connected"
     LINK_DOWN = "link lost or closed"
     ASSOCIATE = "AARQ sent"
+    ASSUME = "order to use a pre-established association"
     ACCEPTED = "AARE accepted"
     PROOF_WANTED = "AARE accepted, authentication required"
     REFUSED = "AARE rejected, or no AARE"
@@ -42,10 +43,13 @@ C, E = Client, ClientEvent
 
 CLIENT: Final[dict[tuple[Client, ClientEvent], Client]] = {
     (C.DISCONNECTED, E.CONNECT): C.CONNECTING,
+    # What goes to all is sent without a connection of the link layer.
+    (C.DISCONNECTED, E.ASSUME): C.ASSOCIATED,
     (C.DISCONNECTED, E.LINK_DOWN): C.DISCONNECTED,
     (C.CONNECTING, E.LINK_UP): C.IDLE,
     (C.CONNECTING, E.LINK_DOWN): C.DISCONNECTED,
     (C.IDLE, E.ASSOCIATE): C.ASSOCIATING,
+    (C.IDLE, E.ASSUME): C.ASSOCIATED,
     (C.IDLE, E.LINK_DOWN): C.DISCONNECTED,
     (C.ASSOCIATING, E.ACCEPTED): C.ASSOCIATED,
     (C.ASSOCIATING, E.PROOF_WANTED): C.PROVING,
