@@ -44,8 +44,6 @@ def waits(case: dict[str, Any]) -> str | None:
     """Return the name of what a case waits for, or None where it is judged now."""
     expected = case["expected"]
     tags = case["tags"]
-    if "m_bus" in expected:
-        return "m-bus"
     if case["kind"] in ("ecdh", "ecdsa"):
         return case["kind"]
     if "untyped cosem-attribute-descriptor" in tags:

@@ -10,7 +10,7 @@ import click
 from cosem.cli.output import DONE, SAID_NO, print_json
 from cosem.errors import ConfigError
 
-_KINDS = ["hdlc", "wrapper", "llc", "sfsk-llc", "apdu", "data"]
+_KINDS = ["hdlc", "mbus", "wrapper", "llc", "sfsk-llc", "gateway", "apdu", "data"]
 
 
 @click.command("decode")

@@ -5,17 +5,21 @@ A machine without input and output: a server feeds it the octets of one connecti
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cosem.apdu import parse
 from cosem.apdu.ciphered import Ciphered, GeneralDed, GeneralGlo
+from cosem.apdu.general import GeneralBlockTransfer
+from cosem.association.blocks import TAG as BLOCK_TAG
+from cosem.association.blocks import BlockTransfer
 from cosem.classes.readings import Reading, readings
 from cosem.client.keyfile import DeviceKeys
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
-from cosem.errors import DecodeError, InvocationCounterError, KeyMissing, SecurityError
+from cosem.errors import DecodeError, InvocationCounterError, KeyMissing, RemoteProtocolError, SecurityError
 from cosem.link.base import Address, ApduReceived, Discarded, Link
 from cosem.security.control import SecurityControl
 from cosem.security.counters import ReceivingCounter
@@ -23,6 +27,12 @@ from cosem.security.gcm import unprotect
 
 MAX_SENDERS = 100_000
 """System titles whose last counter is kept."""
+MAX_DISCARDED = 1000
+"""Pieces of noise a listener keeps for whoever asks; the oldest go first."""
+MAX_STREAMS = 8
+"""Pushes in blocks that one connection may have begun at once, one per pair of access points."""
+MAX_PUSH = 1024 * 1024
+"""Octets of a push that comes in blocks; a day of every profile of a meter stays below a tenth of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +91,47 @@ class Listener:
     def __init__(self, link: Link, senders: Senders | None = None) -> None:
         self.link = link
         self.senders = senders or Senders()
-        self.discarded: list[Discarded] = []
+        self.discarded: deque[Discarded] = deque(maxlen=MAX_DISCARDED)
+        self._streams: dict[Address, BlockTransfer] = {}
 
     def receive(self, octets: bytes, now: float) -> list[Push]:
         """Take octets and return the notifications that are whole now. Never raises for what was sent."""
         pushes = []
         for event in self.link.receive(octets, now):
             if isinstance(event, ApduReceived):
-                pushes.append(self.read(event.address, event.octets))
+                push = self._block(event) if event.octets[0] == BLOCK_TAG else self.read(event.address, event.octets)
+                if push is not None:
+                    pushes.append(push)
             elif isinstance(event, Discarded):
                 self.discarded.append(event)
         return pushes
+
+    def _block(self, event: ApduReceived) -> Push | None:
+        """Take a block of a general block transfer and return the push that is whole with it.
+
+        Nothing is acknowledged: a stream that a block is missing from ends where the next one begins.
+        """
+        address, octets = event.address, event.octets
+        try:
+            block = parse(octets).service
+            assert isinstance(block, GeneralBlockTransfer)
+            stream = self._streams.get(address)
+            if stream is None or stream.begins_anew(block):
+                self._streams.pop(address, None)
+                if len(self._streams) >= MAX_STREAMS:
+                    self._streams.pop(next(iter(self._streams)))
+                stream = self._streams[address] = BlockTransfer(1, 0, limit=MAX_PUSH)
+            # Acknowledgements of what we never send would end the transfer; they say nothing about the push.
+            whole = stream.take(replace(block, block_number_ack=0))
+        except (DecodeError, RemoteProtocolError) as error:
+            self._streams.pop(address, None)
+            return Push(address, octets, problem=str(error))
+        if whole is None:
+            return None
+        del self._streams[address]
+        if whole[0] == BLOCK_TAG:
+            return Push(address, whole, problem="blocks inside of blocks")
+        return self.read(address, whole)
 
     def read(self, address: Address, apdu: bytes) -> Push:
         """Open and decode one APDU."""
@@ -151,6 +191,4 @@ class Listener:
 
 
 def _with(push: Push, **changes: Any) -> Push:
-    from dataclasses import replace
-
     return replace(push, **changes)

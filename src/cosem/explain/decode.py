@@ -10,7 +10,18 @@ from cosem.apdu.general import IdentifiedKey
 from cosem.codec import axdr
 from cosem.errors import DecodeError, IncompleteError
 from cosem.explain.apdus import CONTEXTS, MECHANISMS, TABLE, explain_service, general_header, key_info
-from cosem.explain.frames import Carrier, hdlc_carriers, is_llc, llc_fields, sfsk_fields, wrapper_carriers
+from cosem.explain.frames import (
+    Carrier,
+    gateway_layer,
+    hdlc_carriers,
+    is_gateway,
+    is_llc,
+    llc_fields,
+    looks_like_mbus,
+    mbus_carriers,
+    sfsk_fields,
+    wrapper_carriers,
+)
 from cosem.explain.keyring import Keyring
 from cosem.explain.protection import Opened, open_content
 from cosem.explain.tree import Explained, Explanation, Failure, Layer, Value
@@ -64,6 +75,10 @@ def _explain_hdlc(octets: bytes, keyring: Keyring) -> Explanation:
     return _explain_carriers(hdlc_carriers(octets), keyring, "hdlc")
 
 
+def _explain_mbus(octets: bytes, keyring: Keyring) -> Explanation:
+    return _explain_carriers(mbus_carriers(octets), keyring, "mbus-link")
+
+
 def _explain_wrapper(octets: bytes, keyring: Keyring) -> Explanation:
     return _explain_carriers(wrapper_carriers(octets), keyring, "wrapper")
 
@@ -99,6 +114,8 @@ def _explain_carriers(carriers: list[Carrier], keyring: Keyring, layer: str) -> 
         explained = Explained()
         if carrier.layer is not None:
             explained.layers.append(carrier.layer)
+        if carrier.inner is not None:
+            explained.layers.append(carrier.inner)
         if carrier.error is not None:
             explained.fail(carrier.error, layer)
         elif carrier.payload is not None:
@@ -106,7 +123,7 @@ def _explain_carriers(carriers: list[Carrier], keyring: Keyring, layer: str) -> 
             if carrier.has_llc:
                 _explain_llc_into(explained, carrier.payload, offset, keyring)
             else:
-                _explain_apdu_into(explained, carrier.payload, offset, keyring, 0)
+                _explain_payload_into(explained, carrier.payload, offset, keyring)
             _join_blocks(explained, blocks, keyring)
         frames.append(explained)
     if not frames:
@@ -133,7 +150,28 @@ def _join_blocks(explained: Explained, blocks: _Blocks, keyring: Keyring) -> Non
 
 def _explain_llc_into(explained: Explained, octets: bytes, offset: int, keyring: Keyring) -> None:
     explained.layers.append(Layer("llc", offset, octets, llc_fields(octets)))
-    _explain_apdu_into(explained, octets[3:], 3, keyring, 0)
+    _explain_payload_into(explained, octets[3:], 3, keyring)
+
+
+def _explain_payload_into(explained: Explained, octets: bytes, offset: int, keyring: Keyring) -> None:
+    """Append what a frame carries: an APDU, perhaps behind the prefix of a gateway."""
+    if is_gateway(octets):
+        try:
+            layer, end = gateway_layer(octets, offset)
+        except DecodeError as error:
+            explained.fail(error, "gateway")
+            return
+        explained.layers.append(layer)
+        octets, offset = octets[end:], end
+    _explain_apdu_into(explained, octets, offset, keyring, 0)
+
+
+def _explain_gateway(octets: bytes, keyring: Keyring) -> Explanation:
+    explained = Explained()
+    if not is_gateway(octets):
+        return Explanation([explained.fail(DecodeError("no gateway prefix (E6 or E7)", 0), "gateway")])
+    _explain_payload_into(explained, octets, 0, keyring)
+    return Explanation([explained])
 
 
 def _explain_llc(octets: bytes, keyring: Keyring) -> Explanation:
@@ -383,9 +421,11 @@ def _explain_data(octets: bytes, keyring: Keyring) -> Explanation:
 
 KINDS: dict[str, Callable[[bytes, Keyring], Explanation]] = {
     "hdlc": _explain_hdlc,
+    "mbus": _explain_mbus,
     "wrapper": _explain_wrapper,
     "llc": _explain_llc,
     "sfsk-llc": _explain_sfsk_llc,
+    "gateway": _explain_gateway,
     "apdu": _explain_apdu,
     "data": _explain_data,
 }
@@ -394,9 +434,11 @@ KINDS: dict[str, Callable[[bytes, Keyring], Explanation]] = {
 _LOOKS_LIKE: dict[str, Callable[[bytes], bool]] = {
     # A flag anywhere: captures start in the middle of a frame or with noise.
     "hdlc": lambda octets: b"\x7e" in octets,
+    "mbus": looks_like_mbus,
     "wrapper": lambda octets: octets[:2] == b"\x00\x01",
     "llc": is_llc,
     "sfsk-llc": lambda octets: octets[0] == 0x90,
+    "gateway": is_gateway,
     "apdu": lambda octets: True,
     "data": lambda octets: True,
 }

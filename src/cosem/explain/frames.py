@@ -7,7 +7,7 @@ from typing import Any
 
 from cosem.errors import DecodeError, IncompleteError
 from cosem.explain.tree import Layer
-from cosem.link import wrapper
+from cosem.link import gateway, mbus_frame, wrapper
 from cosem.link.base import Discarded
 from cosem.link.hdlc import parameters
 from cosem.link.hdlc.frame import Frame, HdlcAddress, parse_at
@@ -18,12 +18,13 @@ _LLC = (b"\xe6\xe6\x00", b"\xe6\xe7\x00")
 
 @dataclass(slots=True)
 class Carrier:
-    """One frame: its layer, and the payload that is complete with it (None while segments are missing)."""
+    """One frame: its layer (and the transport in it, on the M-Bus), and the payload that is complete with it (None while segments are missing)."""
 
     layer: Layer | None = None
     payload: bytes | None = None
     payload_offset: int = 0
     error: DecodeError | None = None
+    inner: Layer | None = None
 
     @property
     def has_llc(self) -> bool:
@@ -157,3 +158,91 @@ def wrapper_carriers(octets: bytes) -> list[Carrier]:
         carriers.append(carrier)
         offset = end
     return carriers
+
+
+# --- M-Bus -----------------------------------------------------------------------------------------------------
+
+
+def mbus_carriers(octets: bytes) -> list[Carrier]:
+    """Return the long frames of the wired M-Bus in `octets` and what is no frame, pieces of APDUs joined."""
+    splitter = mbus_frame.FrameSplitter()
+    items = splitter.feed(octets) + splitter.flush()
+    carriers: list[Carrier] = []
+    joiner = mbus_frame.PieceJoiner(0.0)
+    offset = 0
+    for item in items:
+        if isinstance(item, Discarded):
+            carriers.append(Carrier(error=_why_mbus(octets, offset, item)))
+            offset += len(item.octets)
+        else:
+            carriers.append(_mbus_carrier(item[0], item[1], offset, joiner))
+            offset += len(item[1])
+    if joiner.incomplete and carriers[-1].error is None and carriers[-1].payload is None:
+        carriers[-1].error = IncompleteError("pieces are still missing", len(octets))
+    return carriers
+
+
+def _why_mbus(octets: bytes, offset: int, item: Discarded) -> DecodeError:
+    """Find out what is wrong with octets that were no frame; the offset counts in the whole input."""
+    start = octets.find(b"\x68", offset, offset + len(item.octets))
+    try:
+        mbus_frame.parse_at(octets, max(start, offset))
+    except DecodeError as error:
+        return error
+    return DecodeError(item.reason, offset)
+
+
+def _mbus_carrier(frame: mbus_frame.LongFrame, raw: bytes, offset: int, joiner: mbus_frame.PieceJoiner) -> Carrier:
+    fields: dict[str, Any] = {
+        "c": frame.control,
+        "a": frame.address,
+        "ci": frame.ci,
+        "l_coded": frame.coded,
+        "octets": frame.length,
+        "checksum": f"{raw[-2]:02x}",
+    }
+    carrier = Carrier(Layer("mbus-link", offset, raw, fields))
+    try:
+        item = mbus_frame.piece(frame)
+    except DecodeError as error:
+        # The CI field stands behind 68 L L 68 C A.
+        carrier.error = error.within("data", 6)
+        return carrier
+    inside = {"ci": frame.ci, "block": item.number, "last": item.final, "stsap": item.stsap, "dtsap": item.dtsap}
+    carrier.inner = Layer("mbus-transport", 6, raw[6:-2], inside)
+    whole, given_up = joiner.take(frame.address, item, 0.0)
+    if given_up:
+        carrier.error = DecodeError(given_up[0].reason, offset + 6)
+    carrier.payload = whole
+    carrier.payload_offset = 3 if item.number == 0 else 0
+    return carrier
+
+
+# --- gateway ---------------------------------------------------------------------------------------------------
+
+
+def gateway_layer(octets: bytes, offset: int) -> tuple[Layer, int]:
+    """Return the layer of a gateway prefix and its length. Raises `DecodeError`."""
+    prefix, end = gateway.parse(octets)
+    fields = {
+        "direction": "response" if prefix.response else "request",
+        "network": prefix.network,
+        "device": prefix.device.hex(),
+    }
+    return Layer("gateway", offset, octets, fields), end
+
+
+def is_gateway(octets: bytes) -> bool:
+    """Whether `octets` begin as a gateway prefix does; no APDU has one of these tags."""
+    return octets[:1] in gateway.TAGS
+
+
+def looks_like_mbus(octets: bytes) -> bool:
+    """Whether the beginning of a long frame stands anywhere in `octets`."""
+    start = octets.find(b"\x68")
+    while start >= 0:
+        head = octets[start : start + 4]
+        if len(head) == 4 and head[3] == mbus_frame.START and (head[1] == head[2] or start == 0):
+            return True
+        start = octets.find(b"\x68", start + 1)
+    return False

@@ -1,7 +1,8 @@
-"""The TCP wrapper (IEC 62056-47): version, source port, destination port, length, APDU.
+"""The wrapper of TCP and UDP (IEC 62056-47): version, source port, destination port, length, APDU.
 
 One transport carries any number of address pairs. A header that is no version 1 leaves nothing to synchronise on, so
-the link is given up there, with the reason; what was whole before it has been delivered.
+the link is given up there, with the reason; what was whole before it has been delivered. Over UDP every datagram
+stands for itself, and costs itself only.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ HEADER = struct.Struct(">HHHH")
 VERSION = 1
 MAX_ADDRESSES = 256
 """Address pairs one transport may open; a concentrator's gateway has a few dozen."""
+MAX_DATAGRAM = 65507
+"""Octets of a UDP datagram over IPv4."""
 
 
 def build(source: int, destination: int, apdu: bytes) -> bytes:
@@ -93,9 +96,8 @@ class WrapperLink:
             except IncompleteError:
                 break
             except DecodeError as error:
-                self._broken = True
                 events.append(Discarded(octets[offset:], error.what))
-                events += self._all_down(error.what)
+                events += self._desynchronised(error.what)
                 offset = len(octets)
                 break
             offset = end
@@ -112,6 +114,11 @@ class WrapperLink:
             events.append(ApduReceived(address, apdu))
         self._buffer[:] = octets[offset:]
         return events
+
+    def _desynchronised(self, reason: str) -> list[LinkEvent]:
+        """Give the transport up."""
+        self._broken = True
+        return self._all_down(reason)
 
     def _all_down(self, reason: str) -> list[LinkEvent]:
         down: list[LinkEvent] = [LinkDown(address, reason) for address in sorted(self._open, key=str)]
@@ -132,3 +139,37 @@ class WrapperLink:
         self._out.clear()
         self._broken = False
         return self._all_down("the transport was lost")
+
+
+class DatagramWrapperLink(WrapperLink):
+    """The wrapper over UDP: a datagram holds one or more whole APDUs; the rest of one that was cut short is gone.
+
+    What `take` returns may hold several APDUs: `datagrams` cuts it for sending.
+    """
+
+    def send(self, address: Address, apdu: bytes, now: float, *, confirmed: bool = True) -> None:
+        """Queue one APDU. Raises `LocalProtocolError` for one that fits no datagram."""
+        if len(apdu) > MAX_DATAGRAM - HEADER.size:
+            raise LocalProtocolError(f"a datagram carries {MAX_DATAGRAM - HEADER.size} octets, not {len(apdu)}")
+        super().send(address, apdu, now, confirmed=confirmed)
+
+    def receive(self, octets: bytes, now: float) -> list[LinkEvent]:
+        """Take one datagram."""
+        events = super().receive(octets, now)
+        if self._buffer:
+            events.append(Discarded(bytes(self._buffer), "a datagram that was cut short"))
+            self._buffer.clear()
+        return events
+
+    def _desynchronised(self, reason: str) -> list[LinkEvent]:
+        return []
+
+
+def datagrams(octets: bytes) -> list[bytes]:
+    """Cut what a link had to send into datagrams, an APDU in each: a lost one then costs one APDU."""
+    cut, offset = [], 0
+    while offset < len(octets):
+        end = parse(octets, offset)[3]
+        cut.append(octets[offset:end])
+        offset = end
+    return cut

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from cosem.errors import ConfigError, DecodeError, LocalProtocolError
+from cosem.link import gateway
 from cosem.link.base import Address, ApduReceived, Discarded, LinkDown, LinkEvent, LinkUp
 from cosem.link.hdlc import parameters as negotiation
 from cosem.link.hdlc import reject
@@ -34,6 +35,7 @@ _UNASKED = frozenset((0x0F, 0x18, 0x38, 0x58, 0xC2, 0xCA, 0xD2))
 """First octets of APDUs that answer nothing: notifications and information reports, plain and ciphered."""
 _BLOCK, _STREAMING = b"\xe0", 0x40
 """A block of a general block transfer; this bit of its second octet says that another follows from the same side."""
+_PREFIXES = gateway.TAGS
 _SAID = frozenset(("I", "RR", "RNR", "REJ"))
 PATIENCE = 0.1
 """Share of the time already waited that passes until the meter is asked again."""
@@ -460,7 +462,7 @@ class HdlcLink:
         if outcome.apdu is not None:
             apdu = self._without_llc(outcome.apdu, events)
             if apdu:
-                if connection.expects and apdu[0] not in _UNASKED and _hands_over(apdu):
+                if connection.expects and _answers(apdu):
                     connection.expects -= 1
                 events.append(ApduReceived(connection.address, apdu))
         if self.server:
@@ -598,7 +600,16 @@ class HdlcLink:
 
 def _hands_over(apdu: bytes) -> bool:
     """Whether it is the other side's turn to say something after an APDU."""
+    if apdu[:1] in _PREFIXES:
+        apdu = apdu[gateway.behind(apdu) :]
     return not (apdu[:1] == _BLOCK and len(apdu) > 1 and bool(apdu[1] & _STREAMING))
+
+
+def _answers(apdu: bytes) -> bool:
+    """Whether an APDU may be, or end, the answer to what was asked; one behind a gateway has a prefix."""
+    if apdu[:1] in _PREFIXES:
+        apdu = apdu[gateway.behind(apdu) :] or apdu
+    return apdu[0] not in _UNASKED and _hands_over(apdu)
 
 
 def _frmr_text(info: bytes) -> str:
