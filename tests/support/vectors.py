@@ -42,7 +42,6 @@ def keyring_of(case: dict[str, Any]) -> Keyring:
 
 def waits(case: dict[str, Any]) -> str | None:
     """Return the name of what a case waits for, or None where it is judged now."""
-    expected = case["expected"]
     tags = case["tags"]
     if case["kind"] in ("ecdh", "ecdsa"):
         return case["kind"]

@@ -1,4 +1,4 @@
-"""``cosem listen``: receive and explain what meters push over TCP."""
+"""``cosem listen``: receive and explain what meters push over TCP and UDP."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MAX_CONNECTIONS = 10_000
 """Meters connected at once; further ones are turned away."""
+MAX_PEERS = 10_000
+"""UDP senders whose blocks are put together; the one that was silent longest is forgotten for a new one."""
 
 
 @click.command("listen")
@@ -30,7 +32,8 @@ MAX_CONNECTIONS = 10_000
 @click.option("--count", type=click.IntRange(min=1), help="Stop after so many pushes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document per push and line.")
 def listen_command(url: str, key_file: Path | None, count: int | None, as_json: bool) -> int:
-    """Listen on tcp://HOST:PORT (wrapper) or hdlc+tcp://HOST:PORT for pushes, until interrupted.
+    """Listen for pushes, until interrupted: tcp://HOST:PORT and udp://HOST:PORT (wrapper), hdlc+tcp://HOST:PORT, or
+    mbus+tcp://HOST:PORT (M-Bus frames of a customer interface behind a transparent converter).
 
     Pushes that name their values are shown by OBIS code; what is protected needs the sender's keys.
     """
@@ -39,7 +42,7 @@ def listen_command(url: str, key_file: Path | None, count: int | None, as_json: 
     from cosem.client.url import MeterUrl
 
     host = urlsplit(url).hostname
-    parsed = MeterUrl.parse(url)
+    parsed = MeterUrl.parse(url, pushes=True)
     if host is None:
         raise ConfigError(f"{url!r} names no address to listen on")
     file = KeyFile.find(key_file)
@@ -103,19 +106,44 @@ class _Connection(asyncio.Protocol):
             self.desk.connections.discard(self.transport)
 
 
+class _Datagrams(asyncio.DatagramProtocol):
+    """All meters that push by UDP: a datagram stands for itself, but blocks of a push belong to their sender."""
+
+    def __init__(self, desk: _Desk) -> None:
+        self.desk = desk
+        self.listeners: dict[Any, Listener] = {}
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        listener = self.listeners.pop(addr, None)
+        if listener is None:
+            if len(self.listeners) >= MAX_PEERS:
+                self.listeners.pop(next(iter(self.listeners)))
+            listener = self.desk.make()
+        # The last to speak is the last to be forgotten.
+        self.listeners[addr] = listener
+        for push in listener.receive(data, asyncio.get_running_loop().time()):
+            self.desk.show(push)
+
+
 async def _listen(url: Any, senders: Senders, count: int | None, as_json: bool) -> None:
     from cosem.client.listen import Listener
+    from cosem.client.plan import client_link
 
     loop = asyncio.get_running_loop()
-    desk = _Desk(lambda: Listener(make_link(url.framing), senders), count, as_json)
+    desk = _Desk(lambda: Listener(client_link(url), senders), count, as_json)
     for name in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(name, desk.stop.set)
+    server: asyncio.Server | asyncio.DatagramTransport
     try:
-        server = await loop.create_server(lambda: _Connection(desk), url.host, url.port)
+        if url.transport == "udp":
+            server, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(desk), (url.host, url.port))
+            address = server.get_extra_info("sockname")
+        else:
+            server = await loop.create_server(lambda: _Connection(desk), url.host, url.port)
+            address = server.sockets[0].getsockname()
     except OSError as error:
         raise ConfigError(f"cannot listen on {url.host}:{url.port}: {error.strerror}") from None
-    address = server.sockets[0].getsockname()
     try:
         click.echo(f"listening on {address[0]}:{address[1]}", err=True)
         await desk.stop.wait()
@@ -126,17 +154,6 @@ async def _listen(url: Any, senders: Senders, count: int | None, as_json: bool) 
         await asyncio.sleep(0)
     if desk.error is not None:
         raise desk.error
-
-
-def make_link(framing: str) -> Any:
-    """Return the link on which pushes come in."""
-    if framing == "hdlc":
-        from cosem.link.hdlc.link import HdlcLink
-
-        return HdlcLink()
-    from cosem.link.wrapper import WrapperLink
-
-    return WrapperLink()
 
 
 def push_document(push: Push) -> dict[str, Any]:

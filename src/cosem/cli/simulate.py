@@ -17,6 +17,8 @@ from cosem.errors import ConfigError
 
 TICK = 1.0
 """Seconds between looks at the time where nobody asks."""
+PUBLIC, MANAGEMENT = 16, 1
+"""The access points a heartbeat goes between."""
 _PORT = click.IntRange(0, 65535)
 
 
@@ -28,7 +30,7 @@ def simulate_command() -> None:
 @simulate_command.command("meter")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
-    "--port", default=4059, type=_PORT, show_default=True, help="TCP port of the wrapper; 0 takes a free one."
+    "--port", default=4059, type=_PORT, show_default=True, help="TCP and UDP port of the wrapper; 0 takes a free one."
 )
 @click.option("--hdlc-port", default=None, type=_PORT, help="TCP port of HDLC; the wrapper's plus 1 without it.")
 @click.option(
@@ -57,6 +59,12 @@ def simulate_command() -> None:
 @click.option("--security", default="both", show_default=True, help="Policy of the management client.")
 @click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file; example keys without it.")
 @click.option("--device", help="Section of the key file.")
+@click.option(
+    "--dial",
+    metavar="HOST:PORT",
+    help="Also open a connection to a client that waits there, again and again; hdlc+tcp://HOST:PORT for HDLC.",
+)
+@click.option("--heartbeat", is_flag=True, help="Say who calls in a notification, first thing on a dialled connection.")
 @click.option("--compress-nulls", is_flag=True, help="Write null-data for what did not change in the load profile.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one JSON document.")
 def simulate_meter(**options: Any) -> int:
@@ -123,7 +131,8 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
-    wrapper = DeviceServer(meter.device, before=live)
+    caller = _caller(options)
+    wrapper = DeviceServer(meter.device, before=live, udp=True)
     hdlc = DeviceServer(meter.device, framing="hdlc", before=live)
     ticking = loop.create_task(_tick(live))
     try:
@@ -132,6 +141,14 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
         if hdlc_port is None:
             hdlc_port = (options["port"] + 1) % 65536 if options["port"] else 0
         _, hdlc_port = await hdlc.start(options["host"], hdlc_port)
+        if caller is not None:
+            server = hdlc if caller.framing == "hdlc" else wrapper
+            server.dial(
+                caller.host,
+                caller.port,
+                greet=(lambda responder: _greet(meter, responder)) if options["heartbeat"] else None,
+                failed=lambda error: _no_answer(caller, error),
+            )
         _announce(meter, options, keys_note, port, hdlc_port)
         await stop.wait()
     finally:
@@ -140,12 +157,45 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
         await hdlc.stop()
 
 
+def _caller(options: dict[str, Any]) -> Any:
+    """Return where to dial, or None."""
+    from cosem.client.url import MeterUrl
+
+    text = options["dial"]
+    if text is None:
+        if options["heartbeat"]:
+            raise ConfigError("--heartbeat belongs to --dial")
+        return None
+    url = MeterUrl.parse(text if "://" in text else f"tcp://{text}")
+    if url.transport != "tcp":
+        raise ConfigError("--dial opens a TCP connection: write HOST:PORT or hdlc+tcp://HOST:PORT")
+    return url
+
+
+def _greet(meter: Any, responder: Any) -> None:
+    """Send the logical device name of the meter, in clear: it says who calls and proves nothing."""
+    from cosem.apdu.notify import DataNotification
+    from cosem.codec import axdr
+    from cosem.link.base import Address
+    from cosem.obis import Obis
+
+    name = Obis.parse("0-0:42.0.0.255")
+    body = axdr.structure(axdr.octet_string(name), axdr.octet_string(meter.settings.system_title))
+    responder.notify(Address(PUBLIC, MANAGEMENT), DataNotification(b"", axdr.encode(body)))
+
+
+def _no_answer(caller: Any, error: OSError) -> None:
+    reason = error.strerror or "no connection"
+    click.echo(f"nobody waits at {caller.host}:{caller.port} ({reason}); trying again", err=True)
+
+
 def _announce(meter: Any, options: dict[str, Any], keys_note: str, port: int, hdlc_port: int) -> None:
     """Say where the meter can be reached, as whom."""
     security = f"auth={options['auth']}&security={options['security']}"
     host = f"[{options['host']}]" if ":" in options["host"] else options["host"]
     urls = {
         "public": f"tcp://{host}:{port}",
+        "udp": f"udp://{host}:{port}",
         "management": f"tcp://{host}:{port}?client=1&{security}",
         "reading": f"tcp://{host}:{port}?client=2&auth=low",
         "hdlc": f"hdlc+tcp://{host}:{hdlc_port}?client=1&{security}",

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
     from cosem.client.async_meter import AsyncMeter as AsyncMeter
     from cosem.client.async_meter import connect_async as connect_async
     from cosem.client.core import ClientOptions as ClientOptions
+    from cosem.client.inbound import AsyncDoor as AsyncDoor
+    from cosem.client.inbound import Caller as Caller
+    from cosem.client.inbound import Door as Door
+    from cosem.client.inbound import Greeting as Greeting
+    from cosem.client.inbound import listen_for_meters as listen_for_meters
+    from cosem.client.inbound import serve_inbound as serve_inbound
     from cosem.client.keyfile import DeviceKeys as DeviceKeys
     from cosem.client.keyfile import KeyFile as KeyFile
     from cosem.client.listen import Listener as Listener
@@ -25,6 +31,7 @@ _WHERE = {
     "async_meter": ("AsyncMeter", "connect_async"),
     "meter": ("Meter", "connect"),
     "core": ("ClientOptions",),
+    "inbound": ("AsyncDoor", "Caller", "Door", "Greeting", "listen_for_meters", "serve_inbound"),
     "keyfile": ("DeviceKeys", "KeyFile"),
     "listen": ("Listener", "Senders"),
     "profile": ("ProfileInterrupted",),

@@ -27,6 +27,8 @@ from cosem.units import Quantity
 
 if TYPE_CHECKING:
     from cosem.classes.access import ObjectListElement
+    from cosem.client.inbound import Greeting
+    from cosem.io.aio import Opener
     from cosem.io.blocking import Trace
     from cosem.security.counters import CounterStore
 
@@ -44,13 +46,16 @@ class AsyncMeter:
     known, ``await meter.set(...)`` writes, ``await meter[DisconnectControl, name].remote_disconnect()`` calls.
     """
 
-    def __init__(self, plan: Plan, *, trace: Trace | None = None) -> None:
+    def __init__(self, plan: Plan, *, trace: Trace | None = None, opener: Opener | None = None) -> None:
         self.plan = plan
+        self._opener = opener or plan.opener()
         self._trace = trace
         self.core = plan.core()
         self._store = RemoteStore(self.core, self._in_turn)
         self._turns = asyncio.Semaphore(min(self.core.options.window, MAX_WINDOW))
         self._driver: Any = None
+        self.greeting: Greeting | None = None
+        """Who called, where the meter opened the connection."""
 
     async def open(self) -> AsyncMeter:
         """Connect and associate."""
@@ -59,7 +64,7 @@ class AsyncMeter:
             public = plan.public_core()
             driver = self._make_driver(public)
             try:
-                plan.counter_floor = await driver.run(read_counter(public, plan.url.counter))
+                plan.counter_floor = await driver.run(read_counter(public, plan.url.counter, plan.repeats))
             finally:
                 driver.close()
         self._driver = self._make_driver(self.core)
@@ -75,7 +80,12 @@ class AsyncMeter:
 
         url = self.plan.url
         return AsyncioDriver(
-            core.machine, url.host, url.port, timeout=self.plan.settings.connect_timeout, trace=self._trace
+            core.machine,
+            url.host,
+            url.port,
+            timeout=self.plan.settings.connect_timeout,
+            trace=self._trace,
+            opener=self._opener,
         )
 
     def run(self, conversation: Generator[Step, Any, T]) -> Awaitable[T]:

@@ -122,7 +122,7 @@ class Listener:
                     self._streams.pop(next(iter(self._streams)))
                 stream = self._streams[address] = BlockTransfer(1, 0, limit=MAX_PUSH)
             # Acknowledgements of what we never send would end the transfer; they say nothing about the push.
-            whole = stream.take(replace(block, block_number_ack=0))
+            whole = stream.take(block._replace(block_number_ack=0))
         except (DecodeError, RemoteProtocolError) as error:
             self._streams.pop(address, None)
             return Push(address, octets, problem=str(error))

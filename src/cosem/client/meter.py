@@ -25,7 +25,7 @@ from cosem.units import Quantity
 
 if TYPE_CHECKING:
     from cosem.classes.access import ObjectListElement
-    from cosem.io.blocking import Trace
+    from cosem.io.blocking import TcpTransport, Trace
     from cosem.security.counters import CounterStore
 
 T = TypeVar("T")
@@ -39,16 +39,16 @@ class Meter:
     with the result's name.
     """
 
-    def __init__(self, plan: Plan, *, trace: Trace | None = None) -> None:
-        from cosem.io.blocking import BlockingDriver, TcpTransport
+    def __init__(self, plan: Plan, *, trace: Trace | None = None, transport: TcpTransport | None = None) -> None:
+        from cosem.io.blocking import BlockingDriver
 
         self.plan = plan
-        transport = TcpTransport(plan.url.host, plan.url.port, timeout=plan.settings.connect_timeout)
+        transport = transport or plan.transport()
         if plan.url.counter is not None and plan.settings.lease is not None:
             public = plan.public_core()
             driver = BlockingDriver(public.machine, transport, trace=trace)
             try:
-                plan.counter_floor = driver.run(read_counter(public, plan.url.counter))
+                plan.counter_floor = driver.run(read_counter(public, plan.url.counter, plan.repeats))
             finally:
                 driver.close()
         self.core = plan.core()

@@ -14,10 +14,12 @@ from cosem.association.steps import Step
 from cosem.client.core import ClientOptions, Core
 from cosem.client.keyfile import DeviceKeys, KeyFile
 from cosem.client.url import MeterUrl
-from cosem.errors import ConfigError, ExceptionResponseReceived, KeyMissing
+from cosem.errors import ConfigError, ExceptionResponseReceived, KeyMissing, Timeout
 from cosem.obis import Obis
 
 if TYPE_CHECKING:
+    from cosem.io.aio import Opener
+    from cosem.io.blocking import TcpTransport
     from cosem.link.base import Link
     from cosem.security.counters import CounterStore
 
@@ -90,14 +92,36 @@ class Plan:
         return settings
 
     def link(self) -> Link:
-        """Return a new link of the URL's framing."""
-        if self.url.framing == "hdlc":
-            from cosem.link.hdlc.link import HdlcLink
+        """Return a new link of the URL's framing, through the gateway where it names one."""
+        link = client_link(self.url)
+        if self.url.gateway is None:
+            return link
+        from cosem.link.gateway import GatewayLink
 
-            return HdlcLink()
-        from cosem.link.wrapper import WrapperLink
+        return GatewayLink(link, *self.url.gateway)
 
-        return WrapperLink()
+    def transport(self) -> TcpTransport:
+        """Return a new transport for the blocking driver."""
+        from cosem.io.blocking import TcpTransport
+        from cosem.io.udp import UdpTransport
+
+        kind = UdpTransport if self.url.transport == "udp" else TcpTransport
+        return kind(self.url.host, self.url.port, timeout=self.settings.connect_timeout)
+
+    def opener(self) -> Opener | None:
+        """Return what opens the connection of the asyncio driver where it is not TCP."""
+        if self.url.transport != "udp":
+            return None
+        from functools import partial
+
+        from cosem.io.udp import open_udp
+
+        return partial(open_udp, self.url.host, self.url.port)
+
+    @property
+    def repeats(self) -> int:
+        """How often opening an association is tried anew after silence: UDP loses datagrams, TCP does not."""
+        return self.options.retries if self.url.transport == "udp" else 0
 
     def lease(self, count: int) -> tuple[int, int]:
         """Persist and return a block of invocation counters."""
@@ -133,9 +157,37 @@ class Plan:
         return Core(Initiator(self.link(), settings), secrets.token_bytes, self.options)
 
 
-def read_counter(core: Core, name: str) -> Generator[Step, Any, int]:
+def client_link(url: MeterUrl) -> Link:
+    """Return the link of a client, or of a listener, for a URL's framing."""
+    if url.framing == "hdlc":
+        from cosem.link.hdlc.link import HdlcLink
+
+        return HdlcLink()
+    if url.framing == "mbus":
+        from cosem.link.mbus_frame import MbusLink
+
+        return MbusLink()
+    from cosem.link.wrapper import DatagramWrapperLink, WrapperLink
+
+    return DatagramWrapperLink() if url.transport == "udp" else WrapperLink()
+
+
+def _opened(core: Core, repeats: int) -> Generator[Step, Any, None]:
+    """Open the association, `repeats` times anew after silence: opening twice does no harm."""
+    while True:
+        try:
+            yield from core.open()
+        except Timeout:
+            if repeats <= 0:
+                raise
+            repeats -= 1
+        else:
+            return
+
+
+def read_counter(core: Core, name: str, repeats: int = 0) -> Generator[Step, Any, int]:
     """Read an invocation-counter object over the public association and return what must be sent at least."""
-    yield from core.open()
+    yield from _opened(core, repeats)
     try:
         data = yield from core.get_data(1, Obis.parse(name), 2)
     finally:
@@ -148,9 +200,9 @@ def read_counter(core: Core, name: str) -> Generator[Step, Any, int]:
 def open_meter(plan: Plan, core: Core) -> Generator[Step, Any, None]:
     """Associate; a meter that names the counter it wants gets it, once."""
     try:
-        yield from core.open()
+        yield from _opened(core, plan.repeats)
     except ExceptionResponseReceived as error:
         if error.service_error != COUNTER_ERROR or not error.invocation_counter:
             raise
         plan.counter_floor = error.invocation_counter
-        yield from core.open()
+        yield from _opened(core, plan.repeats)

@@ -10,8 +10,10 @@ from cosem.errors import ConfigError
 DEFAULT_PORT = 4059
 """The port registered for DLMS/COSEM."""
 
-SCHEMES = {"tcp": "wrapper", "hdlc+tcp": "hdlc"}
-LATER = ("udp", "hdlc+serial", "optical")
+SCHEMES = {"tcp": "wrapper", "udp": "wrapper", "hdlc+tcp": "hdlc"}
+PUSH_SCHEMES = {"mbus+tcp": "mbus"}
+"""What only pushes come by."""
+LATER = ("hdlc+serial", "optical")
 AUTHENTICATION_LATER = ("high-ecdsa",)
 AUTHENTICATION = {
     "none": 0,
@@ -33,6 +35,7 @@ class MeterUrl:
     """A parsed URL. `framing` is ``"wrapper"`` or ``"hdlc"``, `mechanism` and `security` are the numbers they mean.
 
     `counter` is the logical name of the invocation-counter object to be read over the public client first, if given.
+    `transport` is ``"tcp"`` or ``"udp"``; `gateway` the network id and device address of a meter behind a gateway.
     """
 
     framing: str
@@ -47,10 +50,15 @@ class MeterUrl:
     device: str | None = None
     counter: str | None = None
     timeout: float | None = None
+    transport: str = "tcp"
+    gateway: tuple[int, bytes] | None = None
 
     @classmethod
-    def parse(cls, text: str) -> MeterUrl:
-        """Read a URL; raise `ConfigError` with one sentence that names the mistake."""
+    def parse(cls, text: str, *, pushes: bool = False) -> MeterUrl:
+        """Read a URL; raise `ConfigError` with one sentence that names the mistake.
+
+        `pushes` also takes the schemes that only pushes come by.
+        """
         try:
             parts = urlsplit(text)
         except ValueError:
@@ -61,7 +69,10 @@ class MeterUrl:
             raise ConfigError(f"{text!r} is no meter URL: write tcp://host:port or hdlc+tcp://host:port")
         if scheme in LATER:
             raise ConfigError(f"{scheme}:// is not in this version yet; tcp:// and hdlc+tcp:// are")
-        if scheme not in SCHEMES:
+        if scheme in PUSH_SCHEMES and not pushes:
+            raise ConfigError(f"{scheme}:// brings pushes only: listen on it; meters are read by tcp:// or hdlc+tcp://")
+        schemes = SCHEMES | PUSH_SCHEMES
+        if scheme not in schemes:
             raise ConfigError(f"{scheme}:// is no scheme for meters: use tcp:// (wrapper) or hdlc+tcp://")
         if parts.username or parts.password:
             raise ConfigError("a URL holds no user or password: secrets come from the key file")
@@ -80,10 +91,12 @@ class MeterUrl:
             if name in query:
                 raise ConfigError(f"{name} stands twice in the URL")
             query[name] = value
-        return cls._from_query(SCHEMES[scheme], parts.hostname, DEFAULT_PORT if port is None else port, query)
+        transport = scheme.rpartition("+")[2]
+        port = DEFAULT_PORT if port is None else port
+        return cls._from_query(schemes[scheme], transport, parts.hostname, port, query)
 
     @classmethod
-    def _from_query(cls, framing: str, host: str, port: int, query: dict[str, str]) -> MeterUrl:
+    def _from_query(cls, framing: str, transport: str, host: str, port: int, query: dict[str, str]) -> MeterUrl:
         largest = 0x3FFF if framing == "hdlc" else 0xFFFF
         client = _number(query, "client", 16, 0x7F if framing == "hdlc" else 0xFFFF)
         server = _number(query, "server", 1, largest)
@@ -100,6 +113,7 @@ class MeterUrl:
         device = query.pop("device", None)
         counter = query.pop("counter", None)
         timeout = query.pop("timeout", None)
+        gateway = _gateway(query)
         if query:
             name = next(iter(query))
             if name.lower() in _SECRETS or name.lower().endswith(("_key", "_secret")):
@@ -113,7 +127,7 @@ class MeterUrl:
         assert server is not None
         return cls(
             framing, host, port, client, server, physical, mechanism, security, ciphering, device, counter,
-            _seconds(timeout),
+            _seconds(timeout), transport, gateway,
         )  # fmt: skip
 
 
@@ -128,6 +142,22 @@ def _number(query: dict[str, str], name: str, default: int | None, largest: int)
     if not 0 <= value <= largest:
         raise ConfigError(f"{name}={text} is not between 0 and {largest}")
     return value
+
+
+def _gateway(query: dict[str, str]) -> tuple[int, bytes] | None:
+    network = _number(query, "gateway_network", None, 0xFF)
+    text = query.pop("gateway_device", None)
+    if text is None:
+        if network is not None:
+            raise ConfigError("gateway_network needs gateway_device, the address of the meter behind the gateway")
+        return None
+    try:
+        device = bytes.fromhex(text)
+    except ValueError:
+        raise ConfigError(f"gateway_device={text} is no address in hex digits") from None
+    if len(device) > 0xFF:
+        raise ConfigError("gateway_device has 255 octets at the most")
+    return network or 0, device
 
 
 def _seconds(text: str | None) -> float | None:

@@ -18,7 +18,8 @@ _LLC = (b"\xe6\xe6\x00", b"\xe6\xe7\x00")
 
 @dataclass(slots=True)
 class Carrier:
-    """One frame: its layer (and the transport in it, on the M-Bus), and the payload that is complete with it (None while segments are missing)."""
+    """One frame: its layer and what is `inner` to it (the transport on the M-Bus), and the payload that is complete
+    with it (None while segments are missing)."""
 
     layer: Layer | None = None
     payload: bytes | None = None

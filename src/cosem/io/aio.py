@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, Protocol, TypeVar
 
 from cosem.association.initiator import Initiator, Running
 from cosem.association.steps import Dial, Hangup, Save, Step
 from cosem.io.blocking import Trace, dial_error
 
 T = TypeVar("T")
+
+
+class Outlet(Protocol):
+    """The sending half of a connection."""
+
+    def write(self, octets: bytes, /) -> None:
+        """Send octets."""
+
+    def close(self) -> None:
+        """Close the connection."""
+
+
+Opener = Callable[[asyncio.Protocol], Awaitable[Outlet]]
+"""Opens what is no TCP connection: everything that comes goes to the protocol. Raises `OSError` or `CosemError`."""
 
 
 class _Wire(asyncio.Protocol):
@@ -27,19 +41,30 @@ class _Wire(asyncio.Protocol):
 
 
 class AsyncioDriver:
-    """Runs conversations of one machine over one TCP connection; several may be under way at once."""
+    """Runs conversations of one machine over one connection; several may be under way at once.
+
+    The connection is TCP to `host` and `port`, or what `opener` opens.
+    """
 
     def __init__(
-        self, machine: Initiator, host: str, port: int, *, timeout: float = 10.0, trace: Trace | None = None
+        self,
+        machine: Initiator,
+        host: str,
+        port: int,
+        *,
+        timeout: float = 10.0,
+        trace: Trace | None = None,
+        opener: Opener | None = None,
     ) -> None:
         self.machine = machine
         self.host = host
         self.port = port
         self.timeout = timeout
         self.trace = trace
+        self._opener = opener
         self._loop = asyncio.get_running_loop()
         self._wire: _Wire | None = None
-        self._transport: asyncio.WriteTransport | None = None
+        self._transport: Outlet | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
         self._watched: list[tuple[Running[Any], asyncio.Future[Any]]] = []
@@ -158,7 +183,11 @@ class AsyncioDriver:
         wire = _Wire(self)
         try:
             async with asyncio.timeout(self.timeout):
-                transport, _ = await self._loop.create_connection(lambda: wire, self.host, self.port)
+                transport: Outlet
+                if self._opener is not None:
+                    transport = await self._opener(wire)
+                else:
+                    transport, _ = await self._loop.create_connection(lambda: wire, self.host, self.port)
         except (OSError, UnicodeError) as error:
             raise dial_error(self.host, self.port, error) from None
         self._wire = wire

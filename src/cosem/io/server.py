@@ -1,56 +1,79 @@
-"""Being a meter on the network: one `Responder` per connection over one `ObjectServer`."""
+"""Being a meter on the network: one `Responder` per connection or UDP peer over one `ObjectServer`.
+
+Clients come by TCP and, with the wrapper, by UDP; or the device opens the connection to the client itself. It may be
+a gateway with further devices behind it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from cosem.association.responder import Responder, ResponderSettings
 from cosem.association.server import ObjectServer
 from cosem.errors import ConfigError
-from cosem.link.base import Link
+from cosem.link.base import Address, Link
+from cosem.link.gateway import Gateway, Served
 from cosem.link.hdlc.link import HdlcLink
-from cosem.link.wrapper import WrapperLink
+from cosem.link.wrapper import DatagramWrapperLink, WrapperLink, datagrams
 
 MAX_CONNECTIONS = 1000
 """Connections of one server; further ones are closed at once."""
+MAX_PEERS = 256
+"""UDP peers of one server. Anybody can invent addresses: one without an association makes room for a new one."""
 IDLE = 600.0
-"""Seconds after which a connection without any octet is closed."""
+"""Seconds after which a connection without any octet is closed, and a UDP peer forgotten."""
+REDIAL = 10.0
+"""Seconds until a device opens a connection again that could not be had or is over."""
+PORT_TRIES = 20
+"""Free ports tried until one is free for TCP and UDP."""
 
 FRAMINGS = ("wrapper", "hdlc")
 
 
-def make_link(framing: str, server: ObjectServer) -> Link:
-    """Return the server's link of a framing. Raises `ConfigError` for an unknown one."""
+def make_link(framing: str, *devices: ObjectServer, datagram: bool = False, calling: bool = False) -> Link:
+    """Return the server's link of a framing. Raises `ConfigError` for an unknown one.
+
+    `devices` say which HDLC addresses exist; `calling` says that this side opens the line.
+    """
     if framing == "wrapper":
-        return WrapperLink(server=True)
+        return DatagramWrapperLink(server=True) if datagram else WrapperLink(server=True)
     if framing == "hdlc":
-        return HdlcLink(server=True, accepts=lambda address: server.association_profile(address) is not None)
+
+        def accepts(address: Address) -> bool:
+            return any(device.association_profile(address) is not None for device in devices)
+
+        return HdlcLink(server=True, accepts=accepts, calling=calling)
     raise ConfigError(f"framing is one of {', '.join(FRAMINGS)}, not {framing!r}")
 
 
 class _Connection(asyncio.Protocol):
-    """One connection of one client."""
+    """One connection of one client, or one UDP peer."""
 
-    def __init__(self, server: DeviceServer) -> None:
+    limit: int | None = None
+    """Connections there may be with this one; None where the one who made it counts."""
+
+    def __init__(self, server: DeviceServer, kept: set[_Connection], machine: Served) -> None:
         self.server = server
-        self.responder = server.make_responder()
+        self.kept = kept
+        self.responder = machine
         self.loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[None] = self.loop.create_future()
         self.transport: asyncio.Transport | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.heard = self.loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
-        if len(self.server.connections) >= MAX_CONNECTIONS:
+        if self.limit is not None and len(self.kept) >= self.limit:
             transport.abort()
             return
         self.transport = transport
-        self.server.connections.add(self)
+        self.kept.add(self)
         self.pump()
 
     def data_received(self, data: bytes) -> None:
@@ -71,7 +94,9 @@ class _Connection(asyncio.Protocol):
             self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.server.connections.discard(self)
+        self.kept.discard(self)
+        if not self.ended.done():
+            self.ended.set_result(None)
         if self.timer is not None:
             self.timer.cancel()
         self.responder.lost(self.loop.time())
@@ -101,8 +126,67 @@ class _Connection(asyncio.Protocol):
         self.pump()
 
 
+class _PeerTransport(asyncio.Transport):
+    """The way to one UDP peer, with the face of a connection."""
+
+    def __init__(self, peers: _Peers, address: Any) -> None:
+        super().__init__()
+        self.peers = peers
+        self.address = address
+
+    def write(self, data: Any) -> None:
+        for datagram in datagrams(bytes(data)):
+            self.peers.transport.sendto(datagram, self.address)
+
+    def close(self) -> None:
+        self.peers.forget(self.address)
+
+    abort = close
+
+
+class _Peers(asyncio.DatagramProtocol):
+    """The clients that come by UDP, each with a machine of its own."""
+
+    transport: asyncio.DatagramTransport
+
+    def __init__(self, server: DeviceServer) -> None:
+        self.server = server
+        self.connections: dict[Any, _Connection] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        connection = self.connections.get(addr)
+        if connection is None:
+            if len(self.connections) >= MAX_PEERS and not self._make_room():
+                return
+            connection = _Connection(self.server, self.server.peers, self.server.make_responder(datagram=True))
+            self.connections[addr] = connection
+            connection.connection_made(_PeerTransport(self, addr))
+        connection.data_received(data)
+
+    def _make_room(self) -> bool:
+        idle = [item for item in self.connections.items() if not getattr(item[1].responder, "sessions", ())]
+        if not idle:
+            return False
+        self.forget(min(idle, key=lambda item: item[1].heard)[0])
+        return True
+
+    def forget(self, address: Any) -> None:
+        """End what there is with a peer."""
+        connection = self.connections.pop(address, None)
+        if connection is not None:
+            connection.connection_lost(None)
+
+
 class DeviceServer:
-    """Serves one physical device over TCP. `before` is called before every read, for example to advance its time."""
+    """Serves one physical device over TCP and, on the same port, with the wrapper over UDP where `udp` is true.
+
+    `before` is called before every read, for example to advance its time. `behind` makes it a gateway: further devices
+    by network id and physical device address.
+    """
 
     def __init__(
         self,
@@ -112,32 +196,115 @@ class DeviceServer:
         random: Callable[[int], bytes] = secrets.token_bytes,
         settings: ResponderSettings | None = None,
         before: Callable[[], Any] | None = None,
+        udp: bool = False,
+        behind: Mapping[tuple[int, bytes], ObjectServer] | None = None,
     ) -> None:
         self.device = device
         self.framing = framing
         self.random = random
         self.settings = settings
         self.before = before
+        self.udp = udp
+        self.behind = behind
         self.connections: set[_Connection] = set()
+        self.peers: set[_Connection] = set()
         self._server: asyncio.Server | None = None
+        self._datagrams: asyncio.DatagramTransport | None = None
+        self._dialling: set[asyncio.Task[None]] = set()
         make_link(framing, device)
+        if udp and framing != "wrapper":
+            raise ConfigError(f"UDP carries the wrapper, not {framing}")
 
-    def make_responder(self) -> Responder:
+    def make_responder(self, *, datagram: bool = False, calling: bool = False) -> Served:
         """Return the machine of one connection."""
-        return Responder(make_link(self.framing, self.device), self.device, self.random, self.settings)
+        devices = (self.device, *(self.behind or {}).values())
+        link = make_link(self.framing, *devices, datagram=datagram, calling=calling)
+        if self.behind is None:
+            return Responder(link, self.device, self.random, self.settings)
+        return Gateway(link, self._device)
+
+    def _device(self, network: int | None, address: bytes) -> Served | None:
+        """Return a machine for a device behind this one, or for this one itself."""
+        device = self.device if network is None else (self.behind or {}).get((network, address))
+        if device is None:
+            return None
+        return Responder(WrapperLink(server=True), device, self.random, self.settings)
+
+    def _connection(self, *, calling: bool = False) -> _Connection:
+        connection = _Connection(self, self.connections, self.make_responder(calling=calling))
+        connection.limit = MAX_CONNECTIONS
+        return connection
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:
         """Listen and return the address. Raises `ConfigError` where it cannot be had."""
         loop = asyncio.get_running_loop()
-        try:
-            self._server = await loop.create_server(lambda: _Connection(self), host, port)
-        except OSError as error:
-            raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from None
-        address: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
+        for left in reversed(range(1 if port or not self.udp else PORT_TRIES)):
+            try:
+                self._server = await loop.create_server(self._connection, host, port)
+                address: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
+                if self.udp:
+                    self._datagrams, _ = await loop.create_datagram_endpoint(lambda: _Peers(self), address)
+            except OSError as error:
+                if self._server is not None:
+                    self._server.close()
+                if not left:
+                    raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from None
+            else:
+                break
         return address
 
+    def dial(
+        self,
+        host: str,
+        port: int,
+        *,
+        greet: Callable[[Responder], None] | None = None,
+        failed: Callable[[OSError], None] | None = None,
+    ) -> None:
+        """Open a connection to a client that waits for it, and again whenever it is over, until stopped.
+
+        `greet` may send a notification first, by which the client knows who calls; `failed` hears of a client that
+        is not there.
+        """
+        task = asyncio.get_running_loop().create_task(self._dial(host, port, greet, failed))
+        self._dialling.add(task)
+        task.add_done_callback(self._dialling.discard)
+
+    async def _dial(
+        self,
+        host: str,
+        port: int,
+        greet: Callable[[Responder], None] | None,
+        failed: Callable[[OSError], None] | None,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            connection = self._connection(calling=True)
+            try:
+                await loop.create_connection(lambda made=connection: made, host, port)  # type: ignore[misc]
+            except OSError as error:
+                if failed is not None:
+                    failed(error)
+            else:
+                if greet is not None and isinstance(connection.responder, Responder):
+                    greet(connection.responder)
+                    connection.pump()
+                await connection.ended
+            await asyncio.sleep(REDIAL)
+
     async def stop(self) -> None:
-        """Close the listener and every connection."""
+        """Close the listeners and every connection; dial no more."""
+        dialling = list(self._dialling)
+        for task in dialling:
+            task.cancel()
+        for task in dialling:
+            with suppress(asyncio.CancelledError):
+                await task
+        if self._datagrams is not None:
+            self._datagrams.close()
+        for peer in list(self.peers):
+            if peer.transport is not None:
+                peer.transport.close()
         if self._server is not None:
             self._server.close()
         for connection in list(self.connections):
