@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from cosem.errors import DecodeError, IncompleteError, LocalProtocolError
 from cosem.link.base import Address, ApduReceived, Discarded, LinkDown, LinkEvent, LinkUp
-from cosem.link.wrapper import MAX_ADDRESSES, WrapperLink, build, parse
+from cosem.link.wrapper import MAX_ADDRESSES, DatagramWrapperLink, WrapperLink, build, datagrams, parse
 
 SHARED = Path(__file__).parents[3] / "shared" / "vectors"
 PORTS = st.integers(0, 0xFFFF)
@@ -167,3 +167,42 @@ def test_an_empty_apdu_is_passed_over() -> None:
     server = WrapperLink(server=True)
     events = server.receive(build(16, 1, b"") + build(16, 1, b"apdu"), 0.0)
     assert [type(event) for event in events] == [Discarded, LinkUp, ApduReceived]
+
+
+# --- datagrams -------------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.binary(min_size=1, max_size=20), max_size=4), st.binary(max_size=12))
+def test_a_datagram_stands_for_itself(apdus: list[bytes], rest: bytes) -> None:
+    link = DatagramWrapperLink(server=True)
+    datagram = b"".join(build(16, 1, apdu) for apdu in apdus)
+    events = link.receive(datagram + rest, 0.0)
+    got = [event.octets for event in events if isinstance(event, ApduReceived)]
+    assert got[: len(apdus)] == apdus
+    assert sum(isinstance(event, Discarded) for event in events) <= 1
+    assert not any(isinstance(event, LinkDown) for event in events)
+    # Whatever that was, the next datagram is whole.
+    assert link.receive(build(16, 1, b"next"), 0.0)[-1] == ApduReceived(ADDRESS, b"next")
+
+
+def test_a_datagram_cut_short_is_one_problem() -> None:
+    link = DatagramWrapperLink()
+    link.connect(ADDRESS, 0.0)
+    whole = build(1, 16, b"whole")
+    for size in range(1, len(whole)):
+        events = link.receive(whole + whole[:size], 0.0)
+        assert events == [ApduReceived(ADDRESS, b"whole"), Discarded(whole[:size], "a datagram that was cut short")]
+    (event,) = link.receive(b"\0\2" + whole[2:], 0.0)
+    assert isinstance(event, Discarded)
+    assert "version 2" in event.reason
+    assert link.receive(b"", 0.0) == []
+
+
+def test_what_is_sent_is_cut_into_datagrams() -> None:
+    link = DatagramWrapperLink()
+    for apdu in (b"one", b"two", bytes(65499)):
+        link.send(ADDRESS, apdu, 0.0)
+    assert datagrams(link.take()) == [build(16, 1, b"one"), build(16, 1, b"two"), build(16, 1, bytes(65499))]
+    assert datagrams(b"") == []
+    with pytest.raises(LocalProtocolError, match="65499 octets, not 65500"):
+        link.send(ADDRESS, bytes(65500), 0.0)

@@ -1,8 +1,8 @@
 """Connections that meters open: the modem dials in, and the client associates over that connection.
 
 `listen_for_meters` is the synchronous door, `serve_inbound` the asynchronous one; both give the same meters as
-`connect` and `connect_async`. Who calls is known by its network address, and by what it pushes first (a heartbeat, a last alarm)
-if one waits for that. A claim in clear proves nothing: the association does, with the keys of that meter.
+`connect` and `connect_async`. Who calls is known by its network address, and by what it pushes first (a heartbeat, an
+alarm) if one waits for that. A claim in clear proves nothing: the association does, with the keys of that meter.
 """
 
 from __future__ import annotations
@@ -203,8 +203,8 @@ def listen_for_meters(
     """Listen for meters that open the connection themselves.
 
     `url` is where to listen and how to associate; `identify` names the keys of a caller (without it: the section with
-    the system title, or the logical device name, that its first push names, then that of the URL). A connection that is lost is not dialled again:
-    the meter calls. Raises `ConfigError`.
+    the system title, or the logical device name, that its first push names, then that of the URL). A connection that
+    is lost is not dialled again: the meter calls. Raises `ConfigError`.
     """
     return Door(_Setup(url, keys, counters, options, identify, trace))
 

@@ -11,7 +11,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
 from cosem.association.responder import Responder, ResponderSettings
 from cosem.association.server import ObjectServer
@@ -154,8 +154,8 @@ class _Peers(asyncio.DatagramProtocol):
         self.connections: dict[Any, _Connection] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self.transport = transport
+        # Not every event loop's own class says that it is one.
+        self.transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         connection = self.connections.get(addr)

@@ -28,6 +28,7 @@ MAX_PIECE = MAX_LENGTH - MIN_LENGTH - 2
 MAX_SENDERS = 16
 """APDUs being put together at once on one line; a customer interface has one meter."""
 SND_UD = 0x53
+NO_FRAME = "between frames"
 BROADCAST = 0xFF
 """The address that everybody hears and nobody answers; what meters push carries it."""
 
@@ -165,7 +166,7 @@ class FrameSplitter:
         found: list[tuple[LongFrame, bytes] | Discarded] = []
         buffer = bytes(self._buffer)
         start = noise = 0
-        reason = "between frames"
+        reason: str | None = None
         while start < len(buffer):
             following = buffer.find(b"\x68", start)
             if following < 0:
@@ -177,19 +178,21 @@ class FrameSplitter:
             except IncompleteError as error:
                 if not final:
                     break
-                reason = error.what
+                reason = reason or error.what
                 start += 1
             except DecodeError as error:
-                reason = error.what
+                # Where 68 is followed by no head of a frame, it says nothing about what went wrong.
+                if error.offset > start:
+                    reason = reason or error.what
                 start += 1
             else:
                 if start > noise:
-                    found.append(Discarded(buffer[noise:start], reason))
+                    found.append(Discarded(buffer[noise:start], reason or NO_FRAME))
                 found.append((frame, buffer[start:end]))
                 start = noise = end
-                reason = "between frames"
+                reason = None
         if start > noise:
-            found.append(Discarded(buffer[noise:start], reason))
+            found.append(Discarded(buffer[noise:start], reason or NO_FRAME))
         del self._buffer[:start]
         return found
 
