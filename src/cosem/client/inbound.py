@@ -169,8 +169,8 @@ class Door:
         """Wait for the next meter. Raises `Timeout` after `timeout` seconds."""
         from cosem.io.inbound import AcceptedTransport
 
-        self._socket.settimeout(timeout)
         try:
+            self._socket.settimeout(timeout)
             accepted, peer = self._socket.accept()
         except TimeoutError:
             raise Timeout("no meter has called") from None
