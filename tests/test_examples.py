@@ -16,6 +16,7 @@ SAYS = {
     "profile_to_csv.py": ["0-0:1.0.0.255,1-0:1.8.0.255 [Wh],1-0:2.8.0.255 [Wh]", "2026-11-01T23:45:00+01:00,"],
     "many_meters_async.py": ["127.0.0.1:", " Wh  ", " W now"],
     "decode_telegram.py": ["Without keys:", "With them:", "get-response-normal", "5852"],
+    "meters_that_call.py": ["call from CSM1000000", "read: ", " Wh"],
     "be_a_meter.py": ["2026-11-01T02:00:00+01:00", "disconnected", "72 rows captured"],
 }
 

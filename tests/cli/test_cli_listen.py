@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -17,12 +18,14 @@ from typing import Any
 import pytest
 
 from cosem.apdu.ciphered import GeneralGlo
+from cosem.apdu.general import GeneralBlockTransfer
 from cosem.apdu.notify import DataNotification
 from cosem.cli.app import run
-from cosem.client import connect
+from cosem.client import connect, listen_for_meters
 from cosem.codec import axdr
 from cosem.link.base import Address
 from cosem.link.hdlc.link import HdlcLink
+from cosem.link.mbus_frame import MbusLink
 from cosem.link.wrapper import WrapperLink
 from cosem.security.counters import MemoryCounterStore
 from cosem.security.gcm import protect
@@ -46,7 +49,7 @@ def _general(counter: int, key: bytes | None = None) -> bytes:
 
 
 def _framed(framing: str, *apdus: bytes) -> bytes:
-    link = HdlcLink(server=True) if framing == "hdlc" else WrapperLink(server=True)
+    link = {"hdlc": HdlcLink, "mbus": MbusLink, "wrapper": WrapperLink}[framing](server=True)
     for apdu in apdus:
         link.send(Address(1, 102), apdu, 0.0, confirmed=False)
     return link.take()
@@ -84,14 +87,14 @@ def _address(process: subprocess.Popen[str]) -> tuple[str, int]:
     return host, int(port)
 
 
-@pytest.mark.parametrize("framing", ["wrapper", "hdlc"])
+@pytest.mark.parametrize("framing", ["wrapper", "hdlc", "mbus"])
 def test_listening_as_a_process_until_so_many_pushes_came(tmp_path: Path, framing: str) -> None:
     keys = key_file(tmp_path)
-    scheme = "hdlc+tcp" if framing == "hdlc" else "tcp"
+    scheme = {"hdlc": "hdlc+tcp", "mbus": "mbus+tcp", "wrapper": "tcp"}[framing]
     arguments = ("listen", f"{scheme}://127.0.0.1:0", "--count", "4", "--json", "--keys", str(keys))
     with _cosem(*arguments, folder=tmp_path) as process, socket.create_connection(_address(process)) as meter:
         meter.sendall(_framed(framing, PLAIN, _general(5)))
-        meter.sendall(b"\x00\x01garbage" if framing == "hdlc" else b"")
+        meter.sendall(b"\x00\x01garbage" if framing != "wrapper" else b"")
         meter.sendall(_framed(framing, _general(5), _general(6, bytes(16)), PLAIN))
         out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
@@ -108,6 +111,50 @@ def test_listening_as_a_process_until_so_many_pushes_came(tmp_path: Path, framin
     assert repeat["octets"] == _general(5).hex()
     assert forged["verified"] is False
     assert "value" not in forged
+
+
+def test_listening_by_udp(tmp_path: Path) -> None:
+    keys = key_file(tmp_path)
+    arguments = ("listen", "udp://127.0.0.1:0", "--count", "4", "--json", "--keys", str(keys))
+    blocks = [
+        GeneralBlockTransfer(number == 2, number == 1, 0, number, 0, part).encode()
+        for number, part in ((1, PLAIN[:20]), (2, PLAIN[20:]))
+    ]
+    with (
+        _cosem(*arguments, folder=tmp_path) as process,
+        socket.socket(type=socket.SOCK_DGRAM) as first,
+        socket.socket(type=socket.SOCK_DGRAM) as second,
+    ):
+        address = _address(process)
+        # Half a datagram and blocks of another meter in between disturb nothing.
+        first.sendto(_framed("wrapper", blocks[0]), address)
+        second.sendto(_framed("wrapper", blocks[0]), address)
+        second.sendto(_framed("wrapper", PLAIN)[:-3], address)
+        second.sendto(_framed("wrapper", PLAIN, _general(5)), address)
+        first.sendto(_framed("wrapper", blocks[1]), address)
+        second.sendto(_framed("wrapper", blocks[1]), address)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    documents = [json.loads(line) for line in out.splitlines()]
+    assert [document["service"] for document in documents] == ["data-notification"] * 4
+    assert [document.get("verified") for document in documents] == [None, True, None, None]
+
+
+def test_udp_senders_are_bounded(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import cosem.cli.listen as room
+    from cosem.client.listen import Listener
+
+    monkeypatch.setattr(room, "MAX_PEERS", 2)
+
+    async def flood() -> room._Datagrams:
+        intake = room._Datagrams(room._Desk(lambda: Listener(WrapperLink()), None, True))
+        for port in range(5):
+            intake.datagram_received(_framed("wrapper", PLAIN), ("127.0.0.1", port))
+        return intake
+
+    intake = asyncio.run(flood())
+    assert [port for _, port in intake.listeners] == [3, 4]
+    assert len(capsys.readouterr().out.splitlines()) == 5
 
 
 def test_listening_for_people_ends_when_interrupted(tmp_path: Path) -> None:
@@ -213,7 +260,7 @@ def test_a_simulated_meter_is_a_process_that_is_read_and_stopped(tmp_path: Path)
         assert process.stdout is not None
         document = json.loads(process.stdout.readline())
         assert document["serial"] == "10000001"
-        assert set(document["urls"]) == {"public", "management", "reading", "hdlc"}
+        assert set(document["urls"]) == {"public", "udp", "management", "reading", "hdlc"}
         values: list[Any] = []
         for url in document["urls"].values():
             with connect(
@@ -234,13 +281,13 @@ def test_a_simulated_meter_tells_people_where_it_is_and_stops_at_an_interrupt(tm
     arguments = ("simulate", "meter", "--port", "0", "--hdlc-port", "0", "--days", "0.1", "--keys", str(keys))
     with _cosem(*arguments, "--auth", "high-sha256", "--compress-nulls", folder=tmp_path) as process:
         assert process.stdout is not None
-        lines = [process.stdout.readline() for _ in range(6)]
+        lines = [process.stdout.readline() for _ in range(7)]
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
     assert lines[0].startswith("electricity meter 10000001, keys of ")
     assert lines[-1] == "interrupt (Ctrl-C) to stop\n"
-    assert "auth=high-sha256&security=both" in lines[2]
+    assert "auth=high-sha256&security=both" in lines[3]
 
 
 @pytest.mark.parametrize(
@@ -253,6 +300,9 @@ def test_a_simulated_meter_tells_people_where_it_is_and_stops_at_an_interrupt(tm
         (["--speed", "-1"], "--speed"),
         (["--port", "70000"], "--port"),
         (["--seed", "-5"], "--seed"),
+        (["--heartbeat"], "--heartbeat belongs to --dial"),
+        (["--dial", "udp://host:1"], "--dial opens a TCP connection"),
+        (["--dial", "host:port"], "port"),
         (["--keys", "none.toml"], "there is no key file"),
         (["--keys", "EMPTY"], "holds no global_unicast_encryption_key"),
     ],
@@ -310,3 +360,42 @@ def test_a_reader_of_the_output_that_goes_away_ends_the_listening(
 
     monkeypatch.setattr("cosem.cli.listen.print_json", gone)
     assert _listen_here(["tcp", "--json"], _framed("wrapper", PLAIN, PLAIN), capsys, status=1) == ""
+
+
+@pytest.mark.parametrize("framing", ["wrapper", "hdlc"])
+def test_a_simulated_meter_calls_who_waits_for_it(tmp_path: Path, framing: str) -> None:
+    query = "client=1&auth=high-gmac&security=both"
+    scheme, dial = ("tcp", "") if framing == "wrapper" else ("hdlc+tcp", "hdlc+tcp://")
+    url = f"{scheme}://127.0.0.1:0?{query}"
+    with listen_for_meters(url, keys=key_file(tmp_path), counters=MemoryCounterStore()) as door:
+        where = f"{dial}127.0.0.1:{door.address[1]}"
+        arguments = ("simulate", "meter", "--port", "0", "--days", "0.05", "--dial", where, "--heartbeat")
+        with _cosem(*arguments, folder=tmp_path):
+            caller = door.accept(20)
+            push = caller.listen(10)
+            assert push is not None
+            assert push.service.service == "data-notification"
+            assert caller.greeting.device_name is not None
+            with caller.associate() as meter:
+                assert meter.get(1, "0-0:42.0.0", 2).value == caller.greeting.device_name
+
+
+def test_calling_somebody_who_is_not_there_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import cosem.cli.simulate as room
+
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    real = room.click.echo
+
+    def echo(text: str, **named: Any) -> None:
+        real(text, **named)
+        if "nobody waits" in text:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(room.click, "echo", echo)
+    with pytest.raises(SystemExit) as ended:
+        run(["simulate", "meter", "--port", "0", "--days", "0.01", "--dial", f"127.0.0.1:{port}", "--heartbeat"])
+    assert not ended.value.code
+    assert f"nobody waits at 127.0.0.1:{port}" in capsys.readouterr().err

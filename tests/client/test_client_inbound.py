@@ -35,13 +35,18 @@ NAME = bytes.fromhex("00002a0000ff")
 
 
 def keys_of(folder: Path, *titles: bytes) -> KeyFile:
-    """A key file whose defaults are wrong, and a section with the right keys for each title."""
+    """A key file whose defaults are wrong, and a section with the right keys for each title, called by device name."""
     text = '[default]\npassword = "wrong"\n' if titles else KEY_FILE
-    for index, title in enumerate(titles):
-        text += KEY_FILE.replace("[default]", f"[meter{index}]") + f'system_title = "{title.hex()}"\n'
+    for title in titles:
+        text += KEY_FILE.replace("[default]", f"[{name_of(title)}]") + f'system_title = "{title.hex()}"\n'
     path = folder / "keys.toml"
     path.write_text(text, encoding="utf-8")
     return KeyFile.load(path)
+
+
+def name_of(title: bytes) -> str:
+    """The logical device name of a simulated meter."""
+    return f"{title[:3].decode()}{10_000_000 + title[-1]}"
 
 
 def url(framing: str = "wrapper", **query: str) -> str:
@@ -50,7 +55,7 @@ def url(framing: str = "wrapper", **query: str) -> str:
 
 
 def heartbeat(title: bytes) -> Callable[[Responder], None]:
-    body = axdr.structure(axdr.octet_string(NAME), axdr.octet_string(title))
+    body = axdr.structure(axdr.octet_string(NAME), axdr.octet_string(name_of(title).encode()))
     return lambda responder: responder.notify(Address(16, 1), DataNotification(b"", axdr.encode(body)))
 
 
@@ -121,7 +126,7 @@ def test_who_calls_is_known_by_what_it_says(tmp_path: Path) -> None:
         for _ in range(2):
             caller = door.accept(5)
             assert caller.listen(5) is not None
-            assert caller.greeting.device_name in (first.settings.system_title, second.settings.system_title)
+            assert caller.greeting.device_name in (b"CSM10000001", b"CSM10000002")
             assert caller.greeting.system_title is None
             with caller.associate() as meter:
                 serials.add(meter.get(*SERIAL).value)
@@ -158,7 +163,7 @@ def test_somebody_else_may_say_who_calls(tmp_path: Path) -> None:
 
     def identify(greeting: Greeting) -> Any:
         seen.append(greeting)
-        return keys.device("meter0")
+        return keys.device(keys.names[0])
 
     with (
         listen_for_meters(url(), keys=keys, counters=MemoryCounterStore(), identify=identify) as door,

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosem.apdu.ciphered import Ciphered, GeneralDed, GeneralGlo
+from cosem.apdu.general import GeneralBlockTransfer
 from cosem.apdu.notify import DataNotification
 from cosem.client import DeviceKeys, Listener, Senders
 from cosem.client import listen as listen_room
@@ -14,7 +15,9 @@ from cosem.codec import axdr
 from cosem.codec.axdr import Data
 from cosem.errors import InvocationCounterError
 from cosem.link.base import Address
+from cosem.link.hdlc.frame import build as hdlc_frame
 from cosem.link.hdlc.link import HdlcLink
+from cosem.link.mbus_frame import MbusLink
 from cosem.link.wrapper import WrapperLink
 from cosem.security.gcm import protect
 from cosem.security.keys import Keys
@@ -253,3 +256,118 @@ def test_senders_check_before_they_commit() -> None:
         senders.check(TITLE, 5)
     with pytest.raises(InvocationCounterError):
         senders.commit(TITLE, 4)
+
+
+# --- pushes in blocks, in segments, in M-Bus frames ------------------------------------------------------------
+
+
+def _blocks(apdu: bytes, size: int = 20, window: int = 0, ack: int = 0) -> list[bytes]:
+    pieces = [apdu[start : start + size] for start in range(0, len(apdu), size)]
+    return [
+        GeneralBlockTransfer(number == len(pieces), number < len(pieces), window, number, ack, piece).encode()
+        for number, piece in enumerate(pieces, 1)
+    ]
+
+
+@pytest.mark.parametrize(("window", "ack"), [(0, 0), (3, 0), (1, 4)])
+@pytest.mark.parametrize("framing", ["wrapper", "hdlc", "mbus"])
+def test_a_push_in_blocks_is_put_together(framing: str, window: int, ack: int) -> None:
+    ends = {
+        "wrapper": (WrapperLink(server=True), WrapperLink()),
+        "hdlc": (HdlcLink(server=True), HdlcLink()),
+        "mbus": (MbusLink(server=True), MbusLink()),
+    }
+    meter, link = ends[framing]
+    listener = Listener(link, Senders([_keys()]))
+    for counter in (5, 6):
+        for block in _blocks(_general(counter), window=window, ack=ack):
+            meter.send(PUSHER, block, 0.0, confirmed=False)
+    pushes = listener.receive(meter.take(), 0.0)
+    assert [(push.value, push.verified, push.invocation_counter) for push in pushes] == [
+        (BODY, True, 5),
+        (BODY, True, 6),
+    ]
+
+
+def test_blocks_that_come_doubled_or_in_disorder() -> None:
+    first, *middle, last = _blocks(_general(5))
+    listener = _listener(_keys())
+    (push,) = listener.receive(_framed(first, first, *reversed(middle), *middle, last, first), 0.0)
+    assert push.value == BODY
+    # A block that never comes ends with the next push, and costs its own only.
+    whole = _blocks(_general(6))
+    (push,) = _listener(_keys()).receive(_framed(*_blocks(_general(5))[:-1], *whole), 0.0)
+    assert push.invocation_counter == 6
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        (GeneralBlockTransfer(True, False, 0, 0, 0, b"x").encode(), "block 0"),
+        (GeneralBlockTransfer(True, False, 0, 1, 0, b"\xe0\x80").encode(), "blocks inside of blocks"),
+        (GeneralBlockTransfer(True, False, 0, 1, 0, PLAIN).encode()[:-1], ""),
+    ],
+)
+def test_blocks_that_cannot_be_cost_themselves(block: bytes, words: str) -> None:
+    wrong, right = _listener().receive(_framed(block, PLAIN), 0.0)
+    assert wrong.problem is not None
+    assert words in wrong.problem
+    assert right.value == BODY
+
+
+def test_endless_blocks_and_many_streams_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listen_room, "MAX_PUSH", 1000)
+    monkeypatch.setattr(listen_room, "MAX_STREAMS", 2)
+    listener = _listener()
+    endless = [GeneralBlockTransfer(False, True, 0, number, 0, bytes(200)).encode() for number in range(1, 7)]
+    problems = [push.problem for push in listener.receive(_framed(*endless), 0.0)]
+    assert any(problem and "more than 1000 octets" in problem for problem in problems)
+    meter = WrapperLink(server=True)
+    for server in range(1, 6):
+        meter.send(Address(1, server), endless[0], 0.0)
+    listener.receive(meter.take(), 0.0)
+    assert len(listener._streams) == 2
+    assert listener.receive(_framed(PLAIN), 0.0)[0].value == BODY
+
+
+@pytest.mark.parametrize("control", [0x13, 0x10])
+def test_segments_of_frames_outside_of_a_connection_are_joined(control: int) -> None:
+    """A push in UI frames, or in I frames to nobody in particular, cut into segments."""
+    octets = b"\xe6\xe7\x00" + PLAIN
+    cuts = [octets[start : start + 30] for start in range(0, len(octets), 30)]
+    frames = [
+        hdlc_frame(
+            b"\x01" if control == 0x10 else b"\x03",
+            b"\xcd",
+            control if control == 0x13 else control | number << 1,
+            info,
+            info is not cuts[-1],
+        )
+        for number, info in enumerate(cuts)
+    ]
+    listener = Listener(HdlcLink())
+    (push,) = listener.receive(b"".join(frames), 0.0)
+    assert push.value == BODY
+    # A segment that is lost costs its push.
+    assert [item.value for item in listener.receive(b"".join(frames[:-1]), 1.0)] == []
+    assert listener.receive(b"".join(frames), 100.0)[-1].value == BODY
+
+
+def test_m_bus_pushes_through_noise_and_wrong_checksums() -> None:
+    meter = MbusLink(server=True)
+    for counter in range(1, 5):
+        meter.send(PUSHER, _general(counter), 0.0)
+    octets = meter.take()
+    damaged = bytearray(octets)
+    damaged[20] ^= 0x40
+    listener = Listener(MbusLink(), Senders([_keys()]))
+    pushes = listener.receive(b"\xe5\x10\x40" + bytes(damaged) + b"\x68\x68", 0.0)
+    assert [(push.value, push.invocation_counter) for push in pushes] == [(BODY, 2), (BODY, 3), (BODY, 4)]
+    assert any("checksum" in item.reason for item in listener.discarded)
+
+
+def test_noise_is_kept_within_a_limit() -> None:
+    listener = Listener(MbusLink())
+    for _ in range(listen_room.MAX_DISCARDED + 10):
+        listener.receive(b"noise", 0.0)
+    assert len(listener.discarded) == listen_room.MAX_DISCARDED

@@ -43,7 +43,7 @@ def test_an_apdu_behind_a_gateway(octets: bytes, around: list[str], offset: int)
     assert answer["value"] == VALUE
     layer = answer["layers"][-2]
     assert {key: layer[key] for key in PREFIX} == PREFIX
-    assert (layer["offset"], layer["length"], answer["layers"][-1]["offset"]) == (offset, 13, 5)
+    assert (layer["offset"], layer["length"], answer["layers"][-1]["offset"]) == (offset, 14, 5)
 
 
 @pytest.mark.parametrize("octets", [BEHIND[:-1], BEHIND, b"\xe6", wrapper.build(1, 1, BEHIND[:4])])

@@ -180,7 +180,7 @@ def _greet(meter: Any, responder: Any) -> None:
     from cosem.obis import Obis
 
     name = Obis.parse("0-0:42.0.0.255")
-    body = axdr.structure(axdr.octet_string(name), axdr.octet_string(meter.settings.system_title))
+    body = axdr.structure(axdr.octet_string(name), axdr.octet_string(meter.logical.name))
     responder.notify(Address(PUBLIC, MANAGEMENT), DataNotification(b"", axdr.encode(body)))
 
 

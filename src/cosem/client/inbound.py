@@ -94,9 +94,15 @@ class _Setup:
         """Return the plan of an association: the keys of whoever calls, or those of the URL."""
         device = None if self.identify is None else self.identify(greeting)
         if device is None and self.url.device is None:
-            claimed = {greeting.system_title, greeting.device_name} - {None}
-            device = next((item for item in self.file.all() if item.system_title in claimed), None)
+            device = self._claimed(greeting)
         return Plan(self.url, keys=self.file, device=device, counters=self.counters, options=self.options)
+
+    def _claimed(self, greeting: Greeting) -> DeviceKeys | None:
+        """Return the section of whoever the first push says it is."""
+        if (title := greeting.system_title) is not None:
+            return next((item for item in self.file.all() if item.system_title == title), None)
+        name = (greeting.device_name or b"").decode("ascii", "replace")
+        return self.file.device(name) if name in self.file.names else None
 
 
 # --- synchronous -----------------------------------------------------------------------------------------------
@@ -203,8 +209,8 @@ def listen_for_meters(
     """Listen for meters that open the connection themselves.
 
     `url` is where to listen and how to associate; `identify` names the keys of a caller (without it: the section with
-    the system title, or the logical device name, that its first push names, then that of the URL). A connection that
-    is lost is not dialled again: the meter calls. Raises `ConfigError`.
+    the system title that its first push names, or called as the logical device name in it; then that of the URL). A
+    connection that is lost is not dialled again: the meter calls. Raises `ConfigError`.
     """
     return Door(_Setup(url, keys, counters, options, identify, trace))
 

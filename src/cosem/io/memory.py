@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from cosem.association.initiator import Initiator
 from cosem.association.running import Running
 from cosem.association.steps import Dial, Hangup, Save, Step
 from cosem.errors import ConnectionLost, CosemError, Timeout
+from cosem.link.base import Machine
 from cosem.link.memory import LossyPipe
 
 T = TypeVar("T")
 
 CLIENT_SIDE, SERVER_SIDE = 0, 1
 MAX_ROUNDS = 10_000_000
-
-
-class Machine(Protocol):
-    """The face that both sides of an association have in common."""
-
-    def receive(self, octets: bytes, now: float) -> None:
-        """Take octets from the transport."""
-
-    def take(self) -> bytes:
-        """Return the octets to send."""
-
-    def next_timer(self) -> float | None:
-        """Return when `handle_timer` is needed next."""
-
-    def handle_timer(self, now: float) -> None:
-        """Let what is due happen."""
-
-    def lost(self, now: float) -> None:
-        """Learn that the transport is gone."""
 
 
 class MemoryDriver:

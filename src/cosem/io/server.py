@@ -16,8 +16,8 @@ from typing import Any, cast
 from cosem.association.responder import Responder, ResponderSettings
 from cosem.association.server import ObjectServer
 from cosem.errors import ConfigError
-from cosem.link.base import Address, Link
-from cosem.link.gateway import Gateway, Served
+from cosem.link.base import Address, Link, Machine
+from cosem.link.gateway import Gateway
 from cosem.link.hdlc.link import HdlcLink
 from cosem.link.wrapper import DatagramWrapperLink, WrapperLink, datagrams
 
@@ -57,7 +57,7 @@ class _Connection(asyncio.Protocol):
     limit: int | None = None
     """Connections there may be with this one; None where the one who made it counts."""
 
-    def __init__(self, server: DeviceServer, kept: set[_Connection], machine: Served) -> None:
+    def __init__(self, server: DeviceServer, kept: set[_Connection], machine: Machine) -> None:
         self.server = server
         self.kept = kept
         self.responder = machine
@@ -215,7 +215,7 @@ class DeviceServer:
         if udp and framing != "wrapper":
             raise ConfigError(f"UDP carries the wrapper, not {framing}")
 
-    def make_responder(self, *, datagram: bool = False, calling: bool = False) -> Served:
+    def make_responder(self, *, datagram: bool = False, calling: bool = False) -> Machine:
         """Return the machine of one connection."""
         devices = (self.device, *(self.behind or {}).values())
         link = make_link(self.framing, *devices, datagram=datagram, calling=calling)
@@ -223,7 +223,7 @@ class DeviceServer:
             return Responder(link, self.device, self.random, self.settings)
         return Gateway(link, self._device)
 
-    def _device(self, network: int | None, address: bytes) -> Served | None:
+    def _device(self, network: int | None, address: bytes) -> Machine | None:
         """Return a machine for a device behind this one, or for this one itself."""
         device = self.device if network is None else (self.behind or {}).get((network, address))
         if device is None:

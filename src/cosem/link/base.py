@@ -78,3 +78,46 @@ class Link(Protocol):
 
     def lost(self, now: float) -> list[LinkEvent]:
         """Learn that the transport is gone; every open address gets its `LinkDown`."""
+
+
+class Connectionless:
+    """The addresses of a link that has nothing to say on the line when one is opened or closed."""
+
+    def __init__(self) -> None:
+        self._open: set[Address] = set()
+
+    def connect(self, address: Address, now: float) -> list[LinkEvent]:
+        """Open `address`, at once."""
+        self._open.add(address)
+        return [LinkUp(address)]
+
+    def disconnect(self, address: Address, now: float) -> list[LinkEvent]:
+        """Close `address`."""
+        if address not in self._open:
+            return []
+        self._open.discard(address)
+        return [LinkDown(address, "closed by this side")]
+
+    def _all_down(self, reason: str) -> list[LinkEvent]:
+        down: list[LinkEvent] = [LinkDown(address, reason) for address in sorted(self._open, key=str)]
+        self._open.clear()
+        return down
+
+
+class Machine(Protocol):
+    """What a driver, or a gateway, needs of a machine: the face that both sides of an association have in common."""
+
+    def receive(self, octets: bytes, now: float) -> None:
+        """Take octets from the transport."""
+
+    def take(self) -> bytes:
+        """Return the octets to send."""
+
+    def next_timer(self) -> float | None:
+        """Return when `handle_timer` is needed next."""
+
+    def handle_timer(self, now: float) -> None:
+        """Let what is due happen."""
+
+    def lost(self, now: float) -> None:
+        """Learn that the transport is gone."""

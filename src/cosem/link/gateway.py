@@ -11,11 +11,11 @@ its own that speaks the wrapper, such as the `Responder` of a meter here, or wha
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from cosem.errors import DecodeError, IncompleteError, LocalProtocolError
 from cosem.link import wrapper
-from cosem.link.base import Address, ApduReceived, Discarded, Link, LinkDown, LinkEvent
+from cosem.link.base import Address, ApduReceived, Discarded, Link, LinkDown, LinkEvent, Machine
 
 REQUEST, RESPONSE = 0xE6, 0xE7
 TAGS = (b"\xe6", b"\xe7")
@@ -111,31 +111,12 @@ class GatewayLink:
         return event._replace(octets=event.octets[end:])
 
 
-class Served(Protocol):
-    """What answers for a device behind the gateway; it speaks the wrapper, as a server."""
-
-    def receive(self, octets: bytes, now: float) -> None:
-        """Take octets."""
-
-    def take(self) -> bytes:
-        """Return the octets to send."""
-
-    def next_timer(self) -> float | None:
-        """Return when `handle_timer` is needed next."""
-
-    def handle_timer(self, now: float) -> None:
-        """Let what is due happen."""
-
-    def lost(self, now: float) -> None:
-        """Learn that the client is gone."""
-
-
 class _Line:
     """One pair of access points of one device: `prefix` is that of its answers, None for the gateway itself."""
 
     __slots__ = ("address", "heard", "machine", "prefix")
 
-    def __init__(self, address: Address, prefix: bytes | None, machine: Served) -> None:
+    def __init__(self, address: Address, prefix: bytes | None, machine: Machine) -> None:
         self.address = address
         self.prefix = prefix
         self.machine = machine
@@ -150,7 +131,7 @@ class Gateway:
     access points has a machine of its own, so that a client that goes away ends what was its own and nothing else.
     """
 
-    def __init__(self, link: Link, device: Callable[[int | None, bytes], Served | None]) -> None:
+    def __init__(self, link: Link, device: Callable[[int | None, bytes], Machine | None]) -> None:
         self.link = link
         self.device = device
         self.discarded = 0

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from cosem.errors import DecodeError, IncompleteError, LocalProtocolError
-from cosem.link.base import Address, ApduReceived, Discarded, LinkDown, LinkEvent, LinkUp
+from cosem.link.base import Address, ApduReceived, Connectionless, Discarded, LinkEvent
 
 START, STOP = 0x68, 0x16
 MAX_LENGTH = 0xFF
@@ -247,7 +247,7 @@ class PieceJoiner:
         return None, given_up
 
 
-class MbusLink:
+class MbusLink(Connectionless):
     """APDUs in M-Bus frames, of either side; implements `cosem.link.base.Link`. It carries what nobody answers: pushes.
 
     STSAP of what a meter sends is its server SAP, DTSAP the client's. `patience`: seconds after which a frame or an
@@ -255,25 +255,13 @@ class MbusLink:
     """
 
     def __init__(self, *, server: bool = False, patience: float = 10.0, tolerances: MbusTolerances = TOLERANT) -> None:
+        super().__init__()
         self.server = server
         self._patience = patience
         self._splitter = FrameSplitter(tolerances)
         self._joiner = PieceJoiner(patience)
         self._out: list[bytes] = []
-        self._open: set[Address] = set()
         self._octets_at: float | None = None
-
-    def connect(self, address: Address, now: float) -> list[LinkEvent]:
-        """Open `address`; there is nothing to say for it."""
-        self._open.add(address)
-        return [LinkUp(address)]
-
-    def disconnect(self, address: Address, now: float) -> list[LinkEvent]:
-        """Close `address`."""
-        if address not in self._open:
-            return []
-        self._open.discard(address)
-        return [LinkDown(address, "closed by this side")]
 
     def send(self, address: Address, apdu: bytes, now: float, *, confirmed: bool = True) -> None:
         """Queue one APDU, in pieces where it is long."""
@@ -336,6 +324,4 @@ class MbusLink:
         self._joiner.clear()
         self._octets_at = None
         self._out.clear()
-        down: list[LinkEvent] = [LinkDown(item, "the transport was lost") for item in sorted(self._open, key=str)]
-        self._open.clear()
-        return down
+        return self._all_down("the transport was lost")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 
 from cosem.errors import DecodeError, IncompleteError, LocalProtocolError
-from cosem.link.base import Address, ApduReceived, Discarded, LinkDown, LinkEvent, LinkUp
+from cosem.link.base import Address, ApduReceived, Connectionless, Discarded, LinkEvent, LinkUp
 
 HEADER = struct.Struct(">HHHH")
 VERSION = 1
@@ -43,27 +43,15 @@ def parse(octets: bytes, offset: int = 0) -> tuple[int, int, bytes, int]:
     return source, destination, bytes(octets[offset + 8 : end]), end
 
 
-class WrapperLink:
+class WrapperLink(Connectionless):
     """The wrapper of one side; implements `cosem.link.base.Link`."""
 
     def __init__(self, *, server: bool = False) -> None:
+        super().__init__()
         self.server = server
         self._buffer = bytearray()
         self._out: list[bytes] = []
-        self._open: set[Address] = set()
         self._broken = False
-
-    def connect(self, address: Address, now: float) -> list[LinkEvent]:
-        """Open `address`; the wrapper has nothing to say for it."""
-        self._open.add(address)
-        return [LinkUp(address)]
-
-    def disconnect(self, address: Address, now: float) -> list[LinkEvent]:
-        """Close `address`."""
-        if address not in self._open:
-            return []
-        self._open.discard(address)
-        return [LinkDown(address, "closed by this side")]
 
     def send(self, address: Address, apdu: bytes, now: float, *, confirmed: bool = True) -> None:
         """Queue one APDU."""
@@ -119,11 +107,6 @@ class WrapperLink:
         """Give the transport up."""
         self._broken = True
         return self._all_down(reason)
-
-    def _all_down(self, reason: str) -> list[LinkEvent]:
-        down: list[LinkEvent] = [LinkDown(address, reason) for address in sorted(self._open, key=str)]
-        self._open.clear()
-        return down
 
     def next_timer(self) -> float | None:
         """Return None: the wrapper has no timers, TCP has."""
