@@ -258,3 +258,17 @@ def test_what_came_to_all_is_answered_by_nobody() -> None:
     world.gateway.receive(link.take(), 0.0)
     assert len(world.made) == 1
     assert world.gateway.take() == b""
+
+
+def test_a_push_of_a_device_answers_nothing_on_an_hdlc_line() -> None:
+    """A notification behind the prefix comes while an answer is waited for: the client goes on waiting."""
+    world = World("hdlc")
+    core = world.core(gateway_device="01")
+    driver = world.driver(core)
+    driver.run(core.open())
+    push = DataNotification(b"", b"\x00").encode(1)
+    world.gateway.link.send(Address(1, 1), build(Prefix(True, 0, b"\x01")) + push, driver.now)
+    # A push of another device, and a prefix with nothing behind it.
+    world.gateway.link.send(Address(1, 1), build(Prefix(True, 0, b"\x02")) + push, driver.now)
+    world.gateway.link.send(Address(1, 1), build(Prefix(True, 0, b"\x01")), driver.now)
+    assert driver.run(core.get_data(*SERIAL)).value == b"10000001"

@@ -35,7 +35,8 @@ _UNASKED = frozenset((0x0F, 0x18, 0x38, 0x58, 0xC2, 0xCA, 0xD2))
 """First octets of APDUs that answer nothing: notifications and information reports, plain and ciphered."""
 _BLOCK, _STREAMING = b"\xe0", 0x40
 """A block of a general block transfer; this bit of its second octet says that another follows from the same side."""
-_PREFIXES = gateway.TAGS
+_LOOKED_INTO = frozenset((_BLOCK, *gateway.TAGS))
+"""APDUs whose first octet does not tell whose turn it is: blocks, and what has the prefix of a gateway."""
 _SAID = frozenset(("I", "RR", "RNR", "REJ"))
 PATIENCE = 0.1
 """Share of the time already waited that passes until the meter is asked again."""
@@ -600,16 +601,20 @@ class HdlcLink:
 
 def _hands_over(apdu: bytes) -> bool:
     """Whether it is the other side's turn to say something after an APDU."""
-    if apdu[:1] in _PREFIXES:
-        apdu = apdu[gateway.behind(apdu) :]
+    if apdu[:1] not in _LOOKED_INTO:
+        return True
+    apdu = apdu[gateway.behind(apdu) :]
     return not (apdu[:1] == _BLOCK and len(apdu) > 1 and bool(apdu[1] & _STREAMING))
 
 
 def _answers(apdu: bytes) -> bool:
-    """Whether an APDU may be, or end, the answer to what was asked; one behind a gateway has a prefix."""
-    if apdu[:1] in _PREFIXES:
-        apdu = apdu[gateway.behind(apdu) :] or apdu
-    return apdu[0] not in _UNASKED and _hands_over(apdu)
+    """Whether an APDU may be, or end, the answer to what was asked."""
+    if apdu[0] in _UNASKED:
+        return False
+    if apdu[:1] not in _LOOKED_INTO:
+        return True
+    apdu = apdu[gateway.behind(apdu) :]
+    return bool(apdu) and apdu[0] not in _UNASKED and _hands_over(apdu)
 
 
 def _frmr_text(info: bytes) -> str:
