@@ -76,6 +76,8 @@ class Core:
         self.objects: dict[Obis, ObjectListElement] | None = None
         self.tags: dict[tuple[Obis, int], Data] = {}
         self.scalers: dict[Obis, ScalerUnit | None] = {}
+        self.no_meeting = NO_MEETING
+        """What to try next where the link never came to speak."""
         self._opened = False
         self._reopening = False
 
@@ -93,9 +95,9 @@ class Core:
             raise self.diagnosed(error) from None
         except ConnectionLost as error:
             yield Hangup()
-            if self.machine.heard_apdu:
+            if self.machine.heard_apdu or not self.no_meeting:
                 raise
-            raise ConnectionLost(f"{error}. {NO_MEETING}") from None
+            raise ConnectionLost(f"{error}. {self.no_meeting}") from None
         except CosemError:
             yield Hangup()
             raise

@@ -25,7 +25,7 @@ from cosem.units import Quantity
 
 if TYPE_CHECKING:
     from cosem.classes.access import ObjectListElement
-    from cosem.io.blocking import TcpTransport, Trace
+    from cosem.io.blocking import Trace, Transport
     from cosem.security.counters import CounterStore
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Meter:
     with the result's name.
     """
 
-    def __init__(self, plan: Plan, *, trace: Trace | None = None, transport: TcpTransport | None = None) -> None:
+    def __init__(self, plan: Plan, *, trace: Trace | None = None, transport: Transport | None = None) -> None:
         from cosem.io.blocking import BlockingDriver
 
         self.plan = plan

@@ -15,11 +15,12 @@ from cosem.client.core import ClientOptions, Core
 from cosem.client.keyfile import DeviceKeys, KeyFile
 from cosem.client.url import MeterUrl
 from cosem.errors import ConfigError, ExceptionResponseReceived, KeyMissing, Timeout
+from cosem.link.line import Line, LineSettings
 from cosem.obis import Obis
 
 if TYPE_CHECKING:
     from cosem.io.aio import Opener
-    from cosem.io.blocking import TcpTransport
+    from cosem.io.blocking import Transport
     from cosem.link.base import Link
     from cosem.security.counters import CounterStore
 
@@ -44,7 +45,8 @@ class Plan:
         weak_mechanisms: frozenset[int] | None = None,
     ) -> None:
         self.url = MeterUrl.parse(url) if isinstance(url, str) else url
-        self.options = options or ClientOptions()
+        self.options = options or self._default_options()
+        self._line = Line(self.url.serial.line if self.url.serial is not None else LineSettings())
         if device is None:
             file = keys if isinstance(keys, KeyFile) else KeyFile.find(keys)
             device = file.device(self.url.device)
@@ -53,6 +55,13 @@ class Plan:
         self.counter_floor = 0
         self.weak = weak_mechanisms
         self.settings = self._settings(user_id)
+
+    def _default_options(self) -> ClientOptions:
+        if self.url.serial is None:
+            return ClientOptions()
+        from cosem.client.serial import MAX_PDU_SIZE
+
+        return ClientOptions(max_pdu_size=MAX_PDU_SIZE)
 
     def _settings(self, user_id: int | None) -> AssociationSettings:
         url, device = self.url, self.device
@@ -87,21 +96,28 @@ class Plan:
         )
         if url.timeout is not None:
             settings.response_timeout = settings.connect_timeout = url.timeout
+        if url.serial is not None:
+            url.serial.give_time(settings, url.timeout)
         if guarded:
             settings.lease = self.lease
         return settings
 
     def link(self) -> Link:
         """Return a new link of the URL's framing, through the gateway where it names one."""
-        link = client_link(self.url)
+        serial = self.url.serial
+        link = client_link(self.url) if serial is None else serial.link(self._line)
         if self.url.gateway is None:
             return link
         from cosem.link.gateway import GatewayLink
 
         return GatewayLink(link, *self.url.gateway)
 
-    def transport(self) -> TcpTransport:
+    def transport(self) -> Transport:
         """Return a new transport for the blocking driver."""
+        if self.url.serial is not None:
+            from cosem.io.serial import SerialTransport
+
+            return SerialTransport(self.url.serial.path, self._line)
         from cosem.io.blocking import TcpTransport
         from cosem.io.udp import UdpTransport
 
@@ -110,10 +126,14 @@ class Plan:
 
     def opener(self) -> Opener | None:
         """Return what opens the connection of the asyncio driver where it is not TCP."""
-        if self.url.transport != "udp":
-            return None
         from functools import partial
 
+        if self.url.serial is not None:
+            from cosem.io.serial import open_serial
+
+            return partial(open_serial, self.url.serial.path, self._line)
+        if self.url.transport != "udp":
+            return None
         from cosem.io.udp import open_udp
 
         return partial(open_udp, self.url.host, self.url.port)
@@ -142,7 +162,13 @@ class Plan:
 
     def core(self) -> Core:
         """Return the conversations of a new machine."""
-        return Core(Initiator(self.link(), self.settings), secrets.token_bytes, self.options)
+        return self._core(self.settings)
+
+    def _core(self, settings: AssociationSettings) -> Core:
+        core = Core(Initiator(self.link(), settings), secrets.token_bytes, self.options)
+        if self.url.serial is not None:
+            core.no_meeting = self.url.serial.no_meeting
+        return core
 
     def public_core(self) -> Core:
         """Return those of the public client, which reads the invocation counter."""
@@ -154,7 +180,7 @@ class Plan:
             response_timeout=self.settings.response_timeout,
             connect_timeout=self.settings.connect_timeout,
         )
-        return Core(Initiator(self.link(), settings), secrets.token_bytes, self.options)
+        return self._core(settings)
 
 
 def client_link(url: MeterUrl) -> Link:

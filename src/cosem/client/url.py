@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
 from cosem.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cosem.client.serial import SerialUrl
 
 DEFAULT_PORT = 4059
 """The port registered for DLMS/COSEM."""
@@ -13,7 +17,8 @@ DEFAULT_PORT = 4059
 SCHEMES = {"tcp": "wrapper", "udp": "wrapper", "hdlc+tcp": "hdlc"}
 PUSH_SCHEMES = {"mbus+tcp": "mbus"}
 """What only pushes come by."""
-LATER = ("hdlc+serial", "optical")
+SERIAL_SCHEMES = ("hdlc+serial", "optical")
+"""HDLC on a serial port: from the start, or after IEC 62056-21 mode E."""
 AUTHENTICATION_LATER = ("high-ecdsa",)
 AUTHENTICATION = {
     "none": 0,
@@ -35,7 +40,8 @@ class MeterUrl:
     """A parsed URL. `framing` is ``"wrapper"`` or ``"hdlc"``, `mechanism` and `security` are the numbers they mean.
 
     `counter` is the logical name of the invocation-counter object to be read over the public client first, if given.
-    `transport` is ``"tcp"`` or ``"udp"``; `gateway` the network id and device address of a meter behind a gateway.
+    `transport` is ``"tcp"``, ``"udp"`` or ``"serial"``; `gateway` the network id and device address of a meter behind a
+    gateway. `serial` says everything about a serial port; there is no host then.
     """
 
     framing: str
@@ -52,6 +58,7 @@ class MeterUrl:
     timeout: float | None = None
     transport: str = "tcp"
     gateway: tuple[int, bytes] | None = None
+    serial: SerialUrl | None = None
 
     @classmethod
     def parse(cls, text: str, *, pushes: bool = False) -> MeterUrl:
@@ -67,42 +74,55 @@ class MeterUrl:
         scheme = parts.scheme.lower()
         if not scheme or "://" not in text:
             raise ConfigError(f"{text!r} is no meter URL: write tcp://host:port or hdlc+tcp://host:port")
-        if scheme in LATER:
-            raise ConfigError(f"{scheme}:// is not in this version yet; tcp:// and hdlc+tcp:// are")
         if scheme in PUSH_SCHEMES and not pushes:
             raise ConfigError(f"{scheme}:// brings pushes only: listen on it; meters are read by tcp:// or hdlc+tcp://")
         schemes = SCHEMES | PUSH_SCHEMES
-        if scheme not in schemes:
-            raise ConfigError(f"{scheme}:// is no scheme for meters: use tcp:// (wrapper) or hdlc+tcp://")
+        if scheme not in schemes and scheme not in SERIAL_SCHEMES:
+            raise ConfigError(
+                f"{scheme}:// is no scheme for meters: use tcp:// (wrapper), hdlc+tcp://, hdlc+serial:// or optical://"
+            )
         if parts.username or parts.password:
             raise ConfigError("a URL holds no user or password: secrets come from the key file")
-        if not parts.hostname:
-            raise ConfigError(f"{text!r} names no host")
-        if parts.path not in ("", "/"):
-            raise ConfigError(f"a meter URL has no path: {parts.path!r} does not belong there")
         if parts.fragment:
             raise ConfigError("a meter URL has nothing behind a #")
-        try:
-            port = parts.port
-        except ValueError:
-            raise ConfigError(f"the port in {text!r} is not between 0 and 65535") from None
         query: dict[str, str] = {}
         for name, value in parse_qsl(parts.query, keep_blank_values=True):
             if name in query:
                 raise ConfigError(f"{name} stands twice in the URL")
             query[name] = value
+        if scheme in SERIAL_SCHEMES:
+            from cosem.client.serial import SerialUrl
+
+            serial = SerialUrl.parse(scheme, parts.netloc, parts.path, query)
+            return cls._from_query("hdlc", "serial", "", 0, query, serial)
+        if not parts.hostname:
+            raise ConfigError(f"{text!r} names no host")
+        if parts.path not in ("", "/"):
+            raise ConfigError(f"a meter URL has no path: {parts.path!r} does not belong there")
+        try:
+            port = parts.port
+        except ValueError:
+            raise ConfigError(f"the port in {text!r} is not between 0 and 65535") from None
         transport = scheme.rpartition("+")[2]
         port = DEFAULT_PORT if port is None else port
         return cls._from_query(schemes[scheme], transport, parts.hostname, port, query)
 
     @classmethod
-    def _from_query(cls, framing: str, transport: str, host: str, port: int, query: dict[str, str]) -> MeterUrl:
+    def _from_query(
+        cls,
+        framing: str,
+        transport: str,
+        host: str,
+        port: int,
+        query: dict[str, str],
+        serial: SerialUrl | None = None,
+    ) -> MeterUrl:
         largest = 0x3FFF if framing == "hdlc" else 0xFFFF
         client = _number(query, "client", 16, 0x7F if framing == "hdlc" else 0xFFFF)
         server = _number(query, "server", 1, largest)
         physical = _number(query, "physical", None, 0x3FFF)
         if physical is not None and framing != "hdlc":
-            raise ConfigError("physical is an HDLC address: use it with hdlc+tcp://")
+            raise ConfigError("physical is an HDLC address: use it with hdlc+tcp://, hdlc+serial:// or optical://")
         if query.get("auth") in AUTHENTICATION_LATER:
             raise ConfigError(f"auth={query['auth']} is not in this version yet")
         mechanism = _choice(query, "auth", "none", AUTHENTICATION)
@@ -127,7 +147,7 @@ class MeterUrl:
         assert server is not None
         return cls(
             framing, host, port, client, server, physical, mechanism, security, ciphering, device, counter,
-            _seconds(timeout), transport, gateway,
+            _seconds(timeout), transport, gateway, serial,
         )  # fmt: skip
 
 

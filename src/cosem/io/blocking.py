@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Generator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from cosem.association.initiator import Initiator, Running
 from cosem.association.steps import Dial, Hangup, Save, Step
@@ -16,6 +16,26 @@ READ_SIZE = 65536
 
 Trace = Callable[[str, bytes], None]
 """Called with ``">"`` or ``"<"`` and the octets of every write and read."""
+
+
+class Transport(Protocol):
+    """What the driver needs of a connection."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, as far as this side knows."""
+
+    def open(self) -> None:
+        """Connect, also again. Raises `ConnectionLost`, `Timeout` or `ConfigError`."""
+
+    def close(self) -> None:
+        """Disconnect."""
+
+    def send(self, octets: bytes) -> None:
+        """Write everything. Raises `ConnectionLost`."""
+
+    def receive(self, timeout: float | None) -> bytes | None:
+        """Return what has arrived, b"" where the peer has closed, or None after `timeout` seconds."""
 
 
 class TcpTransport:
@@ -91,7 +111,7 @@ def dial_error(host: str, port: int, error: OSError | UnicodeError) -> CosemErro
 class BlockingDriver:
     """Runs the conversations of one machine over a transport, one at a time."""
 
-    def __init__(self, machine: Initiator, transport: TcpTransport, *, trace: Trace | None = None) -> None:
+    def __init__(self, machine: Initiator, transport: Transport, *, trace: Trace | None = None) -> None:
         self.machine = machine
         self.transport = transport
         self.trace = trace

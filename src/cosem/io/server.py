@@ -51,13 +51,13 @@ def make_link(framing: str, *devices: ObjectServer, datagram: bool = False, call
     raise ConfigError(f"framing is one of {', '.join(FRAMINGS)}, not {framing!r}")
 
 
-class _Connection(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection of one client, or one UDP peer."""
 
     limit: int | None = None
     """Connections there may be with this one; None where the one who made it counts."""
 
-    def __init__(self, server: DeviceServer, kept: set[_Connection], machine: Machine) -> None:
+    def __init__(self, server: DeviceServer, kept: set[Connection], machine: Machine) -> None:
         self.server = server
         self.kept = kept
         self.responder = machine
@@ -68,6 +68,7 @@ class _Connection(asyncio.Protocol):
         self.heard = self.loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take part, if there is room."""
         assert isinstance(transport, asyncio.Transport)
         if self.limit is not None and len(self.kept) >= self.limit:
             transport.abort()
@@ -77,6 +78,7 @@ class _Connection(asyncio.Protocol):
         self.pump()
 
     def data_received(self, data: bytes) -> None:
+        """Hand octets to the machine and send its answers."""
         self.heard = self.loop.time()
         if self.server.before is not None:
             self.server.before()
@@ -94,6 +96,7 @@ class _Connection(asyncio.Protocol):
             self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Have the machine forget the client."""
         self.kept.discard(self)
         if not self.ended.done():
             self.ended.set_result(None)
@@ -120,10 +123,15 @@ class _Connection(asyncio.Protocol):
         self.timer = None
         now = self.loop.time()
         if self.transport is not None and now >= self.heard + IDLE:
-            self.transport.close()
+            self.idle()
             return
         self.responder.handle_timer(now)
         self.pump()
+
+    def idle(self) -> None:
+        """Close a connection that nobody uses."""
+        if self.transport is not None:
+            self.transport.close()
 
 
 class _PeerTransport(asyncio.Transport):
@@ -151,7 +159,7 @@ class _Peers(asyncio.DatagramProtocol):
 
     def __init__(self, server: DeviceServer) -> None:
         self.server = server
-        self.connections: dict[Any, _Connection] = {}
+        self.connections: dict[Any, Connection] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # Not every event loop's own class says that it is one.
@@ -162,7 +170,7 @@ class _Peers(asyncio.DatagramProtocol):
         if connection is None:
             if len(self.connections) >= MAX_PEERS and not self._make_room():
                 return
-            connection = _Connection(self.server, self.server.peers, self.server.make_responder(datagram=True))
+            connection = Connection(self.server, self.server.peers, self.server.make_responder(datagram=True))
             self.connections[addr] = connection
             connection.connection_made(_PeerTransport(self, addr))
         connection.data_received(data)
@@ -206,8 +214,8 @@ class DeviceServer:
         self.before = before
         self.udp = udp
         self.behind = behind
-        self.connections: set[_Connection] = set()
-        self.peers: set[_Connection] = set()
+        self.connections: set[Connection] = set()
+        self.peers: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
         self._dialling: set[asyncio.Task[None]] = set()
@@ -230,8 +238,8 @@ class DeviceServer:
             return None
         return Responder(WrapperLink(server=True), device, self.random, self.settings)
 
-    def _connection(self, *, calling: bool = False) -> _Connection:
-        connection = _Connection(self, self.connections, self.make_responder(calling=calling))
+    def _connection(self, *, calling: bool = False) -> Connection:
+        connection = Connection(self, self.connections, self.make_responder(calling=calling))
         connection.limit = MAX_CONNECTIONS
         return connection
 

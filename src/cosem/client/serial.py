@@ -1,0 +1,128 @@
+"""The part of a meter URL that is about a serial port, and the link that it means."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cosem.errors import ConfigError
+from cosem.link.echo import ECHO_MODES
+from cosem.link.line import PARITIES, LineSettings
+from cosem.link.mode_e.settings import ModeESettings
+
+if TYPE_CHECKING:
+    from cosem.association.settings import AssociationSettings
+    from cosem.link.base import Link
+    from cosem.link.line import Line
+
+MAX_PDU_SIZE = 1024
+"""The largest APDU asked for on a serial port: at 9600 Bd about a second, and what of an answer is lost at most."""
+OVERHEAD = 1.5
+"""Octets on the line for each octet of an APDU: frames of 128 and an RR for each."""
+FRAME = 140
+"""Octets of a frame with an information field of 128."""
+ANSWER = 3.0
+"""Seconds a meter takes to answer a frame at the most, beside the time on the line."""
+TRIES = 4
+"""A frame and its three repetitions."""
+SLOWEST = 300
+"""Bd of a meter of mode E that does not change its speed."""
+HDLC_LINE = LineSettings()
+_WINDOWS_PORT = re.compile(r"/(COM\d+)", re.IGNORECASE)
+_YES = {"yes": True, "no": False}
+NO_MEETING = (
+    "Nobody speaks HDLC on this port: is the speed right (baud=), are the wires of the port (A and B, receive and "
+    "send) the right way round, does the meter begin with mode E (optical://)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SerialUrl:
+    """A serial port: its path, how echoes are treated, and its line, or the settings of mode E on it."""
+
+    path: str
+    echo: str = "auto"
+    line: LineSettings = HDLC_LINE
+    mode_e: ModeESettings | None = None
+
+    @classmethod
+    def parse(cls, scheme: str, place: str, path: str, query: dict[str, str]) -> SerialUrl:
+        """Take what belongs to a serial port out of a query. Raises `ConfigError`."""
+        if place or not path.strip("/"):
+            raise ConfigError(f"{scheme}:// is followed by the path of a port: {scheme}:///dev/ttyUSB0")
+        windows = _WINDOWS_PORT.fullmatch(path)
+        path = windows.group(1) if windows else path
+        echo = _word(query, "echo", "auto", ECHO_MODES)
+        if scheme == "hdlc+serial":
+            line = LineSettings(
+                _count(query, "baud", 9600),
+                _count(query, "databits", 8),
+                PARITIES[_word(query, "parity", "none", tuple(PARITIES))],
+                _count(query, "stopbits", 1),
+            ).checked()
+            if line.databits != 8:
+                raise ConfigError("HDLC needs 8 data bits")
+            return cls(path, echo, line)
+        settings = ModeESettings(
+            baud=_count(query, "baud", 300),
+            address=query.pop("address", ""),
+            max_baud=_count(query, "max_baud", 0) or None,
+            software_parity=_word(query, "parity", "even", ("even", "software")) == "software",
+            wake_up=_YES[_word(query, "wakeup", "no", tuple(_YES))],
+            insist=_YES[_word(query, "insist", "no", tuple(_YES))],
+        )
+        return cls(path, echo, settings.initial, settings)
+
+    def link(self, line: Line) -> Link:
+        """Return a new link for this port."""
+        from cosem.link.serial import SerialLink
+
+        if self.mode_e is None:
+            return SerialLink(_hdlc(line.settings), line, echo=self.echo)
+        from cosem.link.mode_e.link import ModeEClient
+
+        return SerialLink(ModeEClient(_hdlc, self.mode_e, line), line, echo=self.echo)
+
+    @property
+    def no_meeting(self) -> str:
+        """What to try next where nobody answered; mode E says that by itself."""
+        return NO_MEETING if self.mode_e is None else ""
+
+    def give_time(self, settings: AssociationSettings, timeout: float | None) -> None:
+        """Lengthen the time-outs by what the line and mode E need.
+
+        A meter of mode E may stay at the slowest speed; HDLC notices silence sooner. `timeout` is what the user wants.
+        """
+        mode_e = self.mode_e
+        line = self.line if mode_e is None else LineSettings(SLOWEST)
+        settings.release_timeout = _response(line)
+        if timeout is None:
+            settings.response_timeout += line.seconds(int(settings.max_pdu_size * OVERHEAD))
+            # Both layers say in words by themselves that nobody answers.
+            settings.connect_timeout = TRIES * _response(line) + 1.0
+        settings.connect_timeout += 0.0 if mode_e is None else mode_e.seconds
+
+
+def _response(line: LineSettings) -> float:
+    return ANSWER + 2 * line.seconds(FRAME)
+
+
+def _hdlc(line: LineSettings) -> Link:
+    from cosem.link.hdlc.link import HdlcLink, HdlcTimeouts
+
+    return HdlcLink(timeouts=HdlcTimeouts(response=_response(line), retries=TRIES - 1))
+
+
+def _count(query: dict[str, str], name: str, default: int) -> int:
+    text = query.pop(name, str(default))
+    if not text.isascii() or not text.isdecimal() or len(text) > 9:
+        raise ConfigError(f"{name}={text} is no number")
+    return int(text)
+
+
+def _word(query: dict[str, str], name: str, default: str, choices: tuple[str, ...]) -> str:
+    word = query.pop(name, default)
+    if word not in choices:
+        raise ConfigError(f"{name}={word} is none of {', '.join(choices)}")
+    return word
