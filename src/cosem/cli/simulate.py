@@ -19,6 +19,8 @@ TICK = 1.0
 """Seconds between looks at the time where nobody asks."""
 PUBLIC, MANAGEMENT = 16, 1
 """The access points a heartbeat goes between."""
+MAKE_ONE = "pty"
+"""Instead of the path of a serial port: a pseudo-terminal made for the purpose."""
 _PORT = click.IntRange(0, 65535)
 
 
@@ -65,6 +67,13 @@ def simulate_command() -> None:
     help="Also open a connection to a client that waits there, again and again; hdlc+tcp://HOST:PORT for HDLC.",
 )
 @click.option("--heartbeat", is_flag=True, help="Say who calls in a notification, first thing on a dialled connection.")
+@click.option(
+    "--serial",
+    metavar="PORT",
+    help="Also serve HDLC on a serial port, /dev/ttyUSB0?baud=9600; pty makes a pseudo-terminal.",
+)
+@click.option("--optical", metavar="PORT", help="Also serve IEC 62056-21 mode E, then HDLC, on a port; pty makes one.")
+@click.option("--echo", is_flag=True, help="Give back whatever comes on these ports, as many optical heads do.")
 @click.option("--compress-nulls", is_flag=True, help="Write null-data for what did not change in the load profile.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one JSON document.")
 def simulate_meter(**options: Any) -> int:
@@ -134,6 +143,7 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
     caller = _caller(options)
     wrapper = DeviceServer(meter.device, before=live, udp=True)
     hdlc = DeviceServer(meter.device, framing="hdlc", before=live)
+    ports = _ports(meter, options, live)
     ticking = loop.create_task(_tick(live))
     try:
         _, port = await wrapper.start(options["host"], options["port"])
@@ -149,12 +159,46 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
                 greet=(lambda responder: _greet(meter, responder)) if options["heartbeat"] else None,
                 failed=lambda error: _no_answer(caller, error),
             )
-        _announce(meter, options, keys_note, port, hdlc_port)
+        paths = {name: f"{scheme}://{await server.open(path)}" for name, (scheme, path, server) in ports.items()}
+        _announce(meter, options, keys_note, port, hdlc_port, paths)
         await stop.wait()
     finally:
         ticking.cancel()
+        for _, _, server in ports.values():
+            await server.stop()
         await wrapper.stop()
         await hdlc.stop()
+
+
+def _ports(meter: Any, options: dict[str, Any], live: Any) -> dict[str, tuple[str, str | None, Any]]:
+    """Return the scheme, the path (None: a pseudo-terminal) and the server of each serial port that was asked for."""
+    from dataclasses import replace
+
+    from cosem.client.serial import SerialUrl
+    from cosem.client.url import query_of
+    from cosem.io.serial_server import SerialServer
+    from cosem.link.mode_e.messages import letter_for
+
+    ports: dict[str, tuple[str, str | None, Any]] = {}
+    for name, scheme in (("serial", "hdlc+serial"), ("optical", "optical")):
+        if options[name] is None:
+            continue
+        path, _, rest = options[name].partition("?")
+        query = query_of(rest)
+        port = SerialUrl.parse(scheme, "", path, query)
+        if query:
+            raise ConfigError(f"{next(iter(query))!r} is no parameter of --{name}")
+        mode_e = port.mode_e
+        if mode_e is not None and mode_e.max_baud is not None:
+            letter = letter_for(mode_e.max_baud)
+            mode_e = replace(mode_e, identification=mode_e.identification._replace(letter=letter))
+        server = SerialServer(
+            meter.device, line=port.line, mode_e=mode_e, echo=options["echo"], cancel=port.echo, before=live
+        )
+        ports[name] = (scheme, None if path == MAKE_ONE else port.path, server)
+    if options["echo"] and not ports:
+        raise ConfigError("--echo belongs to --serial or --optical")
+    return ports
 
 
 def _caller(options: dict[str, Any]) -> Any:
@@ -189,7 +233,9 @@ def _no_answer(caller: Any, error: OSError) -> None:
     click.echo(f"nobody waits at {caller.host}:{caller.port} ({reason}); trying again", err=True)
 
 
-def _announce(meter: Any, options: dict[str, Any], keys_note: str, port: int, hdlc_port: int) -> None:
+def _announce(
+    meter: Any, options: dict[str, Any], keys_note: str, port: int, hdlc_port: int, ports: dict[str, str]
+) -> None:
     """Say where the meter can be reached, as whom."""
     security = f"auth={options['auth']}&security={options['security']}"
     host = f"[{options['host']}]" if ":" in options["host"] else options["host"]
@@ -199,6 +245,7 @@ def _announce(meter: Any, options: dict[str, Any], keys_note: str, port: int, hd
         "management": f"tcp://{host}:{port}?client=1&{security}",
         "reading": f"tcp://{host}:{port}?client=2&auth=low",
         "hdlc": f"hdlc+tcp://{host}:{hdlc_port}?client=1&{security}",
+        **{name: f"{url}?client=1&{security}" for name, url in ports.items()},
     }
     if options["as_json"]:
         print_json({"serial": meter.settings.serial, "urls": urls})

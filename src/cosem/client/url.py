@@ -85,11 +85,7 @@ class MeterUrl:
             raise ConfigError("a URL holds no user or password: secrets come from the key file")
         if parts.fragment:
             raise ConfigError("a meter URL has nothing behind a #")
-        query: dict[str, str] = {}
-        for name, value in parse_qsl(parts.query, keep_blank_values=True):
-            if name in query:
-                raise ConfigError(f"{name} stands twice in the URL")
-            query[name] = value
+        query = query_of(parts.query)
         if scheme in SERIAL_SCHEMES:
             from cosem.client.serial import SerialUrl
 
@@ -149,6 +145,16 @@ class MeterUrl:
             framing, host, port, client, server, physical, mechanism, security, ciphering, device, counter,
             _seconds(timeout), transport, gateway, serial,
         )  # fmt: skip
+
+
+def query_of(text: str) -> dict[str, str]:
+    """Read the part behind the question mark. Raises `ConfigError` for a name that stands twice."""
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        if name in query:
+            raise ConfigError(f"{name} stands twice in the URL")
+        query[name] = value
+    return query
 
 
 def _number(query: dict[str, str], name: str, default: int | None, largest: int) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cosem.errors import ConfigError, DecodeError
+from cosem.errors import ConfigError, DecodeError, LocalProtocolError
 from cosem.link.base import Address, Discarded, Link, LinkDown, LinkEvent, LinkUp
 from cosem.link.line import Line, LineSettings
 from cosem.link.mode_e.messages import (
@@ -18,6 +18,7 @@ from cosem.link.mode_e.messages import (
     STX,
     Identification,
     asks_for,
+    letter_for,
     opening,
     parse_identification,
     parse_opening,
@@ -28,10 +29,10 @@ from cosem.link.mode_e.messages import (
     words,
 )
 from cosem.link.mode_e.settings import LONGEST_MESSAGE, ModeESettings
-from cosem.link.mode_e.state import CLIENT, SERVER, Event, State
+from cosem.link.mode_e.state import CLIENT, SERVER, Event, State, Table
 
-LAST_FRAME = 64
-"""Octets that the UA of a DISC has at the most, for the time it takes on the line."""
+LAST_FRAME = 20
+"""Octets that the last frame has at the most, the UA of a DISC or an FRMR, for the time it takes on the line."""
 
 
 MakeLink = Callable[[LineSettings], Link]
@@ -41,7 +42,7 @@ MakeLink = Callable[[LineSettings], Link]
 class _ModeELink:
     """What both ends share. `make` gives the link that takes over, `line` is the line that a driver keeps to."""
 
-    table: dict[tuple[State, Event], State]
+    table: Table
 
     def __init__(self, make: MakeLink, settings: ModeESettings | None = None, line: Line | None = None) -> None:
         self.settings = settings or ModeESettings()
@@ -54,6 +55,7 @@ class _ModeELink:
         self._buffer = bytearray()
         self._due: float | None = None
         self._open: set[Address] = set()
+        """Connections of HDLC, those of a client from the order on."""
 
     def send(self, address: Address, apdu: bytes, now: float, *, confirmed: bool = True) -> None:
         """Queue one APDU for HDLC."""
@@ -68,13 +70,16 @@ class _ModeELink:
     def receive(self, octets: bytes, now: float) -> list[LinkEvent]:
         """Take octets from the line."""
         if self.state is State.HDLC:
-            return self._track(self.inner.receive(octets, now), now)
+            events = self._track(self.inner.receive(octets, now), now)
+            if self.state is State.HDLC:
+                self._stay(now)
+            return events
         self._buffer += octets
         events = self._heard(now)
         while (end := self._buffer.find(b"\n")) >= 0:
             line = bytes(self._buffer[: end + 1])
             del self._buffer[: end + 1]
-            bare, right = without_parity(line)
+            bare, right = without_parity(line[_begin(line) :])
             if right:
                 events += self._message(bare.rstrip(b"\r\n"), now)
             else:
@@ -146,11 +151,8 @@ class _ModeELink:
             elif isinstance(event, LinkDown):
                 self._open.discard(event.address)
                 down = True
-        if self.state is State.HDLC:
-            if down and not self._open:
-                self._closed(now)
-            else:
-                self._stay(now)
+        if self.state is State.HDLC and down and not self._open:
+            self._closed(now)
         return events
 
     def _closed(self, now: float) -> None:
@@ -166,6 +168,11 @@ class _ModeELink:
         self.inner = self._make(self.line.settings)
 
 
+def _begin(line: bytes) -> int:
+    """Return where a message begins, behind the noise of a head that turns round; 0 where there is none."""
+    return next((at for at, octet in enumerate(line) if octet & 0x7F in (ACK, 0x2F)), 0)
+
+
 class ModeEClient(_ModeELink):
     """The reading end: `connect` opens the port first where it is not open yet."""
 
@@ -179,11 +186,19 @@ class ModeEClient(_ModeELink):
         self._tries = 0
         self._opened_at = 0.0
         self._problem = ""
+        self._left: str | None = None
+        """The speed at which a meter was left in HDLC without a DISC it answered."""
+        self._orderly = False
+        self._rest_until = 0.0
 
     def connect(self, address: Address, now: float) -> list[LinkEvent]:
         """Open the port if need be, and HDLC towards `address`; `LinkUp` follows, or `LinkDown` with the reason."""
         if self.state is State.HDLC:
-            return self._track(self.inner.connect(address, now), now)
+            events = self.inner.connect(address, now)
+            self._open.add(address)
+            return self._track(events, now)
+        if address in self._wanted:
+            raise LocalProtocolError(f"{address} is being connected already")
         self._wanted.append(address)
         if self.state is State.IDLE:
             self._rest()
@@ -193,6 +208,9 @@ class ModeEClient(_ModeELink):
                 times = self.settings.times
                 count = int(times.wake_up / self.line.settings.seconds(1))
                 self._due = now + max(times.wake_up, self._say(bytes(count)))
+            elif now < self._rest_until:
+                self._move(Event.WAIT)
+                self._due = self._rest_until
             else:
                 self._move(Event.CONNECT)
                 self._ask(now)
@@ -201,6 +219,7 @@ class ModeEClient(_ModeELink):
     def disconnect(self, address: Address, now: float) -> list[LinkEvent]:
         """Close HDLC towards `address`, or end the opening."""
         if self.state is State.HDLC:
+            self._orderly = True
             return self._track(self.inner.disconnect(address, now), now)
         if address not in self._wanted:
             return []
@@ -210,8 +229,9 @@ class ModeEClient(_ModeELink):
     def lost(self, now: float) -> list[LinkEvent]:
         """Close every address because the transport is gone."""
         events = self.inner.lost(now)
+        if self.state is State.HDLC:
+            self._left = self._letter
         self._move(Event.LOST)
-        self._out.clear()
         return events + self._failed("the transport was lost")
 
     def _failed(self, reason: str) -> list[LinkEvent]:
@@ -222,6 +242,9 @@ class ModeEClient(_ModeELink):
         return events
 
     def _closed(self, now: float) -> None:
+        self._left = None if self._orderly else self._letter
+        # The meter changes its port back first.
+        self._rest_until = now + self.line.settings.seconds(LAST_FRAME) + 2 * self.settings.times.margin
         self._move(Event.CLOSED)
         self._rest()
 
@@ -275,7 +298,8 @@ class ModeEClient(_ModeELink):
                 return self._failed(f"the meter offers a speed that nobody knows: {found.letter!r}")
             return self._failed(words(found))
         limit = self.settings.max_baud or offered
-        self._letter = max(letter for letter, baud in BAUD.items() if baud <= min(limit, offered))
+        self._letter = letter_for(min(limit, offered))
+        self._left = None
         self._move(Event.IDENTIFIED)
         times = self.settings.times
         self._due = now + (times.quick_reaction if found.quick else times.reaction)
@@ -302,12 +326,23 @@ class ModeEClient(_ModeELink):
         elif state is State.CONFIRMING:
             self._settle(now)
         elif state is State.SETTLING:
-            wanted = self._wanted[:]
-            self._wanted.clear()
-            return [event for address in wanted for event in self._track(self.inner.connect(address, now), now)]
+            return self._connect_wanted(now)
         return []
 
+    def _connect_wanted(self, now: float) -> list[LinkEvent]:
+        events: list[LinkEvent] = []
+        for address in self._wanted:
+            try:
+                events += self.inner.connect(address, now)
+                self._open.add(address)
+            except LocalProtocolError as error:
+                # The order was given long ago: who gave it hears of it as of any other failure.
+                events.append(LinkDown(address, str(error)))
+        self._wanted.clear()
+        return self._track(events, now)
+
     def _settle(self, now: float) -> None:
+        self._orderly = False
         self._hand_over()
         self._due = now + self.settings.times.settle
 
@@ -321,6 +356,12 @@ class ModeEClient(_ModeELink):
             self._move(Event.REPEAT)
             self._ask(now)
             return []
+        if self._left is not None:
+            # It does not hear 300 Bd because it is still where the last session left it.
+            self._letter, self._left = self._left, None
+            self._move(Event.RESUME)
+            self._hand_over()
+            return self._connect_wanted(now)
         self._move(Event.GIVE_UP)
         asked = opening(self.settings.address)[:-2].decode("ascii")
         often = "once" if self._tries == 1 else f"{self._tries} times"

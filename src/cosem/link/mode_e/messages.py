@@ -8,7 +8,7 @@ from typing import NamedTuple
 from cosem.errors import ConfigError, DecodeError
 
 BAUD = dict(zip("0123456789", (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200), strict=True))
-"""Baud letters of modes C and E; 7 to 9 are reserved in IEC 62056-21 and used as the Blue Book's class 19 lists them."""
+"""Baud letters of modes C and E; 7 to 9, reserved in IEC 62056-21, are used as the Blue Book's class 19 lists them."""
 MODE_B = "ABCDEFGHI"
 ACK, STX = 0x06, 0x02
 HDLC = "2"
@@ -20,6 +20,11 @@ _ADDRESS = re.compile(r"[0-9A-Za-z ]{0,32}")
 _MANUFACTURER = re.compile(r"[A-Z]{2}[A-Za-z]")
 _PRINTABLE = re.compile(r"[ -~]*")
 _ODD = frozenset(octet for octet in range(256) if octet.bit_count() % 2)
+
+
+def letter_for(limit: int) -> str:
+    """Return the letter of the highest speed up to `limit` Bd, which is 300 at least."""
+    return max(letter for letter, baud in BAUD.items() if baud <= limit)
 
 
 def opening(address: str = "") -> bytes:

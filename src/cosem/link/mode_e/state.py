@@ -15,7 +15,7 @@ class State(Enum):
 
     IDLE = "idle"
     WAKING = "sending wake-up nulls"
-    PAUSING = "pausing after the wake-up"
+    PAUSING = "pausing before the opening"
     OPENING = "waiting for the identification"
     REACTING = "keeping the reaction time"
     SELECTING = "sending the option select"
@@ -33,6 +33,7 @@ class Event(Enum):
 
     CONNECT = "order to connect"
     WAKE = "order to connect to a sleeping meter"
+    WAIT = "order to connect while the line comes to rest"
     DISCONNECT = "order to disconnect"
     OPENED = "opening received"
     IDENTIFIED = "identification of mode E received"
@@ -44,21 +45,31 @@ class Event(Enum):
     DUE = "time is up"
     REPEAT = "no answer, tried again"
     GIVE_UP = "no answer after the last try"
+    RESUME = "no answer, but the last session ended in HDLC"
     CLOSED = "the last HDLC connection closed"
     LOST = "transport lost"
 
 
 S, E = State, Event
+Table = dict[tuple[State, Event], State]
 
-CLIENT: Final[dict[tuple[State, Event], State]] = {
+
+def _always(table: Table, event: Event, *, but: tuple[State, ...] = ()) -> Table:
+    """Add an event that leads from every state of a table back to the beginning."""
+    return table | {(state, event): S.IDLE for state, _ in table if state not in but}
+
+
+_CLIENT: Final[Table] = {
     (S.IDLE, E.CONNECT): S.OPENING,
     (S.IDLE, E.WAKE): S.WAKING,
+    (S.IDLE, E.WAIT): S.PAUSING,
     (S.WAKING, E.DUE): S.PAUSING,
     (S.PAUSING, E.DUE): S.OPENING,
     (S.OPENING, E.IDENTIFIED): S.REACTING,
     (S.OPENING, E.OTHER_MODE): S.IDLE,
     (S.OPENING, E.REPEAT): S.OPENING,
     (S.OPENING, E.GIVE_UP): S.IDLE,
+    (S.OPENING, E.RESUME): S.HDLC,
     (S.REACTING, E.DUE): S.SELECTING,
     # A meter that is quick, or confirms at the old speed.
     (S.SELECTING, E.CONFIRMED): S.SETTLING,
@@ -71,12 +82,11 @@ CLIENT: Final[dict[tuple[State, Event], State]] = {
     (S.CONFIRMING, E.GIVE_UP): S.IDLE,
     (S.SETTLING, E.DUE): S.HDLC,
     (S.HDLC, E.CLOSED): S.IDLE,
-    **{(state, E.LOST): S.IDLE for state in S},
-    **{(state, E.DISCONNECT): S.IDLE for state in S if state is not S.HDLC},
 }
+CLIENT: Final[Table] = _always(_always(_CLIENT, E.LOST), E.DISCONNECT, but=(S.HDLC,))
 """The side that reads (hand-held unit)."""
 
-SERVER: Final[dict[tuple[State, Event], State]] = {
+_SERVER: Final[Table] = {
     (S.IDLE, E.OPENED): S.REACTING,
     (S.REACTING, E.DUE): S.OFFERED,
     (S.OFFERED, E.OPENED): S.REACTING,
@@ -89,6 +99,6 @@ SERVER: Final[dict[tuple[State, Event], State]] = {
     (S.HDLC, E.DUE): S.IDLE,
     (S.CLOSING, E.OPENED): S.REACTING,
     (S.CLOSING, E.DUE): S.IDLE,
-    **{(state, E.LOST): S.IDLE for state in S},
 }
+SERVER: Final[Table] = _always(_SERVER, E.LOST)
 """The side that is read (tariff device)."""
