@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cosem.client import MeterUrl
 from cosem.errors import ConfigError
+from cosem.link.line import LineSettings
 
 
 def test_nothing_but_a_host_is_the_public_client_over_the_wrapper() -> None:
@@ -52,8 +55,6 @@ MISTAKES = [
     ("tcp://meter?gateway_device=meter", "no address in hex digits"),
     ("tcp://meter?gateway_device=01&gateway_network=256", "not between 0 and 255"),
     ("tcp://meter?gateway_device=" + 256 * "00", "255 octets at the most"),
-    ("hdlc+serial:///dev/ttyUSB0?baud=9600", "not in this version yet"),
-    ("optical:///dev/ttyUSB0", "not in this version yet"),
     ("tcp://", "names no host"),
     ("tcp://:4059", "names no host"),
     ("tcp://meter:port", "port"),
@@ -106,3 +107,55 @@ def test_any_text_is_a_url_or_a_configuration_error(text: str) -> None:
     except ConfigError:
         return
     assert url.host
+
+
+# --- serial ports ------------------------------------------------------------------------------------------------
+
+
+def test_a_serial_port_has_a_path_and_a_line() -> None:
+    url = MeterUrl.parse("hdlc+serial:///dev/ttyUSB0?baud=19200&parity=even&stopbits=2&echo=off&client=1&physical=17")
+    assert (url.framing, url.transport, url.client, url.physical) == ("hdlc", "serial", 1, 17)
+    assert url.serial is not None
+    assert (url.serial.path, url.serial.echo, url.serial.mode_e) == ("/dev/ttyUSB0", "off", None)
+    assert url.serial.line == LineSettings(19200, 8, "E", 2)
+    windows = MeterUrl.parse("hdlc+serial:///COM12").serial
+    assert windows is not None
+    assert (windows.path, windows.line) == ("COM12", LineSettings(9600, 8, "N", 1))
+
+
+def test_an_optical_port_has_the_settings_of_mode_e() -> None:
+    port = MeterUrl.parse("optical:///dev/ttyUSB0").serial
+    assert port is not None
+    assert port.mode_e is not None
+    assert port.line == LineSettings(300, 7, "E", 1)
+    assert (port.mode_e.wake_up, port.mode_e.insist, port.mode_e.max_baud) == (False, False, None)
+    text = "optical:///dev/ttyUSB0?baud=9600&max_baud=4800&address=12345678&wakeup=yes&insist=yes&parity=software"
+    port = MeterUrl.parse(text).serial
+    assert port is not None
+    assert port.mode_e is not None
+    assert port.line == LineSettings(9600, 8, "N", 1)
+    assert (port.mode_e.wake_up, port.mode_e.insist, port.mode_e.max_baud) == (True, True, 4800)
+    assert port.mode_e.address == "12345678"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("optical://dev/ttyUSB0", "followed by the path of a port: optical:///dev/ttyUSB0"),
+        ("hdlc+serial:///", "followed by the path of a port"),
+        ("hdlc+serial:///dev/x?baud=fast", "baud=fast is no number"),
+        ("hdlc+serial:///dev/x?baud=0", "1 to 4000000 Bd, not 0"),
+        ("hdlc+serial:///dev/x?databits=7", "HDLC needs 8 data bits"),
+        ("hdlc+serial:///dev/x?stopbits=3", "no character format"),
+        ("hdlc+serial:///dev/x?parity=mark", "none of none, even, odd"),
+        ("hdlc+serial:///dev/x?max_baud=300", "'max_baud' is no parameter"),
+        ("optical:///dev/x?max_baud=100", "max_baud is at least 300"),
+        ("optical:///dev/x?address=a/b", "device address of an opening"),
+        ("optical:///dev/x?echo=maybe", "none of auto, on, off"),
+        ("optical:///dev/x?password=1", "secrets come from the key file"),
+        ("optical:///dev/x?echo=on&echo=off", "stands twice"),
+    ],
+)
+def test_mistakes_in_the_url_of_a_port_are_named(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        MeterUrl.parse(text)
