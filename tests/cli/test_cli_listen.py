@@ -276,6 +276,24 @@ def test_a_simulated_meter_is_a_process_that_is_read_and_stopped(tmp_path: Path)
     assert (process.returncode, out, err) == (0, "", "")
 
 
+def test_a_simulated_meter_makes_ports_with_an_echo(tmp_path: Path) -> None:
+    pytest.importorskip("serial")
+    arguments = ("simulate", "meter", "--json", "--port", "0", "--days", "0.1", "--echo", "--serial", "pty?baud=19200")
+    with _cosem(*arguments, "--optical", "pty?max_baud=2400", folder=tmp_path) as process:
+        assert process.stdout is not None
+        urls = json.loads(process.stdout.readline())["urls"]
+        counters = MemoryCounterStore()
+        for name in ("serial", "optical"):
+            with connect(urls[name], device=DEVICE, counters=counters) as meter:
+                assert meter.get(1, "0-0:42.0.0", 2).value == b"CSM10000001"
+                assert meter.core.machine.link.echo.present  # type: ignore[attr-defined]
+                line = meter.core.machine.link.line.settings  # type: ignore[attr-defined]
+                assert line.baud == {"serial": 9600, "optical": 2400}[name]
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
 def test_a_simulated_meter_tells_people_where_it_is_and_stops_at_an_interrupt(tmp_path: Path) -> None:
     keys = key_file(tmp_path)
     arguments = ("simulate", "meter", "--port", "0", "--hdlc-port", "0", "--days", "0.1", "--keys", str(keys))
@@ -294,6 +312,9 @@ def test_a_simulated_meter_tells_people_where_it_is_and_stops_at_an_interrupt(tm
     ("arguments", "words"),
     [
         (["--auth", "strong"], "--auth strong is none of"),
+        (["--echo"], "--echo belongs to --serial or --optical"),
+        (["--serial", "pty?max_baud=300"], "'max_baud' is no parameter of --serial"),
+        (["--optical", "/dev/x?baud=x"], "baud=x is no number"),
         (["--security", "strong"], "--security strong is none of"),
         (["--at", "soon"], "'soon' is no time"),
         (["--days", "-1"], "--days"),

@@ -314,6 +314,16 @@ def test_noise_instead_of_an_identification_is_told(noise: bytes, words: str) ->
     assert words in _end(client)
 
 
+def test_noise_in_place_of_the_confirmation_is_no_data_readout() -> None:
+    client = _client()
+    client.receive(b"/APA5\\2NORAX30\r\n", 0.5)
+    client.handle_timer(0.8)
+    client.take()
+    for noise in (b"\x02\n", b"\x02\x81\x05\x06\x07\x08\x09\n", b"ab\x02cd\n"):
+        assert all(isinstance(event, Discarded) for event in client.receive(noise, 0.9))
+    assert client.state is State.SELECTING
+
+
 def test_a_data_readout_instead_of_the_confirmation_is_told() -> None:
     client = _client()
     client.receive(b"/APA5\\2NORAX30\r\n", 0.5)
@@ -473,7 +483,7 @@ MESSAGES = (
     b"\x06252\r\n",
     b"\x06202\r\n",
     b"\x06050\r\n",
-    b"\x02data",
+    b"\x021.8.0(1*kWh)\r\n",
     b"\r\n",
     b"\x00" * 70,
     bytes.fromhex("7ea00703032193ee0f7e"),

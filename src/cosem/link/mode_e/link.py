@@ -15,9 +15,9 @@ from cosem.link.mode_e.messages import (
     ACK,
     BAUD,
     MAX_LINE,
-    STX,
     Identification,
     asks_for,
+    is_readout,
     letter_for,
     opening,
     parse_identification,
@@ -260,10 +260,6 @@ class ModeEClient(_ModeELink):
         if self.state is State.OPENING and self._due is not None:
             latest = self._opened_at + LONGEST_MESSAGE
             self._due = max(self._due, min(now + self.settings.times.inter_character, latest))
-        elif self.state in (State.SELECTING, State.CONFIRMING) and STX in self._buffer and self._move(Event.READOUT):
-            return self._failed(
-                "the meter answers the selection of HDLC with a data readout in plain text: it refuses mode E here"
-            )
         return []
 
     def _message(self, line: bytes, now: float) -> list[LinkEvent]:
@@ -275,6 +271,11 @@ class ModeEClient(_ModeELink):
                 self._move(Event.CONFIRMED)
                 self._settle(now)
                 return []
+            if is_readout(line):
+                self._move(Event.READOUT)
+                return self._failed(
+                    "the meter answers the selection of HDLC with a data readout in plain text: it refuses mode E here"
+                )
         return self._unusable(line, f"no message to expect while {self.state.value}")
 
     def _unusable(self, line: bytes, reason: str) -> list[LinkEvent]:
@@ -330,6 +331,7 @@ class ModeEClient(_ModeELink):
         return []
 
     def _connect_wanted(self, now: float) -> list[LinkEvent]:
+        self._orderly = False
         events: list[LinkEvent] = []
         for address in self._wanted:
             try:
@@ -342,7 +344,6 @@ class ModeEClient(_ModeELink):
         return self._track(events, now)
 
     def _settle(self, now: float) -> None:
-        self._orderly = False
         self._hand_over()
         self._due = now + self.settings.times.settle
 

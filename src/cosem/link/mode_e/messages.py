@@ -16,6 +16,8 @@ HDLC = "2"
 END = b"\r\n"
 MAX_LINE = 64
 """Octets of a line: an identification has 5 and 16 characters, enhanced ones a few more, an opening 32 of address."""
+LEAST_READOUT = 6
+"""Characters of the shortest data set, a code and a value in brackets."""
 _ADDRESS = re.compile(r"[0-9A-Za-z ]{0,32}")
 _MANUFACTURER = re.compile(r"[A-Z]{2}[A-Za-z]")
 _PRINTABLE = re.compile(r"[ -~]*")
@@ -120,13 +122,19 @@ def parse_select(line: bytes) -> Select:
     return Select(*_text(line[1:]))
 
 
+def is_readout(line: bytes) -> bool:
+    """Whether a line begins a data readout: STX and plain text, more of it than noise has by chance."""
+    data = line[line.find(STX) + 1 :] if STX in line else b""
+    return len(data) >= LEAST_READOUT and _PRINTABLE.fullmatch(data.decode("latin-1")) is not None
+
+
 def _text(line: bytes) -> str:
     if len(line) > MAX_LINE:
         raise DecodeError(f"a line has {MAX_LINE} characters at the most", MAX_LINE)
     text = line.decode("latin-1")
-    printable = _PRINTABLE.match(text)
-    if printable is None or printable.end() != len(text):
-        raise DecodeError("a character that is not printable", printable.end() if printable else 0)
+    for at, character in enumerate(text):
+        if not " " <= character <= "~":
+            raise DecodeError("a character that is not printable", at)
     return text
 
 
