@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -103,6 +103,27 @@ def test_hdlc_from_the_start_is_read_and_read_again(echo: bool) -> None:
             with connect(f"hdlc+serial://{path}?baud=19200", device=DEVICE) as meter:
                 assert meter.get(1, "0-0:42.0.0", 2).value == b"CSM10000001"
                 assert list(meter.core.machine.problems) == []
+
+
+async def test_a_meter_holds_a_port_that_is_there_and_forgets_a_silent_client() -> None:
+    own, other = os.openpty()
+    os.set_blocking(own, False)
+    server = SerialServer(METER.device)
+    path = os.ttyname(other)
+    assert await server.open(path) == path
+    heard = b""
+    os.write(own, bytes.fromhex("7ea0070321930f017e"))
+    while heard.count(b"\x7e") < 2:
+        await asyncio.sleep(0.01)
+        with suppress(BlockingIOError):
+            heard += os.read(own, 100)
+    assert heard[3:6] == b"\x21\x03\x73"
+    (connection,) = server.connections
+    connection.idle()
+    assert server.connections == {connection}
+    await server.stop()
+    os.close(own)
+    os.close(other)
 
 
 def test_a_client_that_is_killed_leaves_a_pseudo_terminal_for_the_next() -> None:

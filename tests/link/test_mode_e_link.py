@@ -430,6 +430,46 @@ def test_an_order_that_hdlc_refuses_comes_back_as_an_event() -> None:
     assert client.state is State.HDLC
 
 
+def test_several_connections_share_an_open_port_and_the_last_one_closes_it() -> None:
+    world = World()
+    world.driver.run(world.core.open())
+    link, meter, now = world.link, world.driver.responder, world.driver.now
+    assert meter is not None
+
+    def exchange() -> list[Any]:
+        octets = link.take()
+        meter.receive(octets, now)
+        return link.receive(meter.take(), now)
+
+    second = Address(2, 1)
+    link.connect(second, now)
+    assert [event for event in exchange() if isinstance(event, LinkUp)] == [LinkUp(second)]
+    link.disconnect(ADDRESS, now)
+    assert any(isinstance(event, LinkDown) and event.address == ADDRESS for event in exchange())
+    assert world.mode_e.state is world.served.state is State.HDLC
+    link.disconnect(second, now)
+    exchange()
+    assert (world.mode_e.state, world.served.state) == (State.IDLE, State.CLOSING)
+
+
+def test_an_opening_can_be_called_off() -> None:
+    client = _client()
+    assert client.disconnect(Address(1, 1), 0.1) == []
+    assert client.disconnect(ADDRESS, 0.1) == [LinkDown(ADDRESS, "closed by this side")]
+    assert (client.state, client.next_timer(), client.take()) == (State.IDLE, None, b"")
+
+
+def test_the_line_does_not_change_below_a_message_that_nobody_took() -> None:
+    client = _client()
+    client.receive(b"/APA5\\2NORAX30\r\n", 0.5)
+    client.handle_timer(0.8)
+    client.handle_timer(1.5)
+    assert (client.state, client.line.settings) == (State.SELECTING, SEVEN)
+    assert client.take() == b"\x06252\r\n"
+    client.handle_timer(client.next_timer() or 0.0)
+    assert client.line.settings == LineSettings(9600, 7, "E", 1)
+
+
 # --- bad lines -------------------------------------------------------------------------------------------------------
 
 

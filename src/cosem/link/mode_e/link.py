@@ -6,6 +6,7 @@ before have had their time on it. The meter's confirmation comes at the new spee
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from cosem.errors import ConfigError, DecodeError, LocalProtocolError
@@ -39,7 +40,7 @@ MakeLink = Callable[[LineSettings], Link]
 """Makes the HDLC link of a line: how patient it is depends on the speed."""
 
 
-class _ModeELink:
+class _ModeELink(ABC):
     """What both ends share. `make` gives the link that takes over, `line` is the line that a driver keeps to."""
 
     table: Table
@@ -70,10 +71,7 @@ class _ModeELink:
     def receive(self, octets: bytes, now: float) -> list[LinkEvent]:
         """Take octets from the line."""
         if self.state is State.HDLC:
-            events = self._track(self.inner.receive(octets, now), now)
-            if self.state is State.HDLC:
-                self._stay(now)
-            return events
+            return self._track(self.inner.receive(octets, now), now)
         self._buffer += octets
         events = self._heard(now)
         while (end := self._buffer.find(b"\n")) >= 0:
@@ -117,11 +115,13 @@ class _ModeELink:
         """Something came; the messages in it follow."""
         return []
 
+    @abstractmethod
     def _message(self, line: bytes, now: float) -> list[LinkEvent]:
-        raise NotImplementedError
+        """Take a text message without its CR LF."""
 
+    @abstractmethod
     def _timed(self, now: float) -> list[LinkEvent]:
-        raise NotImplementedError
+        """Do what the time that is up was waited for."""
 
     def _move(self, event: Event) -> bool:
         following = self.table.get((self.state, event))
@@ -155,11 +155,9 @@ class _ModeELink:
             self._closed(now)
         return events
 
+    @abstractmethod
     def _closed(self, now: float) -> None:
-        raise NotImplementedError
-
-    def _stay(self, now: float) -> None:
-        """HDLC goes on."""
+        """The last HDLC connection is closed."""
 
     def _hand_over(self) -> None:
         """Eight bits and HDLC from now on."""
@@ -389,6 +387,13 @@ class ModeEServer(_ModeELink):
         super().__init__(make, settings, line)
         if self.settings.identification.letter not in BAUD or self.settings.identification.mode != "E":
             raise ConfigError("a meter of mode E offers a speed from 0 to 9, and HDLC")
+
+    def receive(self, octets: bytes, now: float) -> list[LinkEvent]:
+        """Take octets from the line."""
+        events = super().receive(octets, now)
+        if self.state is State.HDLC:
+            self._stay(now)
+        return events
 
     def connect(self, address: Address, now: float) -> list[LinkEvent]:
         """Do as the HDLC link does: a meter opens no port."""
