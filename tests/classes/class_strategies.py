@@ -43,7 +43,7 @@ def datas(kind):
     if isinstance(kind, MomentType):
         return st.binary(min_size=kind.size, max_size=kind.size).map(lambda value: Data(kind.tag, value))
     if isinstance(kind, EnumType):
-        return st.integers(0, 255).map(lambda value: Data(Tag.ENUM, value))
+        return st.integers(0, 255).map(lambda value: Data(kind.tag, value))
     if isinstance(kind, MappedType):
         return datas(kind.inner).filter(lambda data: _writable(kind, data))
     if isinstance(kind, LenientType):

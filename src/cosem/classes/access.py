@@ -168,8 +168,8 @@ class _MethodItem(NamedTuple):
     access_mode: int
 
 
-def _rights_type(version: int) -> DataType[AccessRights]:
-    """Return the type of access_rights in one version of Association LN."""
+def rights_of(version: int) -> tuple[DataType[tuple[AttributeAccess, ...]], DataType[tuple[MethodAccess, ...]]]:
+    """Return the types of attribute_access and method_access in one version of Association LN."""
 
     def attribute(item: _AttributeItem) -> AttributeAccess:
         access, unknown = decode_mode(version, item.access_mode)
@@ -188,23 +188,23 @@ def _rights_type(version: int) -> DataType[AccessRights]:
         return _MethodItem(right.method_id, mode if version else bool(mode))
 
     method_mode: DataType[Any] = lenient(enum_code, boolean) if version else lenient(boolean, enum_code)
-    method_shape = structure(_MethodItem, method_id=integer, access_mode=method_mode)
-    return structure(
-        AccessRights,
-        attribute_access=array(
-            mapped(
-                structure(
-                    _AttributeItem,
-                    attribute_id=integer,
-                    access_mode=enum_code,
-                    access_selectors=choice(null_data, array(integer)),
-                ),
-                attribute,
-                attribute_item,
-            )
-        ),
-        method_access=array(mapped(method_shape, method, method_item)),
+    attribute_shape = structure(
+        _AttributeItem,
+        attribute_id=integer,
+        access_mode=enum_code,
+        access_selectors=choice(null_data, array(integer)),
     )
+    method_shape = structure(_MethodItem, method_id=integer, access_mode=method_mode)
+    return (
+        array(mapped(attribute_shape, attribute, attribute_item)),
+        array(mapped(method_shape, method, method_item)),
+    )
+
+
+def _rights_type(version: int) -> DataType[AccessRights]:
+    """Return the type of access_rights in one version of Association LN."""
+    attributes, methods = rights_of(version)
+    return structure(AccessRights, attribute_access=attributes, method_access=methods)
 
 
 class _Identity(NamedTuple):

@@ -100,10 +100,10 @@ def by_entry(first: int, last: int = 0, first_column: int = 1, last_column: int 
     return entry_descriptor(EntryDescriptor(first, last, first_column, last_column))
 
 
-class ProfileGenericV0(InterfaceClass, class_id=7, version=0, name="Profile generic"):
+class ProfileGenericV0(InterfaceClass, class_id=7, version=0, name="Profile generic", verified=False):
     """Buffers rows of captured attributes; ranges are had by methods 3 and 4.
 
-    The layout of the attributes is taken from version 1 and not verified.
+    The layout of the attributes is taken from version 1; whether data_index was there already is not verified.
     """
 
     buffer = attribute(2, rows, "the rows", selectors=(range_descriptor, entry_descriptor), default=())

@@ -7,6 +7,7 @@ from operator import index
 from typing import Generic, NamedTuple, TypeVar
 
 from cosem.classes.access import ObjectListElementType, object_id
+from cosem.classes.common import named_user, user
 from cosem.classes.model import InterfaceClass, Selector, attribute, method
 from cosem.classes.types import (
     DataType,
@@ -14,7 +15,6 @@ from cosem.classes.types import (
     StructureType,
     array,
     bit_string,
-    choice,
     enum,
     integer,
     logical_name,
@@ -24,8 +24,6 @@ from cosem.classes.types import (
     octet_string,
     structure,
     unsigned,
-    utf8_string,
-    visible_string,
 )
 from cosem.codec.axdr import Data, Tag
 from cosem.conformance_block import Conformance
@@ -82,13 +80,6 @@ class XDLMSContextInfo(NamedTuple):
 
     def __repr__(self) -> str:
         return f"XDLMSContextInfo({self.conformance!r}, {self.max_receive_pdu_size}, {self.max_send_pdu_size}, ...)"
-
-
-class User(NamedTuple):
-    """A user of the client side."""
-
-    user_id: int
-    user_name: str
 
 
 N = TypeVar("N", bound=tuple[int, ...])
@@ -188,8 +179,6 @@ _context_info = structure(
     quality_of_service=integer,
     cyphering_info=octet_string(),
 )
-user = structure(User, user_id=unsigned, user_name=choice(visible_string, utf8_string, prefer_first=True))
-_named_user = structure(User, user_id=unsigned, user_name=visible_string)
 
 without_rights = Selector(1, "full_list", null_data, "the whole list without access rights")
 by_class = Selector(2, "class_list", array(long_unsigned), "the objects of these classes, without access rights")
@@ -246,8 +235,8 @@ class AssociationLNV2(AssociationLNV1, class_id=15, version=2):
     user_list = attribute(10, array(user), "users that may associate", static=True, default=())
     current_user = attribute(11, user, "user of the association")
 
-    add_user = method(5, _named_user, "adds a user", sn_offset=0x80)
-    remove_user = method(6, _named_user, "removes a user", sn_offset=0x88)
+    add_user = method(5, named_user, "adds a user", sn_offset=0x80)
+    remove_user = method(6, named_user, "removes a user", sn_offset=0x88)
 
 
 class AssociationLN(AssociationLNV2, class_id=15, version=3):

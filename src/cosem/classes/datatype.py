@@ -235,23 +235,24 @@ MOMENT_TAGS: Final = {12: Tag.DATE_TIME, 5: Tag.DATE, 4: Tag.TIME}
 
 
 class EnumType(DataType[E]):
-    """enum whose codes are the members of `members`, an `OpenEnum` or `Unit`."""
+    """enum, or another type of one octet, whose codes are the members of `members`, an `OpenEnum` or `Unit`."""
 
-    __slots__ = ("members",)
+    __slots__ = ("members", "tag")
 
-    def __init__(self, members: type[E]) -> None:
-        super().__init__("enum", Tag.ENUM)
+    def __init__(self, members: type[E], tag: Tag = Tag.ENUM) -> None:
+        super().__init__(tag.label, tag)
         self.members = members
+        self.tag = tag
 
     def _decode(self, data: Data) -> E:
-        if data.tag is not Tag.ENUM:
+        if data.tag is not self.tag:
             raise self._mismatch(data)
         return self.members(data.value)
 
     def _encode(self, value: E, like: Data | None) -> Data:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
             raise self._refuse(value)
-        return Data(Tag.ENUM, int(value))
+        return Data(self.tag, int(value))
 
 
 class MappedType(DataType[V]):

@@ -6,8 +6,9 @@ without an encoding is an `EncodeError`, `Data` of another type is a `TypeMismat
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from itertools import zip_longest
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -35,6 +36,7 @@ from cosem.times import CosemDate, CosemDateTime, CosemTime
 V = TypeVar("V")
 W = TypeVar("W")
 E = TypeVar("E", bound=IntEnum)
+F = TypeVar("F", bound=IntFlag)
 
 Simple: TypeAlias = bool | int | float | str | bytes | CosemDateTime | CosemDate | CosemTime | None
 """What a value of one of the simple types is in Python."""
@@ -203,9 +205,26 @@ def bit_string(length: int | None = None) -> BitStringType:
     return BitStringType(length) if length is not None else any_bits
 
 
+def bit_flags(members: type[F], length: int) -> MappedType[F]:
+    """Return bit-string of `length` bits as a flag enumeration: the leftmost bit is bit 0, the value 1."""
+
+    def unwrap(value: F) -> str:
+        bits = f"{operator.index(value):0{length}b}"[::-1]
+        if len(bits) != length or value < 0:
+            raise ValueError(f"more than {length} bits")
+        return bits
+
+    return MappedType(BitStringType(length), lambda bits: members(int(bits[::-1], 2)), unwrap)
+
+
 def enum(members: type[E]) -> EnumType[E]:
     """Return enum with the codes of `members` (an `OpenEnum` or `Unit`, which keep unknown codes)."""
     return EnumType(members)
+
+
+def code(members: type[E]) -> EnumType[E]:
+    """Return unsigned with the codes of `members`, as `enum` has them."""
+    return EnumType(members, Tag.UNSIGNED)
 
 
 def array(item: DataType[V]) -> ArrayType[V]:

@@ -1,0 +1,33 @@
+"""Register monitor (class 21): scripts executed when a value crosses thresholds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from cosem.classes.common import ActionItem, action_item, attribute_reference
+from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.types import any_data, array, structure
+
+
+class ActionSet(NamedTuple):
+    """What is executed when the value crosses the threshold upwards or downwards."""
+
+    action_up: ActionItem
+    action_down: ActionItem
+
+
+class RegisterMonitor(InterfaceClass, class_id=21, version=0):
+    """Watches one attribute and executes scripts at its thresholds (Blue Book ed. 9, 4.5.6).
+
+    The thresholds have the type of the monitored attribute; there is one action set per threshold.
+    """
+
+    thresholds = attribute(2, array(any_data), "in the type, scaler and unit of the monitored value", static=True)
+    monitored_value = attribute(3, attribute_reference, "the attribute that is watched", static=True)
+    actions = attribute(
+        4,
+        array(structure(ActionSet, action_up=action_item, action_down=action_item)),
+        "the scripts of each threshold",
+        static=True,
+        default=(),
+    )
