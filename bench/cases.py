@@ -221,7 +221,7 @@ def start_up() -> list[Line]:
         "every interface class": (
             "from cosem.classes import known, versions_of\n[versions_of(number) for number in known()]",
             150e-3,
-            12.0,
+            16.0,
         ),
     }
     lines = []

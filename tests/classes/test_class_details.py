@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from cosem.classes import Access, AssociationSN, LocalStore, PPPSetup, Schedule, lookup
+from cosem.classes import Access, AssociationSN, LocalStore, PPPSetup, Schedule, describe, lookup
 from cosem.classes.access import AttributeAccess, MethodAccess
 from cosem.classes.c010_schedule import Weekdays
 from cosem.classes.c012_association_sn import ShortNameObject, ShortNameRights, base_name, by_class
 from cosem.classes.c044_ppp_setup import IPCPOptionType, PAPAuthentication
-from cosem.classes.types import TypeMismatch, bit_flags
+from cosem.classes.types import TypeMismatch, bit_string, flags
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
 from cosem.errors import EncodeError
@@ -68,7 +68,7 @@ def test_methods_given_up_are_reserved_and_their_names_gone():
 
 
 def test_monday_is_the_leftmost_bit():
-    days = bit_flags(Weekdays, 7)
+    days = flags(Weekdays, bit_string(7))
     assert days.from_data(Data(Tag.BIT_STRING, "1000010")) == Weekdays.MONDAY | Weekdays.SATURDAY
     assert days.to_data(Weekdays.SUNDAY) == Data(Tag.BIT_STRING, "0000001")
     with pytest.raises(EncodeError):
@@ -77,6 +77,15 @@ def test_monday_is_the_leftmost_bit():
         days.to_data(-1)
     with pytest.raises(TypeMismatch):
         Schedule.attributes[2].type.item.fields["exec_weekdays"].check(Data(Tag.BIT_STRING, "10000100"))
+
+
+def test_a_mask_is_described_bit_by_bit():
+    entries = describe(Schedule)["attributes"][1]
+    assert entries["bits"]["exec_weekdays"]["0"] == "monday"
+    policy = describe(lookup(64, 1))["attributes"][1]
+    assert (policy["bits"][""]["7"], "enumerations" in policy) == ("digitally signed response", False)
+    with pytest.raises(EncodeError, match="length"):
+        flags(Weekdays, bit_string())
 
 
 def test_lengths_of_the_first_hdlc_setup_are_read_as_long_unsigned_too():

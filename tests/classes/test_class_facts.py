@@ -15,16 +15,13 @@ from pathlib import Path
 import pytest
 
 from cosem.classes import describe, lookup
-from cosem.classes.c064_security_setup import SecurityPolicy
 from cosem.classes.types import simple
-from cosem.times import ClockStatus
 
 DATA = Path(__file__).parents[1] / "data"
 FACTS = [json.loads(line) for line in (DATA / "class_facts.jsonl").read_text(encoding="utf-8").splitlines()]
 DIFFERENCES = json.loads((DATA / "class_differences.json").read_text(encoding="utf-8"))
 WAITING = set(DIFFERENCES["waiting"])
 DECLARED = [fact for fact in FACTS if fact["id"] not in WAITING]
-FLAGS = {"status": ClockStatus, "security_policy": SecurityPolicy, "required_protection": SecurityPolicy}
 UNTOLD = ("?",)
 
 
@@ -133,15 +130,13 @@ def _method(told, declared):
 
 
 def _codes(fact, cls):
-    """Return the names whose declared codes lack some of the facts'."""
+    """Return the names whose declared codes or bits lack some of the facts'."""
     found = defaultdict(set)
     described = describe(cls)
     for item in (*described["attributes"], *described["methods"]):
-        for field, codes in item.get("enumerations", {}).items():
+        for field, codes in (*item.get("enumerations", {}).items(), *item.get("bits", {}).items()):
             found[field.rpartition(".")[2] or item["name"]] |= {int(code) for code in codes}
     for name, codes in fact["codes"].items():
-        if name in FLAGS and name not in found:
-            found[name] = {flag.value.bit_length() - 1 for flag in FLAGS[name]}
         if not found[name] >= set(codes):
             yield name
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import index
 from typing import NamedTuple
 
 from cosem.classes.model import InterfaceClass, attribute, method
@@ -11,9 +10,9 @@ from cosem.classes.types import (
     boolean,
     date_time_octets,
     enum,
+    flags,
     integer,
     long,
-    mapped,
     structure,
     trigger,
     unsigned,
@@ -48,7 +47,7 @@ class Clock(InterfaceClass, class_id=8, version=0):
 
     time = attribute(2, date_time_octets, "local date and time")
     time_zone = attribute(3, long, "minutes, deviation of local normal time to GMT", static=True)
-    status = attribute(4, mapped(unsigned, ClockStatus, index), "status of the clock, as in date-time")
+    status = attribute(4, flags(ClockStatus, unsigned), "status of the clock, as in date-time")
     daylight_savings_begin = attribute(5, date_time_octets, "local time when summer time begins", static=True)
     daylight_savings_end = attribute(6, date_time_octets, "local time when summer time ends", static=True)
     daylight_savings_deviation = attribute(7, integer, "minutes, -120 to 120", static=True)

@@ -9,10 +9,10 @@ from typing import NamedTuple
 from cosem.classes.model import InterfaceClass, attribute, method
 from cosem.classes.types import (
     array,
-    bit_flags,
     bit_string,
     boolean,
     date_octets,
+    flags,
     logical_name,
     long_unsigned,
     structure,
@@ -77,7 +77,7 @@ schedule_entry = structure(
     script_selector=long_unsigned,
     switch_time=time_octets,
     validity_window=long_unsigned,
-    exec_weekdays=bit_flags(Weekdays, 7),
+    exec_weekdays=flags(Weekdays, bit_string(7)),
     exec_specdays=bit_string(),
     begin_date=date_octets,
     end_date=date_octets,

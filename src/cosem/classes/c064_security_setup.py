@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from enum import IntFlag
-from operator import index
 from typing import NamedTuple
 
 from cosem.classes.model import InterfaceClass, attribute, method
-from cosem.classes.types import OpenEnum, array, choice, enum, enum_code, mapped, octet_string, structure
+from cosem.classes.types import OpenEnum, array, choice, enum, enum_code, flags, octet_string, structure
 
 
 class SecurityPolicyV0(OpenEnum):
@@ -129,7 +128,7 @@ class CertificateIdentification(NamedTuple):
 
 key_transfer_data = array(structure(KeyTransfer, key_id=enum(KeyId), key_wrapped=octet_string()))
 key_agreement_data = array(structure(KeyAgreement, key_id=enum(KeyId), key_data=octet_string()))
-policy_mask = mapped(enum_code, SecurityPolicy, index)
+policy_mask = flags(SecurityPolicy, enum_code)
 certificate_identification = structure(
     CertificateIdentification,
     certificate_identification_type=enum(CertificateIdentificationType),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import struct
 from collections.abc import Callable, Mapping
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import Any, Final, Generic, TypeVar
 
 from cosem.codec.axdr import CompactArray, Data, Tag
@@ -12,6 +13,7 @@ from cosem.errors import CosemError, EncodeError
 
 V = TypeVar("V")
 E = TypeVar("E", bound=IntEnum)
+F = TypeVar("F", bound=IntFlag)
 
 
 class TypeMismatch(CosemError):
@@ -285,6 +287,27 @@ class MappedType(DataType[V]):
         ):  # not the Python type that goes with this mapping
             raise self._refuse(value) from None
         return self.inner.to_data(inner, like)
+
+
+class FlagsType(MappedType[F]):
+    """A mask whose bits `members` names: an integer, or a bit-string of a length, whose leftmost bit is bit 0."""
+
+    __slots__ = ("members",)
+
+    def __init__(self, members: type[F], inner: IntegerType | BitStringType) -> None:
+        self.members = members
+        if isinstance(inner, IntegerType):
+            super().__init__(inner, members, operator.index)
+            return
+        if (length := inner.length) is None:
+            raise EncodeError(f"the bit-string of {members.__name__} needs a length")
+
+        def unwrap(value: F) -> str:
+            if not 0 <= value < 1 << length:
+                raise ValueError(f"more than {length} bits")
+            return f"{operator.index(value):0{length}b}"[::-1]
+
+        super().__init__(inner, lambda bits: members(int(bits[::-1], 2)), unwrap)
 
 
 class ArrayType(DataType[tuple[V, ...]]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from cosem.classes.model import Attribute, InterfaceClass, Method, versions_of
@@ -10,6 +11,7 @@ from cosem.classes.types import (
     ChoiceType,
     DataType,
     EnumType,
+    FlagsType,
     LenientType,
     MappedType,
     OpenEnum,
@@ -22,7 +24,7 @@ def describe(cls: type[InterfaceClass]) -> dict[str, Any]:
     """Return the declaration as JSON: class_id, version, name, attributes and methods, each with id and name.
 
     `type` is in the standard's notation, `static` null where the instance decides, `short_name_offset` in octets from
-    the base name or null where not known; enumerations give words by code.
+    the base name or null where not known; enumerations give words by code, masks by bit.
     """
     return {
         "class_id": cls.class_id,
@@ -47,6 +49,8 @@ def _attribute(attribute: Attribute[Any]) -> dict[str, Any]:
     }
     if enumerations := enumerations_of(attribute.type):
         described["enumerations"] = enumerations
+    if bits := bits_of(attribute.type):
+        described["bits"] = bits
     if attribute.selectors:
         described["selectors"] = [
             {
@@ -73,6 +77,8 @@ def _method(method: Method[Any, Any]) -> dict[str, Any]:
     }
     if enumerations := enumerations_of(method.parameter):
         described["enumerations"] = enumerations
+    if bits := bits_of(method.parameter):
+        described["bits"] = bits
     return described
 
 
@@ -82,26 +88,38 @@ def enumerations_of(kind: DataType[Any]) -> dict[str, dict[str, str]]:
     The table of units is left out: `cosem.units.Unit` has it.
     """
     found: dict[str, dict[str, str]] = {}
-    _collect(kind, "", found)
+    for name, leaf in _leaves(kind, ""):
+        if isinstance(leaf, EnumType):
+            if issubclass(leaf.members, OpenEnum):
+                known = leaf.members.__members__.values()
+                found[name] = {str(int(member)): member.label for member in known}
+            elif not issubclass(leaf.members, Unit):
+                found[name] = {str(int(member)): member.name.lower() for member in leaf.members}
     return found
 
 
-def _collect(kind: DataType[Any], name: str, found: dict[str, dict[str, str]]) -> None:
-    if isinstance(kind, EnumType):
-        if issubclass(kind.members, OpenEnum):
-            known = kind.members.__members__.values()
-            found[name] = {str(int(member)): member.label for member in known}
-        elif not issubclass(kind.members, Unit):
-            found[name] = {str(int(member)): member.name.lower() for member in kind.members}
-    elif isinstance(kind, ArrayType):
-        _collect(kind.item, name, found)
+def bits_of(kind: DataType[Any]) -> dict[str, dict[str, str]]:
+    """Return bit number -> words of every mask in `kind`, by the name of the field as in `enumerations_of`."""
+    return {
+        name: {str(flag.value.bit_length() - 1): str(flag.name).lower().replace("_", " ") for flag in leaf.members}
+        for name, leaf in _leaves(kind, "")
+        if isinstance(leaf, FlagsType)
+    }
+
+
+def _leaves(kind: DataType[Any], name: str) -> Iterator[tuple[str, DataType[Any]]]:
+    """Yield the types without parts inside `kind`, each with the name of its field."""
+    if isinstance(kind, ArrayType):
+        yield from _leaves(kind.item, name)
     elif isinstance(kind, StructureType):
         for field, inner in kind.fields.items():
-            _collect(inner, f"{name}.{field}" if name else field, found)
+            yield from _leaves(inner, f"{name}.{field}" if name else field)
     elif isinstance(kind, ChoiceType):
         for alternative in kind.alternatives:
-            _collect(alternative, name, found)
-    elif isinstance(kind, MappedType):
-        _collect(kind.inner, name, found)
+            yield from _leaves(alternative, name)
+    elif isinstance(kind, MappedType) and not isinstance(kind, FlagsType):
+        yield from _leaves(kind.inner, name)
     elif isinstance(kind, LenientType):
-        _collect(kind.declared, name, found)
+        yield from _leaves(kind.declared, name)
+    else:
+        yield name, kind

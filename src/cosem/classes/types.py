@@ -6,7 +6,6 @@ without an encoding is an `EncodeError`, `Data` of another type is a `TypeMismat
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
 from enum import IntEnum, IntFlag
 from itertools import zip_longest
@@ -18,6 +17,7 @@ from cosem.classes.datatype import BitStringType as BitStringType
 from cosem.classes.datatype import ChoiceType as ChoiceType
 from cosem.classes.datatype import DataType as DataType
 from cosem.classes.datatype import EnumType as EnumType
+from cosem.classes.datatype import FlagsType as FlagsType
 from cosem.classes.datatype import FloatType as FloatType
 from cosem.classes.datatype import IntegerType as IntegerType
 from cosem.classes.datatype import LenientType as LenientType
@@ -205,16 +205,9 @@ def bit_string(length: int | None = None) -> BitStringType:
     return BitStringType(length) if length is not None else any_bits
 
 
-def bit_flags(members: type[F], length: int) -> MappedType[F]:
-    """Return bit-string of `length` bits as a flag enumeration: the leftmost bit is bit 0, the value 1."""
-
-    def unwrap(value: F) -> str:
-        bits = f"{operator.index(value):0{length}b}"[::-1]
-        if len(bits) != length or value < 0:
-            raise ValueError(f"more than {length} bits")
-        return bits
-
-    return MappedType(BitStringType(length), lambda bits: members(int(bits[::-1], 2)), unwrap)
+def flags(members: type[F], inner: IntegerType | BitStringType) -> FlagsType[F]:
+    """Return `inner`, an integer or a bit-string of a length, as mask of the bits that `members` names."""
+    return FlagsType(members, inner)
 
 
 def enum(members: type[E]) -> EnumType[E]:
