@@ -39,14 +39,18 @@ _spec = importlib.util.spec_from_file_location("class_strategies", Path(__file__
 strategies = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(strategies)
 
-TYPES = {
-    f"{class_id}-{version} {item.name}": kind
+_USES = [
+    (kind, f"{class_id}-{version} {item.name}{part}")
     for class_id in known()
     for version, cls in versions_of(class_id).items()
     for item in (*cls.attributes.values(), *cls.methods.values())
-    for kind in ((item.type,) if hasattr(item, "type") else (item.parameter, item.returns))
+    for kind, part in (
+        ((item.type, ""),) if hasattr(item, "type") else ((item.parameter, ""), (item.returns, " returned"))
+    )
     if kind is not None and kind is not raw_data
-}
+]
+TYPES = {use: kind for kind, use in dict(reversed(_USES)).items()}
+"""Every declared type once, by the first attribute or method that has it."""
 SELECTORS = {
     f"{class_id} {selector.name}": selector.type
     for class_id in known()
