@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosem.apdu import GeneralBlockTransfer, parse
-from cosem.association.blocks import MAX_BLOCKS, MAX_WINDOW, BlockTransfer, block_size
+from cosem.association.blocks import MAX_BLOCKS, MAX_IDLE_TURNS, MAX_WINDOW, BlockTransfer, block_size
 from cosem.errors import RemoteProtocolError
 
 windows = st.integers(1, MAX_WINDOW)
@@ -192,16 +192,52 @@ def test_the_numbers_do_not_start_over() -> None:
         BlockTransfer(1, 5).send(bytes(MAX_BLOCKS + 1))
 
 
-def test_a_peer_that_sends_empty_blocks_without_end_is_stopped_by_the_numbers() -> None:
+def test_a_peer_that_hands_over_without_end_and_without_anything_new_is_stopped() -> None:
     transfer = BlockTransfer(1, 5, answering=True)
     transfer.take(GeneralBlockTransfer(False, False, 1, 1, 0, b"x"))
-    number = 1
-    with pytest.raises(RemoteProtocolError, match="block"):  # noqa: PT012 - which of them is refused is not the point
-        while number < 70_000:
-            number += 1
-            said = transfer.turn()[-1].block_number
-            transfer.take(GeneralBlockTransfer(False, False, 1, number & 0xFFFF, said, b""))
-    assert number == 65536
+    for number in range(2, MAX_IDLE_TURNS + 2):
+        said = transfer.turn()[-1].block_number
+        transfer.take(GeneralBlockTransfer(False, False, 1, number, said, b""))
+    with pytest.raises(RemoteProtocolError, match="nothing new"):
+        transfer.take(GeneralBlockTransfer(False, False, 1, 99, 0, b""))
+
+
+def test_what_is_said_again_in_a_row_is_no_news_and_costs_no_answer() -> None:
+    transfer = BlockTransfer(1, 5, answering=True)
+    block = GeneralBlockTransfer(False, True, 1, 1, 0, b"x")
+    for _ in range(1000):
+        transfer.take(block)
+        assert transfer.turn() == []
+    assert transfer.news == 1
+
+
+def test_a_transfer_of_all_the_numbers_there_are_goes_through_and_ends() -> None:
+    client, server = BlockTransfer(1, 63), BlockTransfer(1, 63, answering=True)
+    client.send(bytes(MAX_BLOCKS))
+    whole = None
+    while whole is None:
+        for block in client.turn():
+            whole = server.take(block)
+        server.confirm()
+        client.take(server.turn()[0])
+    assert whole == bytes(MAX_BLOCKS)
+    assert client.outstanding == 0
+    with pytest.raises(RemoteProtocolError, match=f"more than {MAX_BLOCKS} blocks"):
+        client.repeat()
+
+
+def test_another_transfer_may_begin_with_the_same_octets() -> None:
+    client, server = BlockTransfer(4, 5), BlockTransfer(4, 5, answering=True)
+    client.send(b"sameone")
+    first = client.turn()[0]
+    server.take(first)
+    client.take(server.turn()[0])
+    assert not server.begins_anew(first)
+    assert server.take(client.turn()[0]) == b"sameone"
+    server.send(b"answer")
+    assert not server.begins_anew(first)
+    assert len(server.turn()) == 2
+    assert server.begins_anew(first)
 
 
 def test_blocks_far_ahead_are_not_kept() -> None:

@@ -107,7 +107,7 @@ def _greedy(world: Served) -> None:
         greedy.connect(world.wrapper)
         greedy.sendall(aarq)
         greedy.recv(65536)
-        (served_greedily,) = world.servers[0].connections - {polite}
+        (served_greedily,) = world.servers[0].connections.keys() - {polite}
         transport = served_greedily.transport
         assert transport is not None
         greedy.sendall(request * 1000)

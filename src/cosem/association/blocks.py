@@ -19,6 +19,9 @@ MAX_WINDOW: Final = 63
 """Six bits of block-control."""
 MAX_BLOCKS: Final = 0xFFFF
 """Sixteen bits of block-number, which may not start over within one transfer."""
+MAX_IDLE_TURNS: Final = 32
+"""Turns in a row that bring neither data nor an acknowledgement of any. A bad line makes a few; two ends that wait for
+each other would hand them to and fro for good."""
 HEADER: Final = 6
 """Octets of a block before the length of its data: tag, control, two numbers."""
 
@@ -38,7 +41,7 @@ class BlockTransfer:
 
     `size` is the octets of data the peer takes in a block, `window` the blocks we take in a row (0: none, which makes
     the transfer unconfirmed: the peer can answer nothing). `answering` is the side that answers: its acknowledgements
-    say that more will follow. `limit` bounds what is put together.
+    say that more will follow. `limit` bounds what is put together. `news` counts the blocks that brought something new.
     """
 
     __slots__ = (
@@ -47,15 +50,19 @@ class BlockTransfer:
         "_answering",
         "_blocks",
         "_first",
+        "_idle_turns",
+        "_known",
         "_length",
         "_limit",
         "_parts",
         "_peer_window",
         "_received",
+        "_said",
         "_size",
         "_wanted",
         "_window",
         "done",
+        "news",
     )
 
     def __init__(self, size: int, window: int, *, answering: bool = False, limit: int = MAX_TRANSFER) -> None:
@@ -73,6 +80,10 @@ class BlockTransfer:
         self._length = 0
         self._first: bytes | None = None
         self._wanted = False
+        self._said = 0
+        self._idle_turns = 0
+        self._known = 0
+        self.news = 0
         self.done = False
 
     # --- sending -------------------------------------------------------------------------------------------
@@ -103,7 +114,7 @@ class BlockTransfer:
                 raise RemoteProtocolError(f"a block transfer of more than {MAX_BLOCKS} blocks")
             self._blocks.append((b"", not self._answering))
         window = max(1, self._peer_window) if self._window else len(self._blocks)
-        behind = min(len(self._blocks), first + window)
+        self._said = behind = min(len(self._blocks), first + window)
         announced, received = self._announced(), self._received
         return [
             GeneralBlockTransfer(
@@ -124,7 +135,11 @@ class BlockTransfer:
         """Say whether `block` is the first of another transfer and no repeat of this one's first."""
         if block.block_number != 1 or block.block_number_ack or not self._received:
             return False
-        return block.block_data != self._first
+        if block.block_data != self._first:
+            return True
+        # The same first octets may begin another APDU: a header and a title fill a short block. A peer that has
+        # acknowledged blocks of ours says so in each repeat, and we have nothing left that it could be waiting for.
+        return self._acknowledged > 0 and not self._parts and self._said == len(self._blocks)
 
     def take(self, block: GeneralBlockTransfer) -> bytes | None:
         """Take a block of the peer; return the whole APDU with the last one that was missing.
@@ -133,6 +148,8 @@ class BlockTransfer:
         """
         if block.block_number_ack > len(self._blocks):
             raise RemoteProtocolError(f"block {block.block_number_ack} is acknowledged, {len(self._blocks)} were sent")
+        if any(data for data, _ in self._blocks[self._acknowledged : block.block_number_ack]):
+            self.news += 1
         self._acknowledged = max(self._acknowledged, block.block_number_ack)
         self._peer_window = block.window
         number = block.block_number
@@ -144,8 +161,14 @@ class BlockTransfer:
             whole = self._accept(block)
             while whole is None and (following := self._ahead.pop(self._received + 1, None)) is not None:
                 whole = self._accept(following)
-        elif not repeated and number <= self._received + MAX_WINDOW + 1:
+        elif not repeated and number <= self._received + MAX_WINDOW + 1 and number not in self._ahead:
             self._ahead[number] = block
+            self.news += 1
+        if not block.streaming:
+            self._idle_turns = 0 if self.news > self._known else self._idle_turns + 1
+            self._known = self.news
+            if self._idle_turns > MAX_IDLE_TURNS:
+                raise RemoteProtocolError(f"a block transfer with more than {MAX_IDLE_TURNS} turns of nothing new")
         # We speak where the peer hands over, and there is something to say: blocks of ours, or what we have of its.
         self._wanted = not block.streaming and (
             self.outstanding > 0 or bool(self._parts or self._ahead) or (repeated and bool(block.block_data))
@@ -157,6 +180,7 @@ class BlockTransfer:
         if self._first is None:
             self._first = block.block_data
         if block.block_data:
+            self.news += 1
             self._length += len(block.block_data)
             if self._length > self._limit:
                 raise RemoteProtocolError(f"a block transfer of more than {self._limit} octets")

@@ -414,7 +414,7 @@ class Initiator:
                 self._answered(under, service)
                 return
         if tag in NOTIFICATIONS:
-            self._notified(service, invoke)
+            self._notified(service, invoke, len(octets))
         elif tag in (0xD8, 0x0E):
             self._exception(service)
         else:
@@ -423,13 +423,19 @@ class Initiator:
     def _block(self, octets: bytes) -> None:
         """Take a block of a general block transfer, and the APDU that is whole with it."""
         block = parse(octets).service
+        outbox = self.outbox
+        news, transferring = outbox.news, outbox.transferring
         try:
-            whole = self.outbox.take_block(block)
+            whole = outbox.take_block(block)
         except CosemError as error:
             self.problems.append(f"a general block transfer was given up: {error}")
+            if transferring:
+                self._end_soon(error)
             return
-        for under in self._under.values():
-            under.deadline = self.now + under.timeout
+        if outbox.news != news:
+            # Only what is new shows that the answer comes nearer.
+            for under in self._under.values():
+                under.deadline = self.now + under.timeout
         if not whole:
             return
         if whole[0] == GENERAL_BLOCK_TRANSFER:
@@ -469,8 +475,10 @@ class Initiator:
     def _refused(self, tag: int, error: CosemError) -> None:
         """An answer that cannot be used: note it, and let the call that waits for one end soon, with this reason."""
         self.problems.append(f"an answer was refused: {error}")
-        if tag in PUSHED:
-            return
+        if tag not in PUSHED:
+            self._end_soon(error)
+
+    def _end_soon(self, error: CosemError) -> None:
         for under in self._under.values():
             under.last_refusal = error
             under.deadline = min(under.deadline, self.now + GRACE)
@@ -521,8 +529,8 @@ class Initiator:
             )
         self._finish(under, error)
 
-    def _notified(self, service: Any, invoke: int | None) -> None:
-        self.scheduler.notify(service)
+    def _notified(self, service: Any, invoke: int | None, size: int) -> None:
+        self.scheduler.notify(service, size)
         if service.tag == 0x0F and self.settings.confirm_notifications and (invoke or 0) & CONFIRMATION_WANTED:
             try:
                 self.outbox.send(DataNotificationConfirm(b""), None, invoke)

@@ -217,6 +217,16 @@ class Outbox:
         self._repeat_at = None
 
     @property
+    def transferring(self) -> bool:
+        """Whether what was asked last is sent, or being answered, in blocks."""
+        return self._transfer is not None and not self._transfer.done
+
+    @property
+    def news(self) -> int:
+        """How many blocks of the transfer under way brought something new."""
+        return 0 if self._transfer is None else self._transfer.news
+
+    @property
     def repeat_at(self) -> float | None:
         """When the last blocks are repeated if the peer stays silent."""
         return self._repeat_at
@@ -230,4 +240,11 @@ class Outbox:
             self._machine.fail_all(Timeout("no answer to the blocks of a general block transfer"))
             return
         self._repeats += 1
-        self._put(self._transfer.repeat())
+        try:
+            blocks = self._transfer.repeat()
+        except RemoteProtocolError as error:
+            # No number is left to ask with.
+            self.end_transfer()
+            self._machine.fail_all(error)
+            return
+        self._put(blocks)

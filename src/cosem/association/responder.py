@@ -202,9 +202,15 @@ class Responder:
         if association is not None and int(association.session.conformance) & _BLOCKS:
             limit = association.session.client_max_pdu_size
             if limit and len(answer) > limit:
-                association.transfer = self._transfer(association)
-                association.transfer.send(answer)
-                self._send_blocks(address, association.transfer)
+                transfer = self._transfer(association)
+                try:
+                    transfer.send(answer)
+                except RemoteProtocolError:
+                    # More blocks of the client's size than there are numbers for.
+                    self._send(address, TOO_LONG.encode())
+                    return
+                association.transfer = transfer
+                self._send_blocks(address, transfer)
                 return
         self._send(address, answer)
 

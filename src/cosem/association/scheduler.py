@@ -16,6 +16,9 @@ T = TypeVar("T")
 MAX_NOTIFICATIONS = 10_000
 """Unread pushes kept; beyond it the oldest goes, and `lost_notifications` counts it."""
 
+MAX_NOTIFICATION_OCTETS = 16 * 1024 * 1024
+"""Octets of unread pushes kept, for the same reason."""
+
 
 class Scheduler:
     """Starts, wakes, puts to sleep and cancels conversations; `carry_out` does what their steps ask of the machine."""
@@ -28,7 +31,8 @@ class Scheduler:
         self._advancing = False
         self._sleeping: list[tuple[float, Running[Any]]] = []
         self._listening: deque[tuple[Running[Any], float | None]] = deque()
-        self._notifications: deque[Any] = deque()
+        self._notifications: deque[tuple[Any, int]] = deque()
+        self._notification_octets = 0
 
     def begin(self, conversation: Generator[Step, Any, T]) -> Running[T]:
         """Put a conversation into the queue."""
@@ -92,19 +96,23 @@ class Scheduler:
     def listen(self, running: Running[Any], until: float | None) -> None:
         """Wake a conversation with the next notification, or with None at `until`."""
         if self._notifications:
-            self.wake(running, self._notifications.popleft())
+            service, size = self._notifications.popleft()
+            self._notification_octets -= size
+            self.wake(running, service)
         else:
             self._listening.append((running, until))
 
-    def notify(self, service: Any) -> None:
-        """Hand a notification to whoever listens, or keep it."""
+    def notify(self, service: Any, size: int) -> None:
+        """Hand a notification of `size` octets to whoever listens, or keep it."""
         if self._listening:
             self.wake(self._listening.popleft()[0], service)
             return
-        if len(self._notifications) >= MAX_NOTIFICATIONS:
-            self._notifications.popleft()
+        kept = self._notifications
+        kept.append((service, size))
+        self._notification_octets += size
+        while len(kept) > MAX_NOTIFICATIONS or self._notification_octets > MAX_NOTIFICATION_OCTETS:
+            self._notification_octets -= kept.popleft()[1]
             self.lost_notifications += 1
-        self._notifications.append(service)
 
     def stop_listening(self, error: CosemError) -> None:
         """Raise `error` in all conversations that listen."""

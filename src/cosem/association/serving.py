@@ -42,8 +42,16 @@ if TYPE_CHECKING:
     from cosem.association.short_names import ShortNames
 
 BLOCK_HEADROOM = 16
-MAX_RECEIVED = 16 * 1024 * 1024
-"""Octets of all transfers an association may have half received: nobody may fill a meter by never finishing."""
+MAX_RECEIVED = 4 * 1024 * 1024
+"""Octets of all transfers an association may have half received: nobody may fill a meter by never finishing. Firmware
+as one value has a MiB or two; larger images go by blocks of the image transfer class."""
+MAX_SENDING = 16 * 1024 * 1024
+"""Octets of all answers an association has not fetched to the end; beyond it the oldest is forgotten."""
+MAX_ANSWERED = 16 * 1024 * 1024
+"""Octets of the answers to one list; what is asked behind them is not done. A request of some octets may name a load
+profile a thousand times."""
+MAX_ITEMS = 1024
+"""Attributes and methods one request may name; clients ask for some dozens. Others wait while a list is served."""
 
 NOT_SUPPORTED = ExceptionResponse(1, 2)
 NOT_POSSIBLE = ExceptionResponse(1, 1)
@@ -134,8 +142,15 @@ class Serving:
     def _get_list(self, service: Any, invoke: int) -> Service:
         if not self.session.conformance & Conformance.MULTIPLE_REFERENCES:
             return NOT_SUPPORTED
-        results = tuple(self._read(target, selection) for target, selection in service.targets)
-        response = GetResponseWithList(results)
+        if len(service.targets) > MAX_ITEMS:
+            return TOO_LONG
+        results: list[bytes | DataAccessResult] = []
+        left = MAX_ANSWERED
+        for target, selection in service.targets:
+            result = self._read(target, selection) if left > 0 else DataAccessResult.OTHER_REASON
+            left -= _length(result)
+            results.append(result)
+        response = GetResponseWithList(tuple(results))
         raw = response.encode(0)[3:]
         room = self._room()
         return response if len(raw) + 3 <= room else self._long_get(response, raw, invoke, room)
@@ -143,8 +158,17 @@ class Serving:
     def _long_get(self, whole: Service, raw: bytes, invoke: int, room: int) -> Service:
         if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ:
             return whole if self._cut_below else GetResponseNormal(None, DataAccessResult.OTHER_REASON)
-        self._sending[invoke] = Outgoing(raw, max(1, room - BLOCK_HEADROOM)), 0xC0
+        self._begin_sending(invoke, raw, room, 0xC0)
         return self._next_get_block(invoke)
+
+    def _begin_sending(self, invoke: int, raw: bytes, room: int, tag: int) -> None:
+        """Begin to send an answer in blocks, in place of an older one under this invoke-id."""
+        sending = self._sending
+        sending.pop(invoke, None)
+        held = len(raw) + sum(outgoing.length for outgoing, _ in sending.values())
+        while sending and held > MAX_SENDING:
+            held -= sending.pop(next(iter(sending)))[0].length
+        sending[invoke] = Outgoing(raw, max(1, room - BLOCK_HEADROOM)), tag
 
     def _next_get_block(self, invoke: int) -> Service:
         outgoing, _ = self._sending[invoke]
@@ -181,6 +205,8 @@ class Serving:
             return NOT_SUPPORTED
         if len(service.values) != len(service.targets):
             return MALFORMED
+        if len(service.targets) > MAX_ITEMS:
+            return TOO_LONG
         return SetResponseWithList(self._write_all(service.targets, service.values))
 
     def _write_all(self, targets: Any, values: tuple[bytes, ...]) -> tuple[DataAccessResult, ...]:
@@ -199,6 +225,8 @@ class Serving:
     def _set_first(self, service: Any, invoke: int) -> Service:
         if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_SET_OR_WRITE:
             return NOT_SUPPORTED
+        if len(getattr(service, "targets", ())) > MAX_ITEMS:
+            return TOO_LONG
         incoming = self._begin(service, invoke)
         return self._take_set_block(incoming, service, service.block, invoke)
 
@@ -240,11 +268,20 @@ class Serving:
             return NOT_SUPPORTED
         if len(service.parameters) != len(service.targets):
             return MALFORMED
+        if len(service.targets) > MAX_ITEMS:
+            return TOO_LONG
         return self._invoke_all(service.targets, service.parameters, invoke)
 
     def _invoke_all(self, targets: Any, parameters: tuple[bytes, ...], invoke: int) -> Service:
-        pairs = zip(targets, parameters, strict=True)
-        return self._action_answer([self._invoke(target, data) for target, data in pairs], invoke, True)
+        results: list[ActionResponseWithOptionalData] = []
+        left = MAX_ANSWERED
+        for target, data in zip(targets, parameters, strict=True):
+            if left > 0:
+                results.append(self._invoke(target, data))
+                left -= _length(results[-1].data)
+            else:
+                results.append(ActionResponseWithOptionalData(ActionResult.OTHER_REASON, None, None))
+        return self._action_answer(results, invoke, True)
 
     def _action_answer(self, results: list[ActionResponseWithOptionalData], invoke: int, listed: bool) -> Service:
         response: Service
@@ -258,7 +295,7 @@ class Serving:
             return response
         if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_ACTION:
             return response if self._cut_below else ActionResponseNormal(ActionResult.OTHER_REASON)
-        self._sending[invoke] = Outgoing(raw, max(1, room - BLOCK_HEADROOM)), 0xC3
+        self._begin_sending(invoke, raw, room, 0xC3)
         return self._next_action_block(invoke)
 
     def _next_action_block(self, invoke: int) -> Service:
@@ -279,6 +316,8 @@ class Serving:
     def _action_first(self, service: Any, invoke: int) -> Service:
         if not self.session.conformance & Conformance.BLOCK_TRANSFER_WITH_ACTION:
             return NOT_SUPPORTED
+        if len(getattr(service, "targets", ())) > MAX_ITEMS:
+            return TOO_LONG
         incoming = self._begin(service, invoke)
         return self._take_action_block(incoming, service, service.block, invoke)
 
@@ -316,15 +355,19 @@ class Serving:
 
         if len(service.values) != len(service.specs):
             return MALFORMED
+        if len(service.specs) > MAX_ITEMS:
+            return TOO_LONG
         values: list[bytes] = []
         results: list[AccessResult] = []
+        left = MAX_ANSWERED
         for spec, value in zip(service.specs, service.values, strict=True):
-            if invoke & BREAK_ON_ERROR and results and results[-1].result != 0:
+            if left <= 0 or (invoke & BREAK_ON_ERROR and results and results[-1].result != 0):
                 # Nothing says what to answer for what was left undone; this much is certain: it has not succeeded.
                 values.append(_NULL)
                 results.append(AccessResult(_KINDS[spec.kind], DataAccessResult.OTHER_REASON))
                 continue
             returned, result = self._one_access(spec, value)
+            left -= len(returned)
             values.append(returned)
             results.append(AccessResult(_KINDS[spec.kind], result))
         specs = service.specs if invoke & SELF_DESCRIPTIVE else None
@@ -341,6 +384,10 @@ class Serving:
             answer = self.server.get(self.session, spec.target, spec.selection)
             return (answer, _SUCCESS) if isinstance(answer, bytes) else (_NULL, answer)
         return _NULL, self.server.set(self.session, spec.target, spec.selection, value)
+
+
+def _length(answer: object) -> int:
+    return len(answer) if isinstance(answer, bytes) else 1
 
 
 def _split(octets: bytes, count: int) -> tuple[bytes, ...] | None:

@@ -20,6 +20,7 @@ from cosem.apdu.read_write import (
     WriteResponse,
 )
 from cosem.association.server import ObjectServer, Session
+from cosem.association.serving import MAX_ANSWERED, MAX_ITEMS, MAX_RECEIVED, TOO_LONG
 from cosem.association.transfer import Incoming, Outgoing
 from cosem.codec import axdr
 from cosem.codec.axdr import Tag
@@ -29,8 +30,6 @@ from cosem.results import DataAccessResult
 
 BLOCK_HEADROOM = 12
 """Octets of a Read-response around one block: tag, count, choice, last, number, length."""
-MAX_RECEIVED = 16 * 1024 * 1024
-"""Octets of a request in blocks: nobody may fill a meter by never finishing."""
 READ, WRITE = 5, 6
 """Choices of confirmed-service-error."""
 _SERVICE_CLASS, _NOT_SUPPORTED, _SERVICE_UNSUPPORTED = 3, 3, 2
@@ -79,7 +78,15 @@ class ShortNames:
         self._outgoing = None
         if len(service.specs) > 1 and not self._agreed(Conformance.MULTIPLE_REFERENCES):
             return ReadResponse((DataAccessResult.SCOPE_OF_ACCESS_VIOLATED,) * len(service.specs))
-        response = ReadResponse(tuple(self._read_one(server, spec) for spec in service.specs))
+        if len(service.specs) > MAX_ITEMS:
+            return TOO_LONG
+        results: list[bytes | DataAccessResult] = []
+        left = MAX_ANSWERED
+        for spec in service.specs:
+            result = self._read_one(server, spec) if left > 0 else DataAccessResult.OTHER_REASON
+            left -= len(result) if isinstance(result, bytes) else 1
+            results.append(result)
+        response = ReadResponse(tuple(results))
         octets, room = response.encode(), self._room()
         if len(octets) <= room:
             return response
@@ -147,6 +154,8 @@ class ShortNames:
             return WriteResponse((DataAccessResult.TYPE_UNMATCHED,) * len(service.specs))
         if len(service.specs) > 1 and not self._agreed(Conformance.MULTIPLE_REFERENCES):
             return WriteResponse((DataAccessResult.SCOPE_OF_ACCESS_VIOLATED,) * len(service.specs))
+        if len(service.specs) > MAX_ITEMS:
+            return TOO_LONG
         pairs = zip(service.specs, service.values, strict=True)
         return WriteResponse(tuple(self._write_one(server, spec, value) for spec, value in pairs))
 

@@ -11,6 +11,9 @@ MAX_TRANSFER = 64 * 1024 * 1024
 MAX_EMPTY_BLOCKS = 16
 """Empty blocks of one transfer that are not its last. Some stacks begin with one; a row of them would never end."""
 
+MAX_BLOCKS = 1 << 20
+"""Blocks of one transfer, so that it cannot be drawn out octet by octet: a full transfer has 64 octets in each."""
+
 
 class Outgoing:
     """Octets to send in blocks of at most `size`; blocks count from 1."""
@@ -37,6 +40,11 @@ class Outgoing:
         return DataBlock(stop >= len(self._raw), self.number, self._raw[start:stop])
 
     @property
+    def length(self) -> int:
+        """Octets of the whole."""
+        return len(self._raw)
+
+    @property
     def finished(self) -> bool:
         """Whether the last block was handed out."""
         return self._offset >= len(self._raw)
@@ -57,13 +65,15 @@ class Incoming:
     def add(self, last: bool, number: int, raw: bytes) -> bytes | None:
         """Take a block; return all octets after the last one, None before.
 
-        Raises `RemoteProtocolError` for a number out of turn (nothing is kept of that block), past the limit, and
-        past `MAX_EMPTY_BLOCKS`.
+        Raises `RemoteProtocolError` for a number out of turn (nothing is kept of that block), past the limit, past
+        `MAX_BLOCKS` and past `MAX_EMPTY_BLOCKS`.
         """
         if number != self.number + 1:
             raise RemoteProtocolError(f"block {number} where {self.number + 1} was expected")
         if self.length + len(raw) > self._limit:
             raise RemoteProtocolError(f"a block transfer of more than {self._limit} octets")
+        if number > MAX_BLOCKS:
+            raise RemoteProtocolError(f"a block transfer of more than {MAX_BLOCKS} blocks")
         if not raw and not last:
             self._empty += 1
             if self._empty > MAX_EMPTY_BLOCKS:

@@ -24,14 +24,14 @@ class _SerialConnection(Connection):
     def connection_made(self, transport: Any) -> None:
         """Serve the line."""
         self.transport = transport
-        self.kept.add(self)
+        self.kept[self] = None
         self.pump()
 
     def data_received(self, data: bytes) -> None:
         """Take octets; a head that echoes gives them back first."""
         if self.echo and self.transport is not None:
             self.transport.write(data)
-        super().data_received(data)
+        self.serve(data)
 
     def idle(self) -> None:
         """Forget the client."""

@@ -22,11 +22,15 @@ from cosem.link.hdlc.link import HdlcLink
 from cosem.link.wrapper import DatagramWrapperLink, WrapperLink, datagrams
 
 MAX_CONNECTIONS = 1000
-"""Connections of one server; further ones are closed at once."""
+"""Connections of one server. A further one takes the place of the one that has been without an association for the
+longest time; where all have one it is closed at once."""
 MAX_PEERS = 256
 """UDP peers of one server. Anybody can invent addresses: one without an association makes room for a new one."""
 IDLE = 600.0
 """Seconds after which a connection without any octet is closed, and a UDP peer forgotten."""
+SLICE = 512
+"""Octets of one connection that are handled before others have their turn. A full read holds thousands of requests,
+and each may be for a load profile."""
 REDIAL = 10.0
 """Seconds until a device opens a connection again that could not be had or is over."""
 PORT_TRIES = 20
@@ -56,8 +60,10 @@ class Connection(asyncio.Protocol):
 
     limit: int | None = None
     """Connections there may be with this one; None where the one who made it counts."""
+    movable = False
+    """Whether it makes room for another while it has no association."""
 
-    def __init__(self, server: DeviceServer, kept: set[Connection], machine: Machine) -> None:
+    def __init__(self, server: DeviceServer, kept: dict[Connection, None], machine: Machine) -> None:
         self.server = server
         self.kept = kept
         self.responder = machine
@@ -66,18 +72,28 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.timer: asyncio.TimerHandle | None = None
         self.heard = self.loop.time()
+        self.waiting = b""
+        self.paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take part, if there is room."""
         assert isinstance(transport, asyncio.Transport)
-        if self.limit is not None and len(self.kept) >= self.limit:
+        if self.limit is not None and len(self.kept) >= self.limit and not self.server.make_room():
             transport.abort()
             return
         self.transport = transport
-        self.kept.add(self)
+        self.kept[self] = None
         self.pump()
 
     def data_received(self, data: bytes) -> None:
+        """Handle octets, many of them in slices."""
+        if not (self.waiting or self.paused or len(data) > SLICE):
+            self.serve(data)
+            return
+        self.waiting += data
+        self.serve_slice()
+
+    def serve(self, data: bytes) -> None:
         """Hand octets to the machine and send its answers."""
         self.heard = self.loop.time()
         if self.server.before is not None:
@@ -85,19 +101,37 @@ class Connection(asyncio.Protocol):
         self.responder.receive(data, self.heard)
         self.pump()
 
+    def serve_slice(self) -> None:
+        """Handle a slice of what waits; the rest when the others have had their turn."""
+        if self.transport is None or self.paused or not self.waiting:
+            return
+        data, self.waiting = self.waiting[:SLICE], self.waiting[SLICE:]
+        self.serve(data)
+        if self.waiting:
+            self.transport.pause_reading()
+            self.loop.call_soon(self.serve_slice)
+        elif not self.paused:
+            self.transport.resume_reading()
+
     def pause_writing(self) -> None:
-        """Read no more requests of a client that does not take its answers."""
+        """Handle, and read, no more requests of a client that does not take its answers."""
+        self.paused = True
         if self.transport is not None:
             self.transport.pause_reading()
 
     def resume_writing(self) -> None:
-        """Go on reading."""
-        if self.transport is not None:
+        """Go on."""
+        self.paused = False
+        if self.waiting:
+            self.serve_slice()
+        elif self.transport is not None:
             self.transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Have the machine forget the client."""
-        self.kept.discard(self)
+        self.transport = None
+        self.waiting = b""
+        self.kept.pop(self, None)
         if not self.ended.done():
             self.ended.set_result(None)
         if self.timer is not None:
@@ -131,7 +165,8 @@ class Connection(asyncio.Protocol):
     def idle(self) -> None:
         """Close a connection that nobody uses."""
         if self.transport is not None:
-            self.transport.close()
+            # Closing would wait for a client to take answers that it has let lie for so long.
+            self.transport.abort()
 
 
 class _PeerTransport(asyncio.Transport):
@@ -173,7 +208,7 @@ class _Peers(asyncio.DatagramProtocol):
             connection = Connection(self.server, self.server.peers, self.server.make_responder(datagram=True))
             self.connections[addr] = connection
             connection.connection_made(_PeerTransport(self, addr))
-        connection.data_received(data)
+        connection.serve(data)
 
     def _make_room(self) -> bool:
         idle = [item for item in self.connections.items() if not getattr(item[1].responder, "sessions", ())]
@@ -214,8 +249,8 @@ class DeviceServer:
         self.before = before
         self.udp = udp
         self.behind = behind
-        self.connections: set[Connection] = set()
-        self.peers: set[Connection] = set()
+        self.connections: dict[Connection, None] = {}
+        self.peers: dict[Connection, None] = {}
         self._server: asyncio.Server | None = None
         self._datagrams: asyncio.DatagramTransport | None = None
         self._dialling: set[asyncio.Task[None]] = set()
@@ -241,7 +276,19 @@ class DeviceServer:
     def _connection(self, *, calling: bool = False) -> Connection:
         connection = Connection(self, self.connections, self.make_responder(calling=calling))
         connection.limit = MAX_CONNECTIONS
+        # Of what goes on behind a gateway nothing is known here, and whom the device calls is no stranger.
+        connection.movable = not calling and self.behind is None
         return connection
+
+    def make_room(self) -> bool:
+        """End the oldest connection without an association; False where there is none."""
+        for connection in self.connections:
+            if connection.movable and not getattr(connection.responder, "sessions", ()):
+                assert connection.transport is not None
+                connection.transport.abort()
+                del self.connections[connection]
+                return True
+        return False
 
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:
         """Listen and return the address. Raises `ConfigError` where it cannot be had."""
