@@ -17,6 +17,7 @@ SAYS = {
     "many_meters_async.py": ["127.0.0.1:", " Wh  ", " W now"],
     "decode_telegram.py": ["Without keys:", "With them:", "get-response-normal", "5852"],
     "meters_that_call.py": ["call from CSM1000000", "read: ", " Wh"],
+    "firmware_over_lossy_hdlc.py": ["SET: success", "524288 octets written and read back, equal"],
     "be_a_meter.py": ["2026-11-01T02:00:00+01:00", "disconnected", "72 rows captured"],
 }
 

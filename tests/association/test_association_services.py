@@ -626,3 +626,20 @@ def test_one_request_without_invoke_id_at_a_time() -> None:
     assert ActionResult.SUCCESS == 0
     assert Address(CLIENT, SERVER) == both.address
     assert KEYS is not None
+
+
+def test_a_late_answer_without_an_invoke_id_becomes_no_other_value() -> None:
+    fake = FakeMeter(conformance=SN_ALL, referencing="sn", response_timeout=1.0)
+    fake.associate(fake.accepting(conformance=int(SN_ALL & ~Conformance.GENERAL_BLOCK_TRANSFER), context=2))
+    read = ReadRequest((VariableName(8),))
+    with pytest.raises(Timeout):
+        fake.call(Call(read))
+    # The answer to the first may come now, and nothing in it says so.
+    with pytest.raises(LocalProtocolError, match="connect anew"):
+        fake.call(Call(read))
+    fake.say(ReadResponse((FIVE,)).encode())
+    fake.driver.cut()
+    fake.driver.connected = True
+    fake.associate(fake.accepting(conformance=int(SN_ALL & ~Conformance.GENERAL_BLOCK_TRANSFER), context=2))
+    fake.answering = lambda service, invoke: [ReadResponse((NULL,)).encode()]
+    assert fake.call(Call(read)).results == (NULL,)

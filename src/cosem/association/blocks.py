@@ -146,6 +146,7 @@ class BlockTransfer:
 
         `turn` says what to answer. Raises `RemoteProtocolError` for what cannot be: then the transfer is over.
         """
+        news = self.news
         if block.block_number_ack > len(self._blocks):
             raise RemoteProtocolError(f"block {block.block_number_ack} is acknowledged, {len(self._blocks)} were sent")
         if any(data for data, _ in self._blocks[self._acknowledged : block.block_number_ack]):
@@ -173,6 +174,10 @@ class BlockTransfer:
         self._wanted = not block.streaming and (
             self.outstanding > 0 or bool(self._parts or self._ahead) or (repeated and bool(block.block_data))
         )
+        if repeated and self.news == news and not self._answering:
+            # The side that asks has a timer for what is lost. If it answered an answer that came twice, each of its
+            # own would be answered twice too, and all the traffic doubled for good.
+            self._wanted = False
         return whole
 
     def _accept(self, block: GeneralBlockTransfer) -> bytes | None:

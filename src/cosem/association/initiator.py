@@ -108,6 +108,7 @@ class Initiator:
         self._one_at_a_time = False
         self._waiting: deque[tuple[Any, Service, float | None, Callable[[bytes], None] | None, int, int]] = deque()
         self._quarantine: dict[int, float] = {}
+        self._unnumbered_rest = 0.0
         self._link_waiting: tuple[Running[Any], float, bool] | None = None
 
     # --- conversations -------------------------------------------------------------------------------------
@@ -131,7 +132,7 @@ class Initiator:
     def _forget(self, running: Running[Any]) -> None:
         for invoke, under in list(self._under.items()):
             if _owner(under.running) is running:
-                self._release_invoke(invoke, rest=True)
+                self._release_invoke(invoke, rest=True, silent=True)
                 if isinstance(under.running, Batch):
                     under.running.waiting.clear()
         self._waiting = deque(item for item in self._waiting if _owner(item[0]) is not running)
@@ -205,6 +206,8 @@ class Initiator:
     def _next_invoke(self, service: Service) -> int | None:
         """Return the next invoke-id in turn, leaving out those under way and those that rest."""
         if service.tag in WITHOUT_INVOKE_ID:
+            if self._unnumbered_rest > self.now and service.tag not in ACSE_REQUESTS:
+                raise LocalProtocolError("an answer without an invoke-id may still come: connect anew")
             return None
         if service.tag in LONG_INVOKE_IDS:
             self._long_invoke = (self._long_invoke + 1) & (LONG - 1)
@@ -342,11 +345,15 @@ class Initiator:
             self._give(owner, index, error)
         # Nothing that was under way on that link can answer on another one.
         self._quarantine.clear()
+        self._unnumbered_rest = 0.0
         self.scheduler.stop_listening(error)
 
-    def _release_invoke(self, invoke: int | None, *, rest: bool = False) -> None:
+    def _release_invoke(self, invoke: int | None, *, rest: bool = False, silent: bool = False) -> None:
+        """Let an invoke-id go; it rests where an answer may still come. `silent`: none has come so far."""
         self._under.pop(invoke, None)
-        if rest and invoke is not None:
+        if silent and invoke is None:
+            self._unnumbered_rest = self.now + QUARANTINE
+        elif rest and invoke is not None:
             if invoke < INVOKE_IDS:
                 self._quarantine[invoke] = self.now + QUARANTINE
             self.outbox.forget(invoke)
@@ -376,7 +383,7 @@ class Initiator:
         """End one call that could not be sent."""
         under = self._under.get(invoke)
         if under is not None:
-            self._release_invoke(invoke, rest=True)
+            self._release_invoke(invoke, rest=True, silent=isinstance(error, Timeout))
             self._finish(under, error)
 
     def fail_all(self, error: CosemError) -> None:
@@ -558,7 +565,7 @@ class Initiator:
         self._handle(self.link.handle_timer(now))
         for invoke, under in list(self._under.items()):
             if under.deadline <= now:
-                self._release_invoke(invoke, rest=True)
+                self._release_invoke(invoke, rest=True, silent=True)
                 self._finish(under, under.last_refusal or Timeout(f"no answer to {under.service}"))
         self.outbox.handle_timer(now)
         self.scheduler.handle_timer(now)

@@ -172,7 +172,12 @@ class Outbox:
         for block in blocks:
             machine.link.send(machine.address, block.encode(), machine.now, confirmed=confirmed)
         if confirmed:
-            self._repeat_at = machine.now + machine.settings.block_timeout
+            self._expect()
+
+    def _expect(self) -> None:
+        """Repeat after a while of silence; a link that repairs its losses would only have more to carry."""
+        if not self._machine.link.repairs:
+            self._repeat_at = self._machine.now + self._machine.settings.block_timeout
 
     def take_block(self, block: GeneralBlockTransfer) -> bytes | None:
         """Take a block of the peer; return the APDU that is whole with it. Raises `RemoteProtocolError`.
@@ -199,7 +204,7 @@ class Outbox:
             self.end_transfer()
             raise
         self._repeats = 0
-        self._repeat_at = machine.now + machine.settings.block_timeout
+        self._expect()
         self._put(transfer.turn())
         if whole is not None:
             self.settle()

@@ -7,7 +7,7 @@ as `now` (seconds, any monotonic origin). It never raises for a peer's octets: w
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 
 class Address(NamedTuple):
@@ -53,7 +53,12 @@ LinkEvent = LinkUp | ApduReceived | LinkDown | Discarded
 
 
 class Link(Protocol):
-    """One machine for both sides. A client's link knows one address; a server's link serves many at once."""
+    """One machine for both sides. A client's link knows one address; a server's link serves many at once.
+
+    `repairs` says that it sends again by itself what was lost on the way, or ends with `LinkDown`.
+    """
+
+    repairs: ClassVar[bool]
 
     def receive(self, octets: bytes, now: float) -> list[LinkEvent]:
         """Take octets from the transport and return what they meant, in order."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from cosem.errors import ConfigError, DecodeError, LocalProtocolError
 from cosem.link import gateway
@@ -89,6 +90,8 @@ class HdlcLink:
     `Address.physical` None. `server_address_size` (client): octets of the server's address, the fewest without it.
     Raises `ConfigError` for parameters no frame can keep.
     """
+
+    repairs: ClassVar[bool] = True
 
     def __init__(
         self,
