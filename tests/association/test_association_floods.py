@@ -31,6 +31,7 @@ from cosem.apdu import (
     GetResponseWithDatablock,
     InitiateRequest,
     ReadRequest,
+    SetRequestNormal,
     SetRequestWithDatablock,
     SetRequestWithFirstDatablock,
     SetRequestWithList,
@@ -464,3 +465,128 @@ def test_a_hundred_calls_at_once_share_the_sixteen_numbers() -> None:
     both.associate()
     answers = both.call(Calls([GetRequestNormal(UNKNOWN if index % 3 else ENERGY, None) for index in range(300)], 63))
     assert [answer.data for answer in answers] == [None if index % 3 else FIVE for index in range(300)]
+
+
+# --- what is said in blocks but is no request ------------------------------------------------------------------------
+
+
+def test_blocks_that_ask_for_no_answer_are_acknowledged() -> None:
+    client = client_of()
+    posted = SetRequestNormal(POWER, None, FIVE).encode(0x81)
+    thanks = client.one(GeneralBlockTransfer(True, False, 3, 1, 0, posted).encode())
+    assert (thanks.block_number_ack, thanks.block_data) == (1, b"")
+    assert client.objects.values[POWER] == FIVE
+
+
+def test_blocks_that_cannot_be_answered_are_not_taken() -> None:
+    both = world(hdlc=True, conformance=LN_ALL)
+    both.initiator.settings.conformance = LN_ALL
+    both.associate()
+    block = GeneralBlockTransfer(True, False, 3, 1, 0, SetRequestNormal(POWER, None, FIVE).encode(CONFIRMED)).encode()
+    both.initiator.link.send(both.address, block, 0.0, confirmed=False)
+    assert both.call(Call(GET)).data == FIVE
+    assert POWER not in both.objects.values
+
+
+def test_a_block_of_the_answer_that_comes_again_is_passed_over() -> None:
+    fake = lying()
+    answer = b""
+
+    def answering(service: Any, invoke: int | None) -> list[bytes]:
+        nonlocal answer
+        answer = GeneralBlockTransfer(True, False, 3, 1, 0, GetResponseNormal(FIVE).encode(invoke or 0)).encode()
+        return [answer, answer, answer]
+
+    fake.answering = answering
+    assert fake.call(Call(GET)).data == FIVE
+    fake.say(answer)
+    fake.call(Listen(0.5))
+    assert list(fake.initiator.problems) == []
+    assert asked_again(fake) == FIVE
+
+
+def test_requests_in_line_are_sent_one_after_the_other_and_each_has_its_own_end() -> None:
+    both = world(conformance=LN_ALL, server_pdu=12)
+    both.initiator.settings.conformance = LN_ALL
+    both.associate()
+    # One octet of data in a block: more of them than there are numbers.
+    endless_value = axdr.encode(axdr.octet_string(bytes(400_000)))
+    running = [
+        both.initiator.start(single(step), both.driver.now)
+        for step in (Call(GET), Call(SetRequestNormal(POWER, None, endless_value)), Call(GET), Call(GET))
+    ]
+    both.driver.run(single(Listen(1.0)))
+    assert [item.done for item in running] == [True] * 4
+    assert isinstance(running[1].error, RemoteProtocolError)
+    assert [item.outcome().data for item in (running[0], running[2], running[3])] == [FIVE] * 3
+
+
+def test_a_meter_that_takes_all_the_blocks_there_are_and_stays_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cosem.association import blocks as blocks_room
+
+    fake = lying()
+    value = axdr.encode(axdr.octet_string(bytes(3000)))
+    monkeypatch.setattr(blocks_room, "MAX_BLOCKS", 3)
+    acknowledged = 0
+
+    def answering(service: Any, invoke: int | None) -> list[bytes]:
+        nonlocal acknowledged
+        if service.streaming:
+            return []
+        acknowledged += 1
+        return [GeneralBlockTransfer(False, False, 3, acknowledged, service.block_number, b"").encode()]
+
+    fake.answering = answering
+    with pytest.raises(RemoteProtocolError, match="more than 3 blocks"):
+        fake.call(Call(SetRequestNormal(POWER, None, value)))
+    assert asked_again(fake) == FIVE
+
+
+def test_only_a_proof_is_heard_while_it_is_awaited() -> None:
+    client = RawClient(6, conformance=LN_ALL)
+    client.associate(auth=bytes(16), initiate=initiate())
+    asked = AccessRequest((AccessSpecification(1, ENERGY),), (b"\x00",)).encode(0xC0000001)
+    assert client.one(asked).service == "exception-response"
+    assert client.objects.protections == []
+
+
+def test_an_event_is_told_in_blocks_of_the_size_that_is_asked_for() -> None:
+    from cosem.apdu.notify import EventNotification
+
+    both = world()
+    both.associate()
+    both.responder.notify(both.address, EventNotification(None, ENERGY, HUNDRED), max_pdu_size=40)
+    both.responder.notify(both.address, EventNotification(None, ENERGY, FIVE), max_pdu_size=0)
+    assert both.call(Listen(1.0)).data == HUNDRED
+    assert both.call(Listen(1.0)).data == FIVE
+
+
+def test_short_names_are_cut_by_general_blocks_where_they_have_none_of_their_own() -> None:
+    from association.test_association_services import short_names
+
+    conformance = Conformance.READ | Conformance.WRITE | Conformance.GENERAL_BLOCK_TRANSFER
+    both = short_names(conformance=conformance, max_pdu_size=40)
+    both.names.names[0x2808] = HUNDRED  # type: ignore[attr-defined]
+    assert both.call(Call(ReadRequest((VariableName(0x2808),)))).results == (HUNDRED,)
+
+
+@pytest.mark.parametrize("values", ["00", "020901610901", "0109ff", "01ee", "0111aa"])
+def test_blocks_of_a_write_that_are_no_octets(values: str) -> None:
+    from association.test_association_services import raw_short_names
+
+    client = raw_short_names()
+    answers = client.ask(bytes.fromhex("060107010001" + values))
+    assert len(answers) == 1
+    assert client.names.asked == []  # type: ignore[attr-defined]
+    assert client.one(ReadRequest((VariableName(0x2808),)).encode()).results == (FIVE,)
+
+
+def test_an_error_in_plain_instead_of_a_protected_initiate_response_is_told() -> None:
+    from cosem.apdu.acse import LN_CIPHERED, Aare
+    from cosem.apdu.errors import ConfirmedServiceError
+    from cosem.errors import ServiceErrorReceived
+
+    fake = FakeMeter(0, 0x30)
+    refusal = Aare(LN_CIPHERED, 0, "user", 0, ConfirmedServiceError(1, 6, 1).encode()).encode()
+    with pytest.raises(ServiceErrorReceived):
+        fake.associate(refusal)

@@ -544,3 +544,64 @@ def test_json_of_floats_that_json_has_not() -> None:
 @given(st.floats(width=32, allow_nan=False))
 def test_float32_keeps_what_it_says(value: float) -> None:
     assert struct.pack(">f", axdr.decode(axdr.encode(axdr.float32(value))).value) == struct.pack(">f", value)
+
+
+# --- elements of a compact-array that have to be walked one by one -----------------------------------------------
+
+NESTED = "0202110f"  # a structure in a structure: no layout is learnt for rows of it
+
+
+@pytest.mark.parametrize(
+    ("octets", "value"),
+    [
+        # structure { structure { unsigned, integer }, array of 2 long, null, bit-string, octet-string }
+        (
+            "13 02 05 0202110f 0100021 0 00 04 09 0b 01ff 0001 0002 03 a0 02 6869".replace(" ", ""),
+            [((1, -1), (1, 2), None, "101", b"hi")],
+        ),
+        ("13 02 02 09 0202110f 08 01 61 05 06 01 62 07 08".replace(" ", ""), [(b"a", (5, 6)), (b"b", (7, 8))]),
+    ],
+)
+def test_elements_of_a_compact_array_one_by_one(octets: str, value: list[Any]) -> None:
+    from cosem.codec.runs import plain
+
+    whole = bytes.fromhex(octets)
+    assert [plain(item) for item in axdr.decode(whole).value.values] == value
+    assert axdr.encode(axdr.decode(whole)) == whole
+
+
+@pytest.mark.parametrize("contents", ["01", "0161", "016105", "0561", "85", "01610506ff"])
+def test_contents_of_a_compact_array_that_end_within_an_element(contents: str) -> None:
+    octets = bytes.fromhex("13020209" + NESTED + f"{len(contents) // 2:02x}" + contents)
+    with pytest.raises(DecodeError) as caught:
+        axdr.decode(octets)
+    assert caught.value.path[0] == "compact-array"
+
+
+@pytest.mark.parametrize("contents", ["85", "0561", "ff"])
+def test_rows_of_a_compact_array_whose_first_is_wrong(contents: str) -> None:
+    with pytest.raises(DecodeError):
+        axdr.decode(bytes.fromhex("13020109" + f"{len(contents) // 2:02x}" + contents))
+
+
+def test_more_elements_than_anybody_reads_are_not_written() -> None:
+    from cosem.codec.rows import encode_rows
+
+    with pytest.raises(EncodeError, match="array of 4194305 elements"):
+        axdr.encode(Data(Tag.ARRAY, (axdr.NULL,) * 4194305))
+    with pytest.raises(EncodeError, match="array of 4194305 elements"):
+        encode_rows([Tag.UNSIGNED], [(1,)] * 4194305)
+
+
+def test_a_type_in_json_nests_as_deep_as_octets_may() -> None:
+    written: Any = "unsigned"
+    for _ in range(MAX_DEPTH + 1):
+        written = {"structure": [written]}
+    with pytest.raises(ConfigError, match="inside each other"):
+        from_json({"compact-array": {"type": written, "contents": ""}})
+
+
+def test_an_array_that_ends_after_the_columns_of_its_first_rows() -> None:
+    rows = b"\x02\x02\x11\x01\x11\x02" * 20
+    with pytest.raises(DecodeError):
+        axdr.skip(b"\x01\x15" + rows + b"\x02\x02\x11\x01", 0)

@@ -101,7 +101,7 @@ def test_a_read_full_of_requests_leaves_others_their_turn(world: Served, monkeyp
 
 def test_a_client_that_never_reads_is_closed_when_it_has_idled(world: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     aarq, request = recorded(world)
-    monkeypatch.setattr(server_room, "IDLE", 0.4)
+    monkeypatch.setattr(server_room, "IDLE", 1.0)
     greedy = socket.socket()
     greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     greedy.settimeout(5)

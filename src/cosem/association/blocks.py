@@ -29,11 +29,11 @@ HEADER: Final = 6
 def block_size(max_pdu_size: int) -> int:
     """Return how many octets of data a block may have so that the whole fits `max_pdu_size`; at least 1."""
     room = max_pdu_size - HEADER
-    for head in (1, 2, 3):
-        # One octet of length up to 127, two up to 255, three beyond.
-        if room - head <= (127, 255, 0xFFFF)[head - 1]:
+    # One octet of length up to 127, two up to 255, three beyond.
+    for head, longest in ((1, 127), (2, 255)):
+        if room - head <= longest:
             return max(1, room - head)
-    return 0xFFFF
+    return min(room - 3, 0xFFFF)
 
 
 class BlockTransfer:

@@ -105,9 +105,7 @@ class SecurityContext:
         self._dedicated_sending = SendingCounter(0, 0xFFFFFFFF)
 
     def _cipher(self, key_set: str) -> AESGCM:
-        known = self._ciphers.get(key_set)
-        if known is not None:
-            return known
+        """Make, and keep, the cipher of a key set that was not used before."""
         key, name = {
             UNICAST: (self.keys.global_unicast_encryption_key, "global unicast encryption key"),
             BROADCAST_SET: (self.keys.global_broadcast_encryption_key, "global broadcast encryption key"),
