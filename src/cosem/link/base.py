@@ -88,6 +88,8 @@ class Link(Protocol):
 class Connectionless:
     """The addresses of a link that has nothing to say on the line when one is opened or closed."""
 
+    repairs: ClassVar[bool] = False
+
     def __init__(self) -> None:
         self._open: set[Address] = set()
 

@@ -11,7 +11,7 @@ its own that speaks the wrapper, such as the `Responder` of a meter here, or wha
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from cosem.errors import DecodeError, IncompleteError, LocalProtocolError
 from cosem.link import wrapper
@@ -68,6 +68,9 @@ class GatewayLink:
 
     APDUs of other devices, and of the gateway itself, are reported as `Discarded`.
     """
+
+    repairs: ClassVar[bool] = False
+    """The link to the gateway may; what is lost behind it is lost."""
 
     def __init__(self, link: Link, network: int, device: bytes) -> None:
         self.link = link

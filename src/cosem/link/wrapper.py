@@ -8,7 +8,6 @@ stands for itself, and costs itself only.
 from __future__ import annotations
 
 import struct
-from typing import ClassVar
 
 from cosem.errors import DecodeError, IncompleteError, LocalProtocolError
 from cosem.link.base import Address, ApduReceived, Connectionless, Discarded, LinkEvent, LinkUp
@@ -46,8 +45,6 @@ def parse(octets: bytes, offset: int = 0) -> tuple[int, int, bytes, int]:
 
 class WrapperLink(Connectionless):
     """The wrapper of one side; implements `cosem.link.base.Link`."""
-
-    repairs: ClassVar[bool] = False
 
     def __init__(self, *, server: bool = False) -> None:
         super().__init__()
