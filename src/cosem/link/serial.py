@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from cosem.link.base import Address, Link, LinkDown, LinkEvent
 from cosem.link.echo import EchoCanceller
 from cosem.link.line import Line
@@ -12,6 +14,9 @@ class SerialLink:
 
     `line` is the line that a driver keeps to; mode E changes it.
     """
+
+    repairs: ClassVar[bool] = True
+    """HDLC does."""
 
     def __init__(self, inner: Link, line: Line, *, echo: str = "auto") -> None:
         self.inner = inner

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from typing import ClassVar
 
 from cosem.errors import ConfigError, DecodeError, LocalProtocolError
 from cosem.link.base import Address, Discarded, Link, LinkDown, LinkEvent, LinkUp
@@ -42,6 +43,9 @@ MakeLink = Callable[[LineSettings], Link]
 
 class _ModeELink(ABC):
     """What both ends share. `make` gives the link that takes over, `line` is the line that a driver keeps to."""
+
+    repairs: ClassVar[bool] = True
+    """HDLC does."""
 
     table: Table
 
