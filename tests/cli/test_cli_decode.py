@@ -156,3 +156,20 @@ def test_a_class_is_found_by_name_and_version(capsys: pytest.CaptureFixture[str]
         status, out, _ = cosem(capsys, "class", which, "--version", "1", "--json")
         answer = json.loads(out)
         assert (status, answer["class_id"], answer["version"]) == (0, 15, 1)
+
+
+def test_a_push_is_named_by_its_layout(capsys: pytest.CaptureFixture[str]) -> None:
+    """List 1 of Kaifa meters: one number, whose meaning only the country tells; its date-time has a tag too many."""
+    octets = "7ea027010201105a87e6e7000f40000000090c07e60a1d06133a38ff80000002010600000587f0e07e"
+    status, document = decode(capsys, octets)
+    assert status == 0
+    assert document["layers"][-1]["tolerances"] == ["tagged_date_time"]
+    assert "readings" not in document
+    status, document = decode(capsys, "--country", "no", octets)
+    assert status == 0
+    assert [(item["obis"], item["scaled"], item["unit_symbol"]) for item in document["readings"]] == [
+        ("1-0:1.7.0.255", "1415", "W")
+    ]
+    status, out, _ = cosem(capsys, "decode", "--country", "NO", octets)
+    assert status == 0
+    assert "1-0:1.7.0.255 = 1415 W  (active power import)" in out

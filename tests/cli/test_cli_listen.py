@@ -94,7 +94,7 @@ def test_listening_as_a_process_until_so_many_pushes_came(tmp_path: Path, framin
     arguments = ("listen", f"{scheme}://127.0.0.1:0", "--count", "4", "--json", "--keys", str(keys))
     with _cosem(*arguments, folder=tmp_path) as process, socket.create_connection(_address(process)) as meter:
         meter.sendall(_framed(framing, PLAIN, _general(5)))
-        meter.sendall(b"\x00\x01garbage" if framing != "wrapper" else b"")
+        meter.sendall(b"\x00\x01garbage" if framing != "wrapper" else b"noise between\x00")
         meter.sendall(_framed(framing, _general(5), _general(6, bytes(16)), PLAIN))
         out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
@@ -103,7 +103,9 @@ def test_listening_as_a_process_until_so_many_pushes_came(tmp_path: Path, framin
     plain, genuine, repeat, forged = documents
     assert plain["service"] == "data-notification"
     assert plain["date_time"]["date_time"] == "2026-11-01T12:00:00+01:00"
-    assert plain["readings"] == [{"obis": "1-0:1.8.0.255", "value": {"double-long-unsigned": 5852}}]
+    assert plain["readings"] == [
+        {"obis": "1-0:1.8.0.255", "value": {"double-long-unsigned": 5852}, "name": "active energy import"}
+    ]
     assert "verified" not in plain
     assert (genuine["verified"], genuine["system_title"], genuine["invocation_counter"]) == (True, TITLE.hex(), 5)
     assert genuine["readings"] == plain["readings"]
@@ -170,7 +172,7 @@ def test_listening_for_people_ends_when_interrupted(tmp_path: Path) -> None:
         rest, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
     text = "".join(lines) + rest
-    assert "data-notification\n  1-0:1.8.0.255 = 5852\n" in text
+    assert "data-notification\n  1-0:1.8.0.255 = 5852  (active energy import)\n" in text
     assert f"data-notification from {TITLE[:3].decode()}" in text
     assert "verified" in text
     assert "NOT genuine" in text
@@ -420,3 +422,21 @@ def test_calling_somebody_who_is_not_there_is_told(
         run(["simulate", "meter", "--port", "0", "--days", "0.01", "--dial", f"127.0.0.1:{port}", "--heartbeat"])
     assert not ended.value.code
     assert f"nobody waits at 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+def test_layouts_by_country_and_unverified_senders_said_aloud(tmp_path: Path) -> None:
+    keys = tmp_path / "open.toml"
+    key = bytes(range(16)).hex()
+    keys.write_text(f'[open]\nglobal_unicast_encryption_key = "{key}"\nverify = false\n', encoding="ascii")
+    power = DataNotification(b"", axdr.encode(axdr.structure(axdr.double_long_unsigned(1415)))).encode(1)
+    arguments = ("listen", "tcp://127.0.0.1:0", "--count", "2", "--keys", str(keys), "--country", "no")
+    with _cosem(*arguments, folder=tmp_path) as process:
+        assert process.stderr is not None
+        note = process.stderr.readline()
+        with socket.create_connection(_address(process)) as meter:
+            meter.sendall(_framed("wrapper", power, _general(5)))
+            out, err = process.communicate(timeout=20)
+    assert process.returncode == 0, err
+    assert note.startswith("note: [open] says verify = false")
+    assert "1-0:1.7.0.255 = 1415 W  (active power import)" in out
+    assert ", not verified" in out

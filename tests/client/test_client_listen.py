@@ -188,7 +188,6 @@ def test_every_key_without_a_title_is_tried() -> None:
 @pytest.mark.parametrize(
     ("apdu", "words"),
     [
-        (Ciphered(0xCA, protect(KEY, AUTH, TITLE, 1, 0x30, PLAIN)).encode(), "names no sender"),
         (GeneralGlo(b"short", protect(KEY, AUTH, TITLE, 1, 0x30, PLAIN)).encode(), "a system title of 5 octets"),
         (GeneralDed(TITLE, protect(bytes(16), AUTH, TITLE, 1, 0x30, PLAIN)).encode(), ""),
         (GeneralGlo(TITLE, protect(KEY, AUTH, TITLE, 1, 0x30, b"\x0f\x00")).encode(), ""),
@@ -208,6 +207,17 @@ def test_what_cannot_be_read_is_a_push_with_a_problem(apdu: bytes, words: str) -
     assert push.value is None
     assert push.readings == []
     assert listener.receive(_framed(PLAIN), 0.0)[0].value == BODY
+
+
+def test_a_form_without_a_title_is_opened_where_only_one_meter_can_have_sent_it() -> None:
+    apdu = Ciphered(0xCA, protect(KEY, AUTH, TITLE, 1, 0x30, PLAIN)).encode()
+    (push,) = _listener(_keys()).receive(_framed(apdu), 0.0)
+    assert (push.verified, push.system_title, push.value) == (True, TITLE, BODY)
+    for devices in ((), (_keys(None),), (_keys(), _keys(OTHER)), (_keys(), _keys(None))):
+        (push,) = _listener(*devices).receive(_framed(apdu), 0.0)
+        assert push.value is None
+        assert push.problem is not None
+        assert "names no sender" in push.problem
 
 
 def test_noise_before_a_push_is_kept_for_who_asks() -> None:

@@ -14,11 +14,12 @@ from cosem.link.base import Address, ApduReceived, Discarded, LinkDown, LinkEven
 from cosem.link.hdlc import reject
 from cosem.link.hdlc.frame import CONTROL, Frame, HdlcAddress, build, control_text
 from cosem.link.hdlc.link import MAX_SPARED, HdlcLink, HdlcTimeouts
-from cosem.link.hdlc.parameters import STRICT, HdlcParameters
+from cosem.link.hdlc.parameters import HdlcParameters
 from cosem.link.hdlc.reject import Rejection
 from cosem.link.hdlc.splitter import FrameSplitter
 from cosem.link.hdlc.station import MAX_QUEUED
 from cosem.link.memory import LineQuality, LossyPipe
+from cosem.tolerances import STRICT
 
 ADDRESS = Address(16, 1, 17)
 METER, READER = b"\x02\x23", b"\x21"

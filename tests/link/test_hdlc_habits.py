@@ -18,15 +18,12 @@ from cosem.link.hdlc.link import LLC_COMMAND, LLC_RESPONSE, HdlcLink
 from cosem.link.hdlc.parameters import (
     DEFAULT,
     MAX_INFO,
-    SERVER_TOLERANCES,
-    STRICT,
-    TOLERANT,
     HdlcParameters,
-    HdlcTolerances,
     parse,
     proposed,
 )
 from cosem.link.hdlc.splitter import FrameSplitter
+from cosem.tolerances import SERVER_TOLERANCES, STRICT, TOLERANT, Tolerances
 
 SHARED = Path(__file__).parents[3] / "shared" / "vectors"
 ADDRESS = Address(16, 1, 17)
@@ -39,7 +36,7 @@ def frames(octets: bytes) -> list[Frame]:
     return [item[0] for item in FrameSplitter().feed(octets) if not isinstance(item, Discarded)]
 
 
-def opened(server: bool, tolerances: HdlcTolerances | None = None) -> HdlcLink:
+def opened(server: bool, tolerances: Tolerances | None = None) -> HdlcLink:
     link = HdlcLink(server=server, tolerances=tolerances)
     if server:
         link.receive(build(METER, READER, CONTROL["SNRM"] | 0x10), 0.0)
@@ -61,7 +58,7 @@ def between(server: bool, control: int, info: bytes, more: bool = False) -> byte
 @pytest.mark.parametrize("server", [False, True])
 @pytest.mark.parametrize("control", [0x10, 0x03], ids=["I", "UI"])
 def test_the_llc_header(server: bool, control: int) -> None:
-    def hears(header: bytes, tolerances: HdlcTolerances | None) -> bool:
+    def hears(header: bytes, tolerances: Tolerances | None) -> bool:
         (event,) = opened(server, tolerances).receive(between(server, control, header + b"apdu"), 1.0)
         if isinstance(event, Discarded):
             assert event.octets == header + b"apdu"

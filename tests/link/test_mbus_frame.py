@@ -14,8 +14,6 @@ from cosem.link.mbus_frame import (
     MAX_PIECE,
     MAX_PIECES,
     MAX_SENDERS,
-    STRICT,
-    TOLERANT,
     FrameSplitter,
     MbusLink,
     Piece,
@@ -25,6 +23,7 @@ from cosem.link.mbus_frame import (
     piece,
     segment,
 )
+from cosem.tolerances import STRICT, TOLERANT
 
 ADDRESS = Address(0x67, 1)
 OCTET = st.integers(0, 255)

@@ -40,16 +40,6 @@ def keyring_of(case: dict[str, Any]) -> Keyring:
     return Keyring((entry,))
 
 
-def waits(case: dict[str, Any]) -> str | None:
-    """Return the name of what a case waits for, or None where it is judged now."""
-    tags = case["tags"]
-    if case["kind"] in ("ecdh", "ecdsa"):
-        return case["kind"]
-    if "untyped cosem-attribute-descriptor" in tags:
-        return "untyped attribute descriptor (quirk)"
-    return None
-
-
 def simplify(value: Any) -> Any:
     """Bring an expectation into the form of the command line: moments as hex, floats as they are."""
     if isinstance(value, dict):

@@ -23,7 +23,7 @@ MAX_CONFORMANCE = 0xFFFFFF
 
 _new = tuple.__new__
 _CONFORMANCE_HEAD = b"\x5f\x1f\x04\x00"
-_CONFORMANCE_HEAD_OLD = b"\x5f\x04\x00"  # meters of before IEC 62056-53:2002 put [APPLICATION 31] in one octet
+SHORT_CONFORMANCE_HEAD = b"\x5f\x04\x00"  # meters of before IEC 62056-53:2002 put [APPLICATION 31] in one octet
 _pack_size = Struct(">H").pack
 _pack_sizes = Struct(">HH").pack
 _unpack_size = Struct(">H").unpack_from
@@ -115,7 +115,7 @@ def _conformance_at(octets: bytes, offset: int) -> tuple[int, int]:
     """Read the conformance block: the one element of these APDUs that is BER, not A-XDR."""
     if octets.startswith(_CONFORMANCE_HEAD, offset):
         start = offset + 4
-    elif octets.startswith(_CONFORMANCE_HEAD_OLD, offset):
+    elif octets.startswith(SHORT_CONFORMANCE_HEAD, offset):
         start = offset + 3
     else:
         raise DecodeError("no conformance block (5F 1F 04 00 and 3 octets)", offset, ("conformance",))

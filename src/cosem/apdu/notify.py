@@ -26,7 +26,7 @@ DATE_TIME_SIZE = 12
 _new = tuple.__new__
 _pack_long_invoke = Struct(">BI").pack
 _unpack_long_invoke = Struct(">xI").unpack_from
-_TAGGED_DATE_TIME = b"\x09\x0c"  # Kaifa meters: the OCTET STRING carries the A-XDR tag of an octet-string in front
+TAGGED_DATE_TIME = b"\x09\x0c"  # Kaifa meters: the OCTET STRING carries the A-XDR tag of an octet-string in front
 
 
 class _DataNotification(NamedTuple):
@@ -89,7 +89,7 @@ class DataNotificationConfirm(Apdu, _DataNotificationConfirm):
 
 
 def _date_time_at(octets: bytes, offset: int, name: str) -> tuple[bytes, int]:
-    if octets.startswith(_TAGGED_DATE_TIME, offset):
+    if octets.startswith(TAGGED_DATE_TIME, offset):
         offset += 1
     value, end = octets_at(octets, offset, name)
     if value and len(value) != DATE_TIME_SIZE:
@@ -100,8 +100,20 @@ def _date_time_at(octets: bytes, offset: int, name: str) -> tuple[bytes, int]:
 def _parse_data_notification(octets: bytes, checked: bool) -> Parsed:
     (invoke,) = _unpack_long_invoke(octets)
     date_time, offset = _date_time_at(octets, 5, "date-time")
-    data = last_data(octets, offset, checked, "notification-body")
-    return parsed(invoke, _new(DataNotification, (date_time, data)))
+    return parsed(invoke, _new(DataNotification, (date_time, _body(octets, offset))))
+
+
+def _body(octets: bytes, offset: int) -> bytes:
+    """Read the body, walked through in any case: only there it shows that rows begin with bare descriptors."""
+    try:
+        return last_data(octets, offset, True, "notification-body")
+    except DecodeError as error:
+        from cosem.codec.untyped import typed  # one meter needs it
+
+        try:
+            return typed(octets, offset)
+        except DecodeError:
+            raise error from None
 
 
 def _parse_event_notification(octets: bytes, checked: bool) -> Parsed:

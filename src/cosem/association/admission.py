@@ -12,6 +12,7 @@ from cosem.apdu.action import ActionRequestNormal, ActionResponseNormal
 from cosem.apdu.base import Service
 from cosem.apdu.ciphered import Ciphered, GeneralGlo
 from cosem.apdu.errors import ConfirmedServiceError, ExceptionResponse
+from cosem.apdu.habits import reader
 from cosem.apdu.initiate import InitiateRequest, InitiateResponse
 from cosem.association.held import MIN_PDU_SIZE, PLAIN, Association, Carrier
 from cosem.association.server import AssociationProfile, ObjectServer, Session
@@ -47,6 +48,7 @@ class Admission:
         self._responder = responder
         self.server = server
         self._random = random
+        self._parse = reader(responder.settings.tolerances)
 
     def pre_establish(self, address: Address, profile: AssociationProfile) -> Association:
         """Open an association that is there without an AARQ, the first time something comes for it."""
@@ -127,11 +129,11 @@ class Admission:
         if octets[0] == 0x01:
             if profile.ciphered and context is not None and context.policy.request:
                 raise PolicyViolation("the initiate request came without the protection the policy demands")
-            initiate = parse(octets).service
+            initiate = self._parse(octets).service
         elif octets[0] in (0x21, 0xDB) and context is not None and profile.ciphered:
             outer = parse(octets).service
             parsed, opened = context.open(
-                outer.content, parse, request=True, title=getattr(outer, "system_title", None)
+                outer.content, self._parse, request=True, title=getattr(outer, "system_title", None)
             )
             initiate = parsed.service
             carrier = Carrier(int(opened.control), False, False)

@@ -169,13 +169,13 @@ def _initiate_response(machine: Initiator, octets: bytes) -> InitiateResponse:
     if octets[0] in (0x28, 0xDB) and machine.context is not None:
         carrier = parse(octets).service
         title = None if octets[0] == 0x28 else carrier.system_title
-        service = machine.context.open(carrier.content, parse, request=False, title=title)[0].service
+        service = machine.context.open(carrier.content, machine.parse, request=False, title=title)[0].service
     elif settings.protection:
-        service = parse(octets).service
+        service = machine.parse(octets).service
         if isinstance(service, InitiateResponse):
             raise PolicyViolation("the initiate response came without protection")
     else:
-        service = parse(octets).service
+        service = machine.parse(octets).service
     if isinstance(service, InitiateResponse):
         return service
     if isinstance(service, ConfirmedServiceError):

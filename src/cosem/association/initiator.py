@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from cosem.apdu import parse
 from cosem.apdu.base import Service
 from cosem.apdu.ciphered import CIPHERED_NAMES, DEDICATED_TAGS, Ciphered, GeneralDed, GeneralGlo, ciphered_tag
+from cosem.apdu.habits import reader
 from cosem.apdu.notify import DataNotificationConfirm
 from cosem.association.calls import make_call
 from cosem.association.outbox import ACSE_REQUESTS, Outbox
@@ -90,6 +91,7 @@ class Initiator:
         self.link = link
         self.settings = settings
         self.address = settings.address
+        self.parse = reader(settings.tolerances)
         self.state = Client.DISCONNECTED
         self.conformance = settings.conformance
         self.peer_max_pdu_size = 0
@@ -401,7 +403,7 @@ class Initiator:
             if tag in PROTECTED:
                 invoke, service = self._open(octets)
             else:
-                invoke, service = parse(octets, checked=tag not in RESPONSES)
+                invoke, service = self.parse(octets, checked=tag not in RESPONSES)
                 if tag in UNSUPPORTED:
                     raise SecurityError(f"{service.service} is not supported yet")
                 if self.context is not None and tag not in PLAIN_ALWAYS:
@@ -464,7 +466,7 @@ class Initiator:
             raise PolicyViolation("a dedicated key was not agreed")
         parsed, _ = context.open(
             carrier.content,
-            lambda plain: parse(plain, checked=False),
+            lambda plain: self.parse(plain, checked=False),
             request=False,
             title=title,
             dedicated=dedicated,

@@ -42,6 +42,7 @@ from cosem.errors import (
 )
 from cosem.link.base import Address, ApduReceived, Link, LinkDown, LinkEvent
 from cosem.security.control import AUTHENTICATED, BROADCAST
+from cosem.tolerances import SERVER_TOLERANCES, Tolerances
 
 _UNKNOWN: Final = ExceptionResponse(2, 2)
 _SERVICE_CLASS: Final = 0x40
@@ -66,12 +67,14 @@ CONFIRMATION_WANTED: Final = _LONG_SERVICE_CLASS
 class ResponderSettings:
     """`pending_timeout`: seconds a client has for its proof. `challenge_length`: octets of StoC, 8 to 64.
 
-    `block_window`: blocks of a general block transfer taken in a row, 1 to 63.
+    `block_window`: blocks of a general block transfer taken in a row, 1 to 63. `tolerances`: the habits of clients'
+    APDUs that are put up with.
     """
 
     pending_timeout: float = 60.0
     challenge_length: int = 16
     block_window: int = 8
+    tolerances: Tolerances = SERVER_TOLERANCES
 
 
 class Responder:

@@ -11,6 +11,7 @@ from cosem.errors import ConfigError
 from cosem.link.base import Address
 from cosem.security.hls import ManufacturerProof, Mechanism, require_mechanism
 from cosem.security.keys import Keys
+from cosem.tolerances import TOLERANT, Tolerances
 
 CIPHERINGS = ("glo", "ded", "general")
 REFERENCING = ("ln", "sn")
@@ -32,6 +33,7 @@ class AssociationSettings:
     `block_timeout` and `block_retries` are those of general block transfer: blocks taken in a row (1 to 63), seconds
     of silence after which the last ones are repeated, and how often. `confirm_notifications` answers a
     data-notification that asks for it. `referencing` is "ln" (logical names) or "sn" (short names).
+    `tolerances`: the habits of this meter's APDUs that are put up with.
     """
 
     client_sap: int = 16
@@ -65,6 +67,7 @@ class AssociationSettings:
     block_retries: int = 3
     confirm_notifications: bool = False
     referencing: str = "ln"
+    tolerances: Tolerances = TOLERANT
 
     def __post_init__(self) -> None:
         require_mechanism(self.mechanism, self.weak_mechanisms)

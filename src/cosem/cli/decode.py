@@ -20,10 +20,17 @@ _KINDS = ["hdlc", "mbus", "wrapper", "llc", "sfsk-llc", "gateway", "apdu", "data
 )
 @click.option("--device", help="Section of the key file; without it every section is tried.")
 @click.option("--as", "kind", type=click.Choice(_KINDS), help="The outermost layer, instead of finding it out.")
+@click.option("--country", help="Two letters (NO, SI): tells layouts of national pushes apart that look alike.")
 @click.option("--octets", is_flag=True, help="Annotate the value octet by octet.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def decode_command(
-    source: str, key_file: Path | None, device: str | None, kind: str | None, octets: bool, as_json: bool
+    source: str,
+    key_file: Path | None,
+    device: str | None,
+    kind: str | None,
+    country: str | None,
+    octets: bool,
+    as_json: bool,
 ) -> int:
     """Explain octets, layer by layer: a frame, an APDU or a bare value, as hex, a file, or standard input.
 
@@ -35,7 +42,7 @@ def decode_command(
     from cosem.explain import explain
 
     keyring = keyring_from_file(key_file, device)
-    explanation = explain(read_octets(source), keyring=keyring, kind=kind)
+    explanation = explain(read_octets(source), keyring=keyring, kind=kind, country=country and country.upper())
     if as_json:
         print_json(explanation.to_json())
     else:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cosem.client.listen import Listener, Push, Senders
+    from cosem.tolerances import Tolerances
 
 MAX_CONNECTIONS = 10_000
 """Meters connected at once; further ones are turned away."""
@@ -29,13 +30,15 @@ MAX_PEERS = 10_000
 @click.command("listen")
 @click.argument("url")
 @click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file: a section per meter, by title.")
+@click.option("--country", help="Two letters (NO, SI): tells layouts of national pushes apart that look alike.")
 @click.option("--count", type=click.IntRange(min=1), help="Stop after so many pushes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document per push and line.")
-def listen_command(url: str, key_file: Path | None, count: int | None, as_json: bool) -> int:
+def listen_command(url: str, key_file: Path | None, country: str | None, count: int | None, as_json: bool) -> int:
     """Listen for pushes, until interrupted: tcp://HOST:PORT and udp://HOST:PORT (wrapper), hdlc+tcp://HOST:PORT, or
     mbus+tcp://HOST:PORT (M-Bus frames of a customer interface behind a transparent converter).
 
-    Pushes that name their values are shown by OBIS code; what is protected needs the sender's keys.
+    Values are shown by OBIS code where the push names them or has the layout of a meter that is known. What is
+    protected needs the sender's keys.
     """
     from cosem.client.keyfile import KeyFile
     from cosem.client.listen import Senders
@@ -47,8 +50,13 @@ def listen_command(url: str, key_file: Path | None, count: int | None, as_json: 
         raise ConfigError(f"{url!r} names no address to listen on")
     file = KeyFile.find(key_file)
     devices = (file.device(parsed.device),) if parsed.device else file.all()
+    default = file.device(parsed.device)
+    settings = (default.tolerances, country.upper() if country else default.country)
+    for device in devices:
+        if not device.verify:
+            click.echo(f"note: [{device.name}] says verify = false: what it sends is not proven genuine", err=True)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_listen(parsed, Senders(devices), count, as_json))
+        asyncio.run(_listen(parsed, Senders(devices), settings, count, as_json))
     return DONE
 
 
@@ -125,12 +133,14 @@ class _Datagrams(asyncio.DatagramProtocol):
             self.desk.show(push)
 
 
-async def _listen(url: Any, senders: Senders, count: int | None, as_json: bool) -> None:
+async def _listen(
+    url: Any, senders: Senders, settings: tuple[Tolerances, str | None], count: int | None, as_json: bool
+) -> None:
     from cosem.client.listen import Listener
     from cosem.client.plan import client_link
 
     loop = asyncio.get_running_loop()
-    desk = _Desk(lambda: Listener(client_link(url), senders), count, as_json)
+    desk = _Desk(lambda: Listener(client_link(url, settings[0]), senders, *settings), count, as_json)
     for name in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(name, desk.stop.set)
@@ -198,7 +208,7 @@ def push_lines(push: Push) -> list[str]:
         lines.append(click.style(f"  {printable(push.problem)}", fg="red"))
     named = push.readings
     if named:
-        lines += [f"  {printable(str(reading))}" for reading in named]
+        lines += [f"  {printable(reading.words)}" for reading in named]
     elif push.value is not None:
         lines += list(value_lines(push.value, "  "))
     return lines

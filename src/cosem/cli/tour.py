@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from datetime import UTC, datetime, timedelta
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +30,9 @@ REGISTERS = (
     ("1-0:14.7.0", "frequency"),
     ("1-0:1.6.0", "maximum demand"),
 )
+
+PUSHES = ("aidon-norway", "kaifa-sweden", "kamstrup-denmark", "iskraemeco-am550", "kaifa-austria")
+"""Layouts whose first telegram is shown."""
 
 
 @click.command("tour")
@@ -119,15 +120,17 @@ def _power(table: ProfileTable, name: str) -> list[float]:
 def _pushes() -> None:
     from cosem.explain import explain
     from cosem.explain.keyring import KeyEntry, Keyring
+    from cosem.pushes.layout import layouts
     from cosem.simulator.meter import DEMO_KEYS
 
     keyring = Keyring((KeyEntry("tour", DEMO_KEYS),))
-    text = files("cosem.cli").joinpath("data/pushes.json").read_text(encoding="utf-8")
-    for push in json.loads(text)["pushes"]:
-        explanation = explain(bytes.fromhex(push["octets"]), keyring=keyring)
+    by_name = {layout.key: layout for layout in layouts()}
+    for layout in (by_name[name] for name in PUSHES):
+        push = layout.telegrams[0]
+        explanation = explain(push.octets, keyring=keyring)
         frame = explanation.frames[-1]
         layers = " > ".join(_layer_words(layer) for layer in frame.layers)
-        click.echo(f"   {click.style(push['title'], bold=True)}: {len(push['octets']) // 2} octets")
+        click.echo(f"   {click.style(f'{layout.title}, {push.title}', bold=True)}: {len(push.octets)} octets")
         click.echo(f"     {layers}")
         for line in _highlights(frame.value):
             click.echo(f"     {line}")
@@ -142,7 +145,7 @@ def _layer_words(layer: Any) -> str:
 
 def _highlights(value: Any, most: int = 4) -> list[str]:
     """Return a few named values of a push, those with units first."""
-    from cosem.classes.readings import readings
+    from cosem.pushes.readings import readings
 
     named = readings(value)
     measured = [reading for reading in named if reading.quantity is not None]

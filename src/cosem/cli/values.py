@@ -10,21 +10,9 @@ from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
 from cosem.codec.json import from_json
 from cosem.errors import ConfigError, CosemError
+from cosem.pushes.reading import NUMBERS
 
-_INTEGERS = frozenset(
-    {
-        Tag.INTEGER,
-        Tag.LONG,
-        Tag.DOUBLE_LONG,
-        Tag.LONG64,
-        Tag.UNSIGNED,
-        Tag.LONG_UNSIGNED,
-        Tag.DOUBLE_LONG_UNSIGNED,
-        Tag.LONG64_UNSIGNED,
-        Tag.ENUM,
-        Tag.BCD,
-    }
-)
+_INTEGERS = NUMBERS | {Tag.ENUM, Tag.BCD}
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")

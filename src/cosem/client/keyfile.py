@@ -14,6 +14,7 @@ from typing import Any
 
 from cosem.errors import ConfigError
 from cosem.security.keys import Keys
+from cosem.tolerances import TOLERANT, Tolerances
 
 ENVIRONMENT = "COSEM_KEYS"
 _KEYS = (
@@ -26,12 +27,16 @@ _KEYS = (
 _TITLES = ("system_title", "client_system_title")
 _TEXTS = ("password", "hls_secret")
 _LATER = ("mbus_key", "signing_key", "agreement_key", "certificate")
-_KNOWN = (*_KEYS, *_TITLES, *_TEXTS, *_LATER, "suite", "verify")
+_KNOWN = (*_KEYS, *_TITLES, *_TEXTS, *_LATER, "suite", "verify", "tolerances", "country")
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceKeys:
-    """What a key file says of one device. `verify` false opens telegrams without an authentication key."""
+    """What a key file says of one device. `verify` false opens telegrams without an authentication key.
+
+    `tolerances` are the habits of this device that are put up with; `country` (two letters) tells layouts of pushes
+    apart that look alike.
+    """
 
     name: str
     keys: Keys = field(default_factory=Keys)
@@ -41,6 +46,8 @@ class DeviceKeys:
     hls_secret: bytes | None = field(default=None, repr=False)
     suite: int = 0
     verify: bool = True
+    tolerances: Tolerances = TOLERANT
+    country: str | None = None
 
 
 class KeyFile:
@@ -130,7 +137,36 @@ class KeyFile:
             raise ConfigError(f"{where}: verify is true or false")
         length = 32 if suite == 2 else 16
         keys = {key: _octets(values.get(key), f"{where}: {key}", length) for key in _KEYS}
-        return DeviceKeys(name, Keys(**keys), **titles, **texts, suite=suite, verify=verify)
+        return DeviceKeys(
+            name,
+            Keys(**keys),
+            **titles,
+            **texts,
+            suite=suite,
+            verify=verify,
+            tolerances=_tolerances(values.get("tolerances", {}), where),
+            country=_country(values.get("country"), where),
+        )
+
+
+def _country(value: Any, where: str) -> str | None:
+    if value is not None and not (isinstance(value, str) and len(value) == 2 and value.isalpha()):
+        raise ConfigError(f"{where}: country is two letters, such as NO")
+    return None if value is None else value.upper()
+
+
+def _tolerances(value: Any, where: str) -> Tolerances:
+    """Read ``tolerances = "strict"``, or a table that switches single ones off or on."""
+    if value == "strict":
+        return Tolerances.strict()
+    if not isinstance(value, dict):
+        raise ConfigError(f'{where}: tolerances is "strict" or a table such as {{ llc_absent = false }}')
+    for name, switch in value.items():
+        if name not in Tolerances._fields:
+            raise ConfigError(f"{where}: {name!r} is no tolerance; there are: {', '.join(Tolerances._fields)}")
+        if not isinstance(switch, bool):
+            raise ConfigError(f"{where}: the tolerance {name} is true or false")
+    return TOLERANT._replace(**value)
 
 
 def _octets(value: Any, where: str, length: int) -> bytes | None:

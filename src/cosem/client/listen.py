@@ -13,17 +13,20 @@ from typing import Any
 from cosem.apdu import parse
 from cosem.apdu.ciphered import Ciphered, GeneralDed, GeneralGlo
 from cosem.apdu.general import GeneralBlockTransfer
+from cosem.apdu.habits import refuse
 from cosem.association.blocks import TAG as BLOCK_TAG
 from cosem.association.blocks import BlockTransfer
-from cosem.classes.readings import Reading, readings
 from cosem.client.keyfile import DeviceKeys
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
 from cosem.errors import DecodeError, InvocationCounterError, KeyMissing, RemoteProtocolError, SecurityError
 from cosem.link.base import Address, ApduReceived, Discarded, Link
+from cosem.pushes.p1 import is_p1, parse_p1
+from cosem.pushes.readings import Reading, readings
 from cosem.security.control import SecurityControl
 from cosem.security.counters import ReceivingCounter
 from cosem.security.gcm import unprotect
+from cosem.tolerances import TOLERANT, Tolerances
 
 MAX_SENDERS = 100_000
 """System titles whose last counter is kept."""
@@ -37,7 +40,10 @@ MAX_PUSH = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """One notification. `verified` is None where nothing proves its sender; `problem` says why it could not be read."""
+    """One notification. `verified` is None where nothing proves its sender; `problem` says why it could not be read.
+
+    `country` tells layouts of pushes apart that look alike.
+    """
 
     address: Address
     octets: bytes = field(repr=False)
@@ -48,11 +54,12 @@ class Push:
     value: Data | None = None
     plain: bytes | None = field(default=None, repr=False)
     problem: str | None = None
+    country: str | None = None
 
     @property
     def readings(self) -> list[Reading]:
-        """Return the values that the push names by itself."""
-        return [] if self.value is None else readings(self.value)
+        """Return the values that the push, or the layout it has, names."""
+        return [] if self.value is None else readings(self.value, self.country)
 
 
 class Senders:
@@ -68,6 +75,11 @@ class Senders:
         """Return the keys to try for a sender: its own, or those that name no meter."""
         own = self._by_title.get(title)
         return (own,) if own is not None else self._others
+
+    @property
+    def only(self) -> bytes | None:
+        """Return the system title of the one sender there is, where there is only one."""
+        return next(iter(self._by_title)) if len(self._by_title) == 1 and not self._others else None
 
     def check(self, title: bytes, counter: int) -> None:
         """Raise `InvocationCounterError` for a counter that came before; changes nothing."""
@@ -86,11 +98,20 @@ class Senders:
 
 
 class Listener:
-    """One connection on which a meter pushes."""
+    """One connection on which a meter pushes. `tolerances` and `country` are those of senders that no key
+    identifies."""
 
-    def __init__(self, link: Link, senders: Senders | None = None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        senders: Senders | None = None,
+        tolerances: Tolerances = TOLERANT,
+        country: str | None = None,
+    ) -> None:
         self.link = link
         self.senders = senders or Senders()
+        self.tolerances = tolerances
+        self.country = country
         self.discarded: deque[Discarded] = deque(maxlen=MAX_DISCARDED)
         self._streams: dict[Address, BlockTransfer] = {}
 
@@ -136,17 +157,20 @@ class Listener:
     def read(self, address: Address, apdu: bytes) -> Push:
         """Open and decode one APDU."""
         try:
-            service = parse(apdu, checked=False).service
+            service = parse(apdu).service
             if isinstance(service, Ciphered):
-                return Push(address, apdu, problem=f"{service.service} names no sender, so no key is known for it")
+                # Forms without a title are opened where there is only one meter they can come from.
+                title = self.senders.only
+                if title is None:
+                    return Push(address, apdu, problem=f"{service.service} names no sender, so no key is known for it")
+                return self._protected(address, apdu, title, service.content)
             if not isinstance(service, (GeneralGlo, GeneralDed)):
-                return self._plain(Push(address, apdu), apdu)
-            return self._protected(address, apdu, service)
+                return _opened(Push(address, apdu, country=self.country), apdu, self.tolerances, service)
+            return self._protected(address, apdu, service.system_title, service.content)
         except DecodeError as error:
             return Push(address, apdu, problem=str(error))
 
-    def _protected(self, address: Address, apdu: bytes, service: GeneralGlo | GeneralDed) -> Push:
-        title, content = service.system_title, service.content
+    def _protected(self, address: Address, apdu: bytes, title: bytes, content: bytes) -> Push:
         header = Push(address, apdu, title, int.from_bytes(content[1:5], "big"))
         if len(title) != 8:
             return _with(header, problem=f"a system title of {len(title)} octets")
@@ -166,7 +190,9 @@ class Listener:
                     content,
                     allow_unverified=not device.verify,
                 )
-                push = self._plain(_with(header, verified=opened.verified), opened.plain)
+                country = device.country or self.country
+                push = _with(header, verified=opened.verified, country=country)
+                push = _opened(push, opened.plain, device.tolerances)
             except InvocationCounterError as error:
                 return _with(header, verified=False, problem=f"a repeat: {error}")
             except KeyMissing:
@@ -183,11 +209,19 @@ class Listener:
             return _with(header, problem=f"no key is known for {title.hex()}")
         return _with(header, verified=False, problem=reasons[0])
 
-    def _plain(self, push: Push, octets: bytes) -> Push:
-        service = parse(octets).service
-        data = getattr(service, "data", None)
-        value = axdr.decode(data) if isinstance(data, bytes) else None
-        return _with(push, service=service, value=value, plain=octets)
+
+def _opened(push: Push, octets: bytes, tolerances: Tolerances, service: Any = None) -> Push:
+    """Return `push` with what it says. Raises `DecodeError`."""
+    if is_p1(octets):
+        telegram = parse_p1(octets)
+        if telegram.crc_ok is False:
+            raise DecodeError("the check sum of the P1 telegram is wrong", len(octets))
+        return _with(push, value=axdr.visible_string(telegram.text), plain=octets)
+    service = parse(octets).service if service is None else service
+    refuse(octets, service, tolerances)
+    data = getattr(service, "data", None)
+    value = axdr.decode(data) if isinstance(data, bytes) else None
+    return _with(push, service=service, value=value, plain=octets)
 
 
 def _with(push: Push, **changes: Any) -> Push:

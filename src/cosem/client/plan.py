@@ -17,6 +17,7 @@ from cosem.client.url import MeterUrl
 from cosem.errors import ConfigError, ExceptionResponseReceived, KeyMissing, Timeout
 from cosem.link.line import Line, LineSettings
 from cosem.obis import Obis
+from cosem.tolerances import TOLERANT, Tolerances
 
 if TYPE_CHECKING:
     from cosem.io.aio import Opener
@@ -93,6 +94,7 @@ class Plan:
             # Whoever writes auth=high-md5 has named it.
             weak_mechanisms=frozenset({url.mechanism}) if self.weak is None else self.weak,
             allow_unverified=not device.verify,
+            tolerances=device.tolerances,
         )
         if url.timeout is not None:
             settings.response_timeout = settings.connect_timeout = url.timeout
@@ -104,8 +106,8 @@ class Plan:
 
     def link(self) -> Link:
         """Return a new link of the URL's framing, through the gateway where it names one."""
-        serial = self.url.serial
-        link = client_link(self.url) if serial is None else serial.link(self._line)
+        serial, tolerances = self.url.serial, self.device.tolerances
+        link = client_link(self.url, tolerances) if serial is None else serial.link(self._line, tolerances)
         if self.url.gateway is None:
             return link
         from cosem.link.gateway import GatewayLink
@@ -179,23 +181,24 @@ class Plan:
             max_pdu_size=self.options.max_pdu_size,
             response_timeout=self.settings.response_timeout,
             connect_timeout=self.settings.connect_timeout,
+            tolerances=self.settings.tolerances,
         )
         return self._core(settings)
 
 
-def client_link(url: MeterUrl) -> Link:
+def client_link(url: MeterUrl, tolerances: Tolerances = TOLERANT) -> Link:
     """Return the link of a client, or of a listener, for a URL's framing."""
     if url.framing == "hdlc":
         from cosem.link.hdlc.link import HdlcLink
 
-        return HdlcLink()
+        return HdlcLink(tolerances=tolerances)
     if url.framing == "mbus":
         from cosem.link.mbus_frame import MbusLink
 
-        return MbusLink()
+        return MbusLink(tolerances=tolerances)
     from cosem.link.wrapper import DatagramWrapperLink, WrapperLink
 
-    return DatagramWrapperLink() if url.transport == "udp" else WrapperLink()
+    return (DatagramWrapperLink if url.transport == "udp" else WrapperLink)(tolerances=tolerances)
 
 
 def _opened(core: Core, repeats: int) -> Generator[Step, Any, None]:

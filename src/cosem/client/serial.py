@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from cosem.errors import ConfigError
 from cosem.link.echo import ECHO_MODES
 from cosem.link.line import PARITIES, LineSettings
 from cosem.link.mode_e.settings import ModeESettings
+from cosem.tolerances import TOLERANT, Tolerances
 
 if TYPE_CHECKING:
     from cosem.association.settings import AssociationSettings
@@ -74,15 +76,15 @@ class SerialUrl:
         )
         return cls(path, echo, settings.initial, settings)
 
-    def link(self, line: Line) -> Link:
+    def link(self, line: Line, tolerances: Tolerances = TOLERANT) -> Link:
         """Return a new link for this port."""
         from cosem.link.serial import SerialLink
 
         if self.mode_e is None:
-            return SerialLink(_hdlc(line.settings), line, echo=self.echo)
+            return SerialLink(_hdlc(line.settings, tolerances), line, echo=self.echo)
         from cosem.link.mode_e.link import ModeEClient
 
-        return SerialLink(ModeEClient(_hdlc, self.mode_e, line), line, echo=self.echo)
+        return SerialLink(ModeEClient(partial(_hdlc, tolerances=tolerances), self.mode_e, line), line, echo=self.echo)
 
     @property
     def no_meeting(self) -> str:
@@ -108,10 +110,11 @@ def _response(line: LineSettings) -> float:
     return ANSWER + 2 * line.seconds(FRAME)
 
 
-def _hdlc(line: LineSettings) -> Link:
+def _hdlc(line: LineSettings, tolerances: Tolerances = TOLERANT) -> Link:
     from cosem.link.hdlc.link import HdlcLink, HdlcTimeouts
 
-    return HdlcLink(timeouts=HdlcTimeouts(response=_response(line), retries=TRIES - 1))
+    timeouts = HdlcTimeouts(response=_response(line), retries=TRIES - 1)
+    return HdlcLink(timeouts=timeouts, tolerances=tolerances)
 
 
 def _count(query: dict[str, str], name: str, default: int) -> int:

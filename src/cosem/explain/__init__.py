@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from cosem.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from cosem.classes.readings import Reading, readings
     from cosem.explain.decode import KINDS, explain
     from cosem.explain.tree import Explained, Explanation, Layer
+    from cosem.pushes.readings import Reading, readings
 
 __all__ = ["KINDS", "Explained", "Explanation", "Layer", "Reading", "explain", "readings"]
 
@@ -18,8 +18,8 @@ __getattr__, __dir__ = lazy_exports(
     {
         "KINDS": "cosem.explain.decode",
         "explain": "cosem.explain.decode",
-        "Reading": "cosem.classes.readings",
-        "readings": "cosem.classes.readings",
+        "Reading": "cosem.pushes.readings",
+        "readings": "cosem.pushes.readings",
         "Explained": "cosem.explain.tree",
         "Explanation": "cosem.explain.tree",
         "Layer": "cosem.explain.tree",

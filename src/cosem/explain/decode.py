@@ -7,6 +7,7 @@ from typing import Any
 
 from cosem.apdu import parse
 from cosem.apdu.general import IdentifiedKey
+from cosem.apdu.habits import habits
 from cosem.codec import axdr
 from cosem.errors import DecodeError, IncompleteError
 from cosem.explain.apdus import CONTEXTS, MECHANISMS, TABLE, explain_service, general_header, key_info
@@ -25,6 +26,7 @@ from cosem.explain.frames import (
 from cosem.explain.keyring import Keyring
 from cosem.explain.protection import Opened, open_content
 from cosem.explain.tree import Explained, Explanation, Failure, Layer, Value
+from cosem.pushes.p1 import is_p1, parse_p1
 from cosem.results import AcseServiceProvider, AcseServiceUser, AssociationResult
 from cosem.security.title import SystemTitle
 
@@ -38,13 +40,20 @@ _RESPONSE_TAGS = frozenset({0x28, 0x2C, 0x2D, 0x2E, 0x48, 0x4C, 0x4D, 0x4E, 0xCC
 _RESPONSE_TAGS |= {0xCA, 0xD2, 0x38, 0x58}  # notifications come from the meter, too
 
 
-def explain(octets: bytes, *, keyring: Keyring | None = None, kind: str | None = None) -> Explanation:
+def explain(
+    octets: bytes, *, keyring: Keyring | None = None, kind: str | None = None, country: str | None = None
+) -> Explanation:
     """Explain `octets`, which may hold several frames. Never raises for octets: what went wrong is in the answer.
 
     `kind` names the outermost layer (one of `KINDS`); without it the readings are tried in the order of `KINDS`
-    and the first that explains every octet wins.
+    and the first that explains every octet wins. `country` (two letters) tells layouts of pushes apart that look alike.
     """
-    keyring = keyring or Keyring()
+    answer = _explain(octets, keyring or Keyring(), kind)
+    answer.country = country
+    return answer
+
+
+def _explain(octets: bytes, keyring: Keyring, kind: str | None) -> Explanation:
     if kind is not None:
         return KINDS[kind](octets, keyring)
     if not octets:
@@ -218,6 +227,8 @@ def _explain_apdu_into(explained: Explained, octets: bytes, offset: int, keyring
     except DecodeError as error:
         explained.fail(error, "apdu")
         return
+    if needed := habits(octets, service):
+        fields["tolerances"] = list(needed)
     explained.layers.append(Layer(service.service, offset, octets, fields))
     explained.value = value
     explained.data = data
@@ -258,7 +269,22 @@ def _append_opened(explained: Explained, layer: Layer, opened: Opened, keyring: 
         explained.fail(DecodeError(opened.problem, 0), layer.name)
     if opened.plain is not None:
         layer.fields["plain_hex"] = opened.plain.hex()
-        _explain_apdu_into(explained, opened.plain, 0, keyring, depth + 1)
+        if is_p1(opened.plain):
+            _explain_p1(explained, opened.plain)
+        else:
+            _explain_apdu_into(explained, opened.plain, 0, keyring, depth + 1)
+
+
+def _explain_p1(explained: Explained, octets: bytes) -> None:
+    try:
+        telegram = parse_p1(octets)
+    except DecodeError as error:
+        explained.fail(error, "p1")
+        return
+    explained.layers.append(Layer("p1", 0, octets, {"crc_ok": telegram.crc_ok}))
+    explained.value = axdr.visible_string(telegram.text)
+    if telegram.crc_ok is False:
+        explained.fail(DecodeError("the check sum is wrong", len(octets)), "p1")
 
 
 # --- ACSE ------------------------------------------------------------------------------------------------------

@@ -105,8 +105,12 @@ def _key(entry: KeyEntry, keyring: Keyring, control: SecurityControl, *, dedicat
 def _plausible(plain: bytes) -> bool:
     """Without a tag only the text itself can tell whether the key was right: it must be an APDU from end to end."""
     from cosem.apdu import parse
+    from cosem.pushes.p1 import is_p1, parse_p1
 
     try:
+        if is_p1(plain):
+            parse_p1(plain)
+            return True
         parse(plain)
     except DecodeError:
         return False

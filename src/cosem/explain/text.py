@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from cosem.classes.readings import readings
 from cosem.codec.axdr import Data, Tag
 from cosem.explain.octets import annotate
 from cosem.explain.tree import Explained, Explanation, Layer
 from cosem.explain.words import scalar_words
+from cosem.pushes.reading import described
 
 _BOLD, _DIM, _RED, _GREEN, _YELLOW, _END = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"
 _HIDDEN = frozenset({"plain_hex", "info", "body", "value", "parameters", "raw", "text"})
@@ -23,7 +23,7 @@ def render(explanation: Explanation, *, colour: bool = False, octets: bool = Fal
     for index, frame in enumerate(explanation.frames):
         if many:
             yield paint(_DIM, f"--- {index + 1} of {len(explanation.frames)} ---")
-        yield from _frame(frame, paint, octets=octets)
+        yield from _frame(frame, paint, explanation.country, octets=octets)
     if explanation.error is not None:
         error = explanation.error
         yield paint(_RED, f"{error.layer}: {error.what} (octet {error.offset})")
@@ -37,14 +37,15 @@ class _Paint:
         return f"{style}{text}{_END}" if self.colour else text
 
 
-def _frame(frame: Explained, paint: _Paint, *, octets: bool) -> Iterator[str]:
+def _frame(frame: Explained, paint: _Paint, country: str | None, *, octets: bool) -> Iterator[str]:
     for depth, layer in enumerate(frame.layers):
         yield from _layer(layer, "  " * depth, paint)
     indent = "  " * len(frame.layers)
     if isinstance(frame.value, Data):
-        named = readings(frame.value)
+        # Outside of a push only what describes itself is named: an attribute has its layout from its class.
+        named = frame.readings(country) or described(frame.value)
         if named and not octets:
-            yield from (f"{indent}{_printable(str(reading))}" for reading in named)
+            yield from (f"{indent}{_printable(reading.words)}" for reading in named)
         elif octets and frame.data is not None:
             for row in annotate(frame.data):
                 words = "  " * row.depth + _printable(row.words)

@@ -8,9 +8,13 @@ from typing import Any
 from cosem.codec.axdr import Data
 from cosem.codec.json import to_json
 from cosem.errors import DecodeError
+from cosem.pushes.readings import Reading, readings
 
 Value = Data | list[Any] | None
 """The COSEM data of the innermost APDU; a list where the service carries a list (its elements `Data` or a mapping)."""
+
+
+_PUSHES = frozenset({"data-notification", "p1"})
 
 
 @dataclass(slots=True)
@@ -62,9 +66,17 @@ class Explained:
         self.error = Failure(error.what + path, error.offset, layer, isinstance(error, IncompleteError))
         return self
 
-    def to_json(self) -> dict[str, Any]:
-        """Return ``{"layers", "value"}``, with ``"error"`` in front where there is one."""
+    def readings(self, country: str | None = None) -> list[Reading]:
+        """Return the values that a push names, or its layout; an empty list for anything that is no push."""
+        if not isinstance(self.value, Data) or not self.layers or self.layers[-1].name not in _PUSHES:
+            return []
+        return readings(self.value, country)
+
+    def to_json(self, country: str | None = None) -> dict[str, Any]:
+        """Return ``{"layers", "value"}``, ``"readings"`` of a push, and ``"error"`` in front where there is one."""
         answer: dict[str, Any] = {"layers": [layer.to_json() for layer in self.layers], "value": value_json(self.value)}
+        if named := self.readings(country):
+            answer["readings"] = [reading.to_json() for reading in named]
         if self.error is not None:
             answer = {"error": self.error.to_json(), **answer}
         return answer
@@ -76,6 +88,7 @@ class Explanation:
 
     frames: list[Explained]
     error: Failure | None = None
+    country: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -86,9 +99,9 @@ class Explanation:
         """Return the document of ``cosem decode --json``."""
         error = self.error or next((frame.error for frame in self.frames if frame.error is not None), None)
         if len(self.frames) == 1:
-            answer = self.frames[0].to_json()
+            answer = self.frames[0].to_json(self.country)
         elif self.frames:
-            answer = {"frames": [frame.to_json() for frame in self.frames]}
+            answer = {"frames": [frame.to_json(self.country) for frame in self.frames]}
         else:
             answer = {"layers": [], "value": None}
         answer.pop("error", None)

@@ -7,11 +7,11 @@ marks the last. Meters push that way on their customer interface: a transparent 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from cosem.errors import DecodeError, IncompleteError, LocalProtocolError
 from cosem.link.base import Address, ApduReceived, Connectionless, Discarded, LinkEvent
+from cosem.tolerances import TOLERANT, Tolerances
 
 START, STOP = 0x68, 0x16
 MAX_LENGTH = 0xFF
@@ -31,20 +31,6 @@ SND_UD = 0x53
 NO_FRAME = "between frames"
 BROADCAST = 0xFF
 """The address that everybody hears and nobody answers; what meters push carries it."""
-
-
-@dataclass(frozen=True, slots=True)
-class MbusTolerances:
-    """Habits of meters that are accepted on receipt; none is ever sent.
-
-    `length_overflow`: a frame of 256 to 258 octets says 0 to 2 for L, which no frame can have (seen at Sagemcom).
-    """
-
-    length_overflow: bool = True
-
-
-TOLERANT = MbusTolerances()
-STRICT = MbusTolerances(length_overflow=False)
 
 
 class LongFrame(NamedTuple):
@@ -83,14 +69,14 @@ def build(control: int, address: int, ci: int, data: bytes) -> bytes:
     return bytes((START, length, length, START)) + body + bytes((sum(body) & 0xFF, STOP))
 
 
-def parse_at(octets: bytes, start: int = 0, tolerances: MbusTolerances = TOLERANT) -> tuple[LongFrame, int]:
+def parse_at(octets: bytes, start: int = 0, tolerances: Tolerances = TOLERANT) -> tuple[LongFrame, int]:
     """Parse the long frame at `start`; return it with the offset behind it. Raises `DecodeError`, `IncompleteError`."""
     head = octets[start : start + 4]
     if head[:1] != b"\x68" or (len(head) == 4 and head[3] != START):
         raise DecodeError("no start of a long frame (68 L L 68)", start)
     if len(head) > 2 and head[1] != head[2]:
         raise DecodeError(f"the lengths of the frame differ: {head[1]}, {head[2]}", start + 1)
-    if len(head) > 1 and head[1] < MIN_LENGTH and not tolerances.length_overflow:
+    if len(head) > 1 and head[1] < MIN_LENGTH and not tolerances.mbus_length_overflow:
         raise DecodeError(f"a long frame of {head[1]} octets is too short", start + 1)
     if len(head) < 4:
         raise IncompleteError("a long frame begins with four octets", len(octets))
@@ -144,7 +130,7 @@ class FrameSplitter:
     After noise it goes on at the next octet that may begin a frame; a frame that was cut short costs only itself.
     """
 
-    def __init__(self, tolerances: MbusTolerances = TOLERANT) -> None:
+    def __init__(self, tolerances: Tolerances = TOLERANT) -> None:
         self.tolerances = tolerances
         self._buffer = bytearray()
 
@@ -254,7 +240,7 @@ class MbusLink(Connectionless):
     APDU that does not go on is given up.
     """
 
-    def __init__(self, *, server: bool = False, patience: float = 10.0, tolerances: MbusTolerances = TOLERANT) -> None:
+    def __init__(self, *, server: bool = False, patience: float = 10.0, tolerances: Tolerances = TOLERANT) -> None:
         super().__init__()
         self.server = server
         self._patience = patience

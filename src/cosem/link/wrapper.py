@@ -1,8 +1,10 @@
 """The wrapper of TCP and UDP (IEC 62056-47): version, source port, destination port, length, APDU.
 
-One transport carries any number of address pairs. A header that is no version 1 leaves nothing to synchronise on, so
-the link is given up there, with the reason; what was whole before it has been delivered. Over UDP every datagram
-stands for itself, and costs itself only.
+One transport carries any number of address pairs. Where a header is no version 1, a listener goes on at the next header
+with an APDU behind it (`Tolerances.wrapper_noise`). Without that tolerance, and where this side has opened an address,
+the link is given up there, with the reason: dialling again is quicker than waiting for an answer that may be lost in
+the noise. What was whole before it has been delivered. Over UDP every datagram stands for itself, and costs
+itself only.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import struct
 
 from cosem.errors import DecodeError, IncompleteError, LocalProtocolError
 from cosem.link.base import Address, ApduReceived, Connectionless, Discarded, LinkEvent, LinkUp
+from cosem.tolerances import SERVER_TOLERANCES, TOLERANT, Tolerances
 
 HEADER = struct.Struct(">HHHH")
 VERSION = 1
@@ -18,6 +21,12 @@ MAX_ADDRESSES = 256
 """Address pairs one transport may open; a concentrator's gateway has a few dozen."""
 MAX_DATAGRAM = 65507
 """Octets of a UDP datagram over IPv4."""
+
+
+_FIRST_OCTETS = frozenset(
+    bytes.fromhex("0c0d0e0f18 2c2d2e38 4c4d4e58 6163 c2c4c5c7 cacccdcf d2d4d5d7 d8da dbdcdddf e0")
+)
+"""First octets of what a meter sends: responses and notifications, plain, global, dedicated and general forms."""
 
 
 def build(source: int, destination: int, apdu: bytes) -> bytes:
@@ -43,15 +52,26 @@ def parse(octets: bytes, offset: int = 0) -> tuple[int, int, bytes, int]:
     return source, destination, bytes(octets[offset + 8 : end]), end
 
 
+def _next_header(octets: bytes, start: int) -> int:
+    """Return where the next header with an APDU of a meter behind it begins, or may begin with what comes."""
+    while (at := octets.find(b"\x00\x01", start)) >= 0:
+        if len(octets) - at <= HEADER.size or (octets[at + 8] in _FIRST_OCTETS and any(octets[at + 6 : at + 8])):
+            return at
+        start = at + 1
+    return len(octets) - octets.endswith(b"\x00")
+
+
 class WrapperLink(Connectionless):
     """The wrapper of one side; implements `cosem.link.base.Link`."""
 
-    def __init__(self, *, server: bool = False) -> None:
+    def __init__(self, *, server: bool = False, tolerances: Tolerances | None = None) -> None:
         super().__init__()
         self.server = server
+        self.tolerances = tolerances or (SERVER_TOLERANCES if server else TOLERANT)
         self._buffer = bytearray()
         self._out: list[bytes] = []
         self._broken = False
+        self._searching = False
 
     def send(self, address: Address, apdu: bytes, now: float, *, confirmed: bool = True) -> None:
         """Queue one APDU."""
@@ -79,11 +99,22 @@ class WrapperLink(Connectionless):
         events: list[LinkEvent] = []
         offset = 0
         while offset < len(octets):
+            if self._searching:
+                following = _next_header(octets, offset)
+                if following > offset:
+                    events.append(Discarded(octets[offset:following], "no wrapper header"))
+                    offset = following
+                if len(octets) - offset <= HEADER.size:
+                    break
+                self._searching = False
             try:
                 source, destination, apdu, end = parse(octets, offset)
             except IncompleteError:
                 break
             except DecodeError as error:
+                if self.tolerances.wrapper_noise and not self._open:
+                    self._searching = True
+                    continue
                 events.append(Discarded(octets[offset:], error.what))
                 events += self._desynchronised(error.what)
                 offset = len(octets)
@@ -120,7 +151,7 @@ class WrapperLink(Connectionless):
         """Close every address because the transport is gone."""
         self._buffer.clear()
         self._out.clear()
-        self._broken = False
+        self._broken = self._searching = False
         return self._all_down("the transport was lost")
 
 
@@ -139,6 +170,7 @@ class DatagramWrapperLink(WrapperLink):
     def receive(self, octets: bytes, now: float) -> list[LinkEvent]:
         """Take one datagram."""
         events = super().receive(octets, now)
+        self._searching = False
         if self._buffer:
             events.append(Discarded(bytes(self._buffer), "a datagram that was cut short"))
             self._buffer.clear()

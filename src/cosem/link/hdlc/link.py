@@ -1,7 +1,7 @@
 """The HDLC link of either side as one machine: many connections of a server, one or more of a client.
 
 Implements `cosem.link.base.Link`. The LLC header E6 E6 00 or E6 E7 00 is added to what is sent and taken off what
-comes. What else real meters do is understood as far as `HdlcTolerances` says.
+comes. What else real meters do is understood as far as `cosem.tolerances` says.
 
 A client that hears nothing asks with RR how far the meter has come, and sends again only what was lost.
 """
@@ -18,12 +18,13 @@ from cosem.link.base import Address, ApduReceived, Discarded, LinkDown, LinkEven
 from cosem.link.hdlc import parameters as negotiation
 from cosem.link.hdlc import reject
 from cosem.link.hdlc.frame import CONTROL, UNKNOWN, Frame, HdlcAddress, build, control_text
-from cosem.link.hdlc.parameters import MAX_INFO, SERVER_TOLERANCES, TOLERANT, HdlcParameters, HdlcTolerances
+from cosem.link.hdlc.parameters import MAX_INFO, HdlcParameters
 from cosem.link.hdlc.reject import Rejection
 from cosem.link.hdlc.splitter import FrameSplitter
 from cosem.link.hdlc.state import CLIENT, SERVER, Event, State
 from cosem.link.hdlc.station import MAX_QUEUED, Segment, Station
 from cosem.link.hdlc.unnumbered import SegmentJoiner
+from cosem.tolerances import SERVER_TOLERANCES, TOLERANT, Tolerances
 
 LLC_COMMAND = b"\xe6\xe6\x00"
 LLC_RESPONSE = b"\xe6\xe7\x00"
@@ -101,7 +102,7 @@ class HdlcLink:
         timeouts: HdlcTimeouts | None = None,
         server_address_size: int | None = None,
         accepts: Callable[[Address], bool] | None = None,
-        tolerances: HdlcTolerances | None = None,
+        tolerances: Tolerances | None = None,
         calling: bool = False,
     ) -> None:
         self.server = server

@@ -1,5 +1,4 @@
-"""What SNRM and UA negotiate: information field lengths and windows (IEC 62056-46, 6.4.4.4.3.2); and the habits of real
-meters that are put up with."""
+"""What SNRM and UA negotiate: information field lengths and windows (IEC 62056-46, 6.4.4.4.3.2)."""
 
 from __future__ import annotations
 
@@ -46,29 +45,6 @@ class HdlcParameters(NamedTuple):
 
 DEFAULT = HdlcParameters()
 """What holds where a parameter, or the whole information field, is missing."""
-
-
-class HdlcTolerances(NamedTuple):
-    """Departures from the standard that are understood on receipt. None of them is ever sent.
-
-    `llc_absent`: APDUs without the LLC header. `llc_of_other_side`: with the header of the other direction.
-    `long_information`: information fields longer than agreed. `reject_frames`: REJ, which this profile does not have,
-    taken as RR. `push_to_no_station`: I frames outside a connection, addressed to the no-station or all-station
-    client, taken as pushes.
-    """
-
-    llc_absent: bool = True
-    llc_of_other_side: bool = True
-    long_information: bool = True
-    reject_frames: bool = True
-    push_to_no_station: bool = True
-
-
-TOLERANT = HdlcTolerances()
-"""What a client puts up with unless its description of the meter says otherwise."""
-SERVER_TOLERANCES = HdlcTolerances(long_information=False, push_to_no_station=False)
-"""What a server puts up with: clients are held to what was agreed."""
-STRICT = HdlcTolerances(False, False, False, False, False)
 
 
 def parse(info: bytes) -> HdlcParameters:

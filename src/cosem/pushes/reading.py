@@ -1,8 +1,9 @@
-"""Values with names out of a push: layouts that describe themselves are read without an object list.
+"""Values with names out of a push that describes itself.
 
-Four layouts are met in the field, and mixtures of them: a structure (or array) per reading that starts with a
-logical name; a flat list in which a logical name stands before its value; either of them with a scaler-unit
-structure behind the value; and a push object list (class, logical name, attribute, data index) before the values.
+Met in the field, in mixtures too: a structure (or array) per reading that starts with a logical name; a flat list in
+which a logical name stands before its value; either of them with a scaler-unit structure behind the value; a push
+object list (class, logical name, attribute, data index) before the values; and rows of {class, logical name,
+attribute} and value. What says less is looked up in the layouts of `cosem.pushes.layout`.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ from typing import Any
 from cosem.codec.axdr import Data, Tag
 from cosem.codec.json import to_json
 from cosem.obis import Obis
+from cosem.obis_names import ELECTRICITY, NOT_KNOWN, describe_groups
 from cosem.times import CosemDateTime
 from cosem.units import Quantity, ScalerUnit, Unit
 
-_NUMBERS = frozenset(
+NUMBERS = frozenset(
     {
         Tag.INTEGER,
         Tag.LONG,
@@ -34,7 +36,10 @@ _STRINGS = frozenset({Tag.OCTET_STRING, Tag.VISIBLE_STRING, Tag.UTF8_STRING})
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One named value. `attribute` is known where the push carries its object list."""
+    """One named value. `attribute` is known where the push carries its object list.
+
+    `scaler` and `unit` are those of the push itself, or of the layout it has (see `cosem.pushes.layout`).
+    """
 
     obis: Obis
     value: Data
@@ -42,11 +47,17 @@ class Reading:
     attribute: int | None = None
     scaler: int | None = None
     unit: int | None = None
+    label: str | None = None
+
+    @property
+    def name(self) -> str | None:
+        """Return the value in words: those of its layout, or what its OBIS code says."""
+        return self.label or _words(self.obis)
 
     @property
     def quantity(self) -> Quantity | None:
         """Return value, scaler and unit as an exact quantity, where the push says them."""
-        if self.scaler is None or self.unit is None or self.value.tag not in _NUMBERS:
+        if self.scaler is None or self.unit is None or self.value.tag not in NUMBERS:
             return None
         return ScalerUnit(self.scaler, Unit(self.unit)).quantity(self.value.value)
 
@@ -73,6 +84,8 @@ class Reading:
     def to_json(self) -> dict[str, Any]:
         """Return the reading as ``cosem listen --json`` prints it."""
         answer: dict[str, Any] = {"obis": str(self.obis), "value": to_json(self.value)}
+        if self.name is not None:
+            answer["name"] = self.name
         if self.class_id is not None:
             answer |= {"class": self.class_id, "attribute": self.attribute}
         if (quantity := self.quantity) is not None:
@@ -88,6 +101,11 @@ class Reading:
             answer["text"] = text
         return answer
 
+    @property
+    def words(self) -> str:
+        """Return code, value and unit, and behind them what it is."""
+        return f"{self}  ({self.name})" if self.name else str(self)
+
     def __str__(self) -> str:
         value = self.quantity or self.date_time or self.text
         if value is None:
@@ -96,10 +114,24 @@ class Reading:
         return f"{self.obis} = {value}"
 
 
-def readings(value: Data) -> list[Reading]:
+def _words(code: Obis) -> str | None:
+    """Return the quantity of an OBIS code in words, None where it is no common one."""
+    (_, a, _), _, (_, _, quantity), (_, d, processing), (_, e, rate), _ = describe_groups(code)
+    if NOT_KNOWN in (quantity, processing) or quantity == "general":
+        return None
+    if a != ELECTRICITY:
+        return processing if quantity == "service" else quantity
+    if d == 7:
+        return quantity
+    if d == 8:
+        return quantity.replace("power", "energy") + (f", {rate}" if e else "")
+    return f"{quantity}, {processing}"
+
+
+def described(value: Data) -> list[Reading]:
     """Return what `value` (the body of a notification) names by itself; an empty list where it names nothing."""
-    described = _with_object_list(value)
-    return described if described is not None else list(_walk(value))
+    listed = _with_object_list(value)
+    return listed if listed is not None else list(_walk(value))
 
 
 def _walk(value: Data) -> Iterator[Reading]:
@@ -120,8 +152,23 @@ def _walk(value: Data) -> Iterator[Reading]:
             yield Reading(Obis(item.value), follower, scaler=scaler, unit=unit)
             index += 3 if scaler_unit else 2
             continue
-        yield from _walk(item)
+        described = _described(item)
+        if described is not None:
+            yield described
+        else:
+            yield from _walk(item)
         index += 1
+
+
+def _described(value: Data) -> Reading | None:
+    """Read a structure of two: {class, logical name, attribute} and the value."""
+    if value.tag is not Tag.STRUCTURE or len(value.value) != 2 or value.value[0].tag is not Tag.STRUCTURE:
+        return None
+    head, item = value.value
+    if len(head.value) != 3:
+        return None
+    target = _target(head.value)
+    return None if target is None else Reading(target[1], item, target[0], target[2])
 
 
 def _is_name(value: Data) -> bool:
@@ -167,7 +214,11 @@ def _with_object_list(value: Data) -> list[Reading] | None:
 def _capture_object(value: Data) -> tuple[int, Obis, int] | None:
     if value.tag is not Tag.STRUCTURE or len(value.value) < 4:
         return None
-    class_id, name, attribute = value.value[:3]
+    return _target(value.value)
+
+
+def _target(items: list[Data]) -> tuple[int, Obis, int] | None:
+    class_id, name, attribute = items[:3]
     if class_id.tag is not Tag.LONG_UNSIGNED or attribute.tag is not Tag.INTEGER:
         return None
     if name.tag is not Tag.OCTET_STRING or len(name.value) != 6:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cosem.classes.readings import readings
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
+from cosem.pushes.readings import readings
 
 IMPORT = axdr.octet_string(bytes.fromhex("0100010800ff"))
 POWER = axdr.octet_string(bytes.fromhex("0100010700ff"))
