@@ -121,3 +121,11 @@ def test_the_table_is_whole():
     differing = {int(u): (u.symbol, named[u]) for u in Unit if bare(u.symbol) != bare(named[u])}
     # not written as in the table on purpose: resistivity by its unit, and codes that are no unit at all
     assert set(differing) == {39, 253, 254, 255}
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"), [("1944a1e7", "1.01656584E-23"), ("9af6f69c", "-1.02141634E-22"), ("42f12a64", "120.582794")]
+)
+def test_some_float32_need_nine_digits(octets, text):
+    (value,) = struct.unpack(">f", bytes.fromhex(octets))
+    assert scaled(value, 0) == Decimal(text)

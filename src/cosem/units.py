@@ -193,7 +193,7 @@ def _shortest(value: float) -> Decimal:
     except OverflowError:
         single = None
     if single == value:
-        for digits in range(6, 9):
+        for digits in range(6, 10):
             text = f"{value:.{digits}g}"
             try:
                 if struct.unpack(">f", struct.pack(">f", float(text)))[0] == value:

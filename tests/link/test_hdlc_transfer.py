@@ -51,11 +51,15 @@ class Talk:
 
 
 def exchanges_of(sizes: list[tuple[int, int, int]], mark: int) -> list[tuple[bytes, list[bytes]]]:
-    """Return requests and the answers each of them gets: of these sizes, each with octets of its own."""
+    """Return requests and the answers each of them gets: of these sizes, each with octets of its own.
+
+    They begin as GETs do: what begins as a block of a stream or a push leaves the turn where it is.
+    """
     made = []
     for number, (request, answer, times) in enumerate(sizes):
         one = random.Random(f"{mark} {number}")
-        made.append((one.randbytes(request), [one.randbytes(answer + 1) for _ in range(times)]))
+        answers = [b"\xc4" + one.randbytes(answer) for _ in range(times)]
+        made.append((b"\xc0"[:request] + one.randbytes(max(0, request - 1)), answers))
     return made
 
 
