@@ -53,6 +53,8 @@ GENERAL_ONLY = frozenset((0x0F, 0x10, 0xD9, 0xDA))
 _PLAIN_TAGS = {glo: tag for tag, glo in GLOBAL_TAGS.items()} | {ded: tag for tag, ded in DEDICATED_TAGS.items()}
 
 _new = tuple.__new__
+_USUAL_SIZE = 2 + HEADER_SIZE + TAG_SIZE
+"""From this size on there is room for a header and a tag, whichever the security control asks for."""
 
 
 def ciphered_tag(plain_tag: int, dedicated: bool = False) -> int:
@@ -73,6 +75,18 @@ def plain_tag(ciphered_tag: int) -> int:
     if tag is None:
         raise DecodeError(f"{ciphered_tag:02X} is not the tag of a glo- or ded- form")
     return tag
+
+
+def wrapped(plain_tag: int, content: bytes, dedicated: bool = False) -> bytes:
+    """Return the octets of the glo- (or ded-) form of the APDU with `plain_tag`, protected as `content`.
+
+    Raises `EncodeError` as `ciphered_tag` does.
+    """
+    tag = (DEDICATED_TAGS if dedicated else GLOBAL_TAGS).get(plain_tag) or ciphered_tag(plain_tag, dedicated)
+    size = len(content)
+    if size < 0x80:
+        return bytes((tag, size)) + content
+    return bytes((tag,)) + encode_octets(content)
 
 
 def is_dedicated(ciphered_tag: int) -> bool:
@@ -135,7 +149,10 @@ def _content_at(octets: bytes, offset: int) -> bytes:
 
 
 def _parse_ciphered(octets: bytes, checked: bool) -> Parsed:
-    return _new(Parsed, (None, _new(Ciphered, (octets[0], _content_at(octets, 1)))))
+    tag, size = octets[0], len(octets)
+    if octets[1] == size - 2 < 0x80 and size >= _USUAL_SIZE:
+        return _new(Parsed, (None, _new(Ciphered, (tag, octets[2:]))))
+    return _new(Parsed, (None, _new(Ciphered, (tag, _content_at(octets, 1)))))
 
 
 def _parse_general_glo(octets: bytes, checked: bool) -> Parsed:

@@ -70,7 +70,7 @@ class GetCall:
         self._invoke = invoke
         self._sink = sink
         self._incoming: Incoming | None = None
-        self._wanted = len(service.targets) if isinstance(service, GetRequestWithList) else None
+        self._wanted = len(service.targets) if type(service) is GetRequestWithList else None
 
     def take(self, answer: Any) -> Service | None:
         """Take a response. Raises `RemoteProtocolError` for one that does not belong here."""

@@ -244,7 +244,10 @@ class Initiator:
         if invoke is None and None in self._under:
             raise LocalProtocolError("a request whose answer has no invoke-id is under way already")
         seconds = self.settings.response_timeout if timeout is None else timeout
-        wire = _wire(invoke, CONFIRMED_HIGH_PRIORITY, options)
+        if invoke is not None and invoke < INVOKE_IDS:
+            wire: int | None = invoke | CONFIRMED_HIGH_PRIORITY
+        else:
+            wire = _wire(invoke, CONFIRMED_HIGH_PRIORITY, options)
         call = make_call(service, wire or 0, sink, self._room, self.conformance)
         under = UnderWay(call, running, invoke, seconds, self.now + seconds)
         under.index = index
@@ -458,20 +461,20 @@ class Initiator:
         context = self.context
         if context is None:
             raise PolicyViolation(f"{carrier.service} outside of a ciphered association")
-        if isinstance(carrier, Ciphered):
+        if type(carrier) is Ciphered:
             title, dedicated = None, octets[0] in DEDICATED_FORMS
         else:
             title, dedicated = carrier.system_title or None, isinstance(carrier, GeneralDed)
         if dedicated and not self.dedicated:
             raise PolicyViolation("a dedicated key was not agreed")
-        parsed, _ = context.open(
-            carrier.content,
-            lambda plain: self.parse(plain, checked=False),
-            request=False,
-            title=title,
-            dedicated=dedicated,
-        )
-        return parsed.invoke, parsed.service
+        parsed: tuple[int | None, Any] = context.open(
+            carrier.content, self._unchecked, request=False, title=title, dedicated=dedicated
+        )[0]
+        return parsed
+
+    def _unchecked(self, plain: bytes) -> Any:
+        """Parse what was deciphered; whoever decodes the `Data` inside checks it."""
+        return self.parse(plain, checked=False)
 
     def _check_plain(self, service: Any) -> None:
         """Refuse plain text where protection was agreed; meters answer errors in plain, ACSE has its own protection."""

@@ -7,12 +7,11 @@ from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
 from cosem.apdu.base import Service
-from cosem.apdu.ciphered import GENERAL_ONLY, GeneralDed, GeneralGlo, ciphered_tag
+from cosem.apdu.ciphered import GENERAL_ONLY, GeneralDed, GeneralGlo, wrapped
 from cosem.apdu.general import GeneralBlockTransfer
 from cosem.association.blocks import BlockTransfer, block_size
 from cosem.association.state import Client
 from cosem.association.steps import Save, Step
-from cosem.codec.axdr import encode_length
 from cosem.conformance_block import Conformance
 from cosem.errors import CosemError, LocalProtocolError, RemoteProtocolError, Timeout
 from cosem.security.context import SecurityContext
@@ -28,6 +27,8 @@ LEASE_AHEAD = 4
 """Counters left of a lease when the next is asked for, so that sending seldom waits for the store."""
 LEASE_SIZE = 100
 _BLOCKS = int(Conformance.GENERAL_BLOCK_TRANSFER)
+_OPEN: Final = (Client.ASSOCIATED, Client.PROVING)
+"""Kept here: to look a member up in its enum costs every request twice the price of this test."""
 
 
 class Outbox:
@@ -51,7 +52,7 @@ class Outbox:
         if octets[0] in ACSE_REQUESTS:
             machine.link.send(machine.address, octets, machine.now)
             return
-        if machine.state not in (Client.ASSOCIATED, Client.PROVING):
+        if machine.state not in _OPEN:
             raise LocalProtocolError(f"{service.service} needs an association: {machine.state.value}")
         if machine.context is not None and machine.settings.protection:
             if self._parked or not self._has_counter():
@@ -83,15 +84,14 @@ class Outbox:
 
     def protect(self, octets: bytes) -> bytes:
         """Return one plain APDU in the ciphered form this association uses."""
-        context, settings = self._machine.context, self._machine.settings
+        machine = self._machine
+        context, settings, dedicated = machine.context, machine.settings, machine.dedicated
         assert context is not None
-        dedicated = self._machine.dedicated
-        broadcast = self._machine.broadcast
-        content = context.protect(octets, settings.protection, dedicated=dedicated, broadcast=broadcast)
+        content = context.protect(octets, settings.protection, dedicated=dedicated, broadcast=machine.broadcast)
         if settings.ciphering == "general" or octets[0] in GENERAL_ONLY:
             carrier = GeneralDed if dedicated else GeneralGlo
             return carrier(context.own_title, content).encode()
-        return bytes((ciphered_tag(octets[0], dedicated),)) + encode_length(len(content)) + content
+        return wrapped(octets[0], content, dedicated)
 
     def forget(self, invoke: int) -> None:
         """Do not send what still waits for this call."""

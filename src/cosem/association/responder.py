@@ -16,10 +16,10 @@ from cosem.apdu.ciphered import (
     CIPHERED_NAMES,
     DEDICATED_TAGS,
     GENERAL_ONLY,
-    GLOBAL_TAGS,
     Ciphered,
     GeneralDed,
     GeneralGlo,
+    wrapped,
 )
 from cosem.apdu.errors import ExceptionResponse
 from cosem.association.admission import DECIPHERING, Admission, Random
@@ -29,7 +29,6 @@ from cosem.association.held import PLAIN, Association, Carrier
 from cosem.association.server import ObjectServer, Session
 from cosem.association.serving import MALFORMED, MAX_RECEIVED, NOT_POSSIBLE, NOT_SUPPORTED, TOO_LONG
 from cosem.association.state import Server, ServerEvent
-from cosem.codec.axdr import encode_length
 from cosem.conformance_block import Conformance
 from cosem.errors import (
     CosemError,
@@ -44,6 +43,8 @@ from cosem.link.base import Address, ApduReceived, Link, LinkDown, LinkEvent
 from cosem.security.control import AUTHENTICATED, BROADCAST
 from cosem.tolerances import SERVER_TOLERANCES, Tolerances
 
+_new = tuple.__new__
+_PENDING: Final = Server.PENDING
 _UNKNOWN: Final = ExceptionResponse(2, 2)
 _SERVICE_CLASS: Final = 0x40
 _LONG_SERVICE_CLASS: Final = 0x40000000
@@ -345,7 +346,7 @@ class Responder:
         except DecodeError as error:
             context.failures += 1
             raise SecurityError(f"the ciphered APDU is malformed: {error}") from None
-        if isinstance(carrier, Ciphered):
+        if type(carrier) is Ciphered:
             title, dedicated, general = None, tag in DEDICATED_FORMS, False
         else:
             title, dedicated, general = carrier.system_title or None, isinstance(carrier, GeneralDed), True
@@ -361,7 +362,7 @@ class Responder:
             # Without a tag only the plain text can tell a wrong key: then it is no APDU.
             context.failures += 1
             raise SecurityError("what was deciphered is no APDU") from None
-        return invoke, service, Carrier(int(opened.control), dedicated, general)
+        return invoke, service, _new(Carrier, (opened.control, dedicated, general))
 
     def _wrap(self, association: Association, service: Service, invoke: int | None) -> bytes:
         """Protect an answer as its request was, and at least as the policy demands."""
@@ -382,11 +383,10 @@ class Responder:
             if carrier.dedicated:
                 return GeneralDed(context.own_title, content).encode()
             return GeneralGlo(context.own_title, content).encode()
-        tag = (DEDICATED_TAGS if carrier.dedicated else GLOBAL_TAGS)[octets[0]]
-        return bytes((tag,)) + encode_length(len(content)) + content
+        return wrapped(octets[0], content, carrier.dedicated)
 
     def _serve(self, address: Address, association: Association, service: Any, invoke: int | None) -> Service:
-        if association.state is Server.PENDING:
+        if association.state is _PENDING:
             return self._admission.prove(address, association, service)
         return association.serving.serve(service, invoke or 0)
 

@@ -71,6 +71,7 @@ _allowed = int.__and__
 """Of plain integers: the flag's own operator makes a member each time, which every request would pay for."""
 _SUCCESS = DataAccessResult.SUCCESS
 _NULL = b"\x00"
+_new = tuple.__new__
 _GENERAL_BLOCKS = int(Conformance.GENERAL_BLOCK_TRANSFER)
 _GET, _SET, _ACTION = 1, 2, 3
 _KINDS = {1: _GET, 2: _SET, 3: _ACTION, 4: _GET, 5: _SET}
@@ -131,13 +132,14 @@ class Serving:
         target, selection = service
         if target.attribute == 0 and not self.session.conformance & Conformance.ATTRIBUTE0_SUPPORTED_WITH_GET:
             return NOT_SUPPORTED
-        answer = self._read(target, selection)
+        answer = self.server.get(self.session, target, None) if selection is None else self._read(target, selection)
         if isinstance(answer, DataAccessResult):
             return GetResponseNormal(None, answer)
+        response: GetResponseNormal = _new(GetResponseNormal, (answer, _SUCCESS))
         room = self._room()
         if len(answer) + 4 > room:
-            return self._long_get(GetResponseNormal(answer), answer, invoke, room)
-        return GetResponseNormal(answer)
+            return self._long_get(response, answer, invoke, room)
+        return response
 
     def _get_list(self, service: Any, invoke: int) -> Service:
         if not self.session.conformance & Conformance.MULTIPLE_REFERENCES:

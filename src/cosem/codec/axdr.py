@@ -272,6 +272,9 @@ def _skip_rows(octets: bytes, offset: int, end: int, count: int, depth: int) -> 
 
 def encode(data: Data) -> bytes:
     """Return the octets of `data`, every length in its shortest form. Raises `EncodeError`."""
+    tag, value = data
+    if tag != 1 and tag != 2 and tag != 19:
+        return encode_simple(tag, value)
     parts: list[bytes] = []
     _encode(data, parts.append, 0)
     return b"".join(parts)

@@ -16,6 +16,8 @@ from cosem.link.base import Address, ApduReceived, Connectionless, Discarded, Li
 from cosem.tolerances import SERVER_TOLERANCES, TOLERANT, Tolerances
 
 HEADER = struct.Struct(">HHHH")
+_pack, _unpack = HEADER.pack, HEADER.unpack_from
+_new = tuple.__new__
 VERSION = 1
 MAX_ADDRESSES = 256
 """Address pairs one transport may open; a concentrator's gateway has a few dozen."""
@@ -31,25 +33,34 @@ _FIRST_OCTETS = frozenset(
 
 def build(source: int, destination: int, apdu: bytes) -> bytes:
     """Return `apdu` with its header. Raises `LocalProtocolError` where it is too long or a port has no 16 bits."""
-    if len(apdu) > 0xFFFF:
-        raise LocalProtocolError(f"the wrapper carries 65535 octets at the most, not {len(apdu)}")
-    if not (0 <= source <= 0xFFFF and 0 <= destination <= 0xFFFF):
-        raise LocalProtocolError(f"a wrapper port has 16 bits: {source}, {destination}")
-    return HEADER.pack(VERSION, source, destination, len(apdu)) + apdu
+    try:
+        return _pack(VERSION, source, destination, len(apdu)) + apdu
+    except struct.error:
+        if len(apdu) > 0xFFFF:
+            raise LocalProtocolError(f"the wrapper carries 65535 octets at the most, not {len(apdu)}") from None
+        raise LocalProtocolError(f"a wrapper port has 16 bits: {source}, {destination}") from None
 
 
 def parse(octets: bytes, offset: int = 0) -> tuple[int, int, bytes, int]:
     """Return source, destination, APDU and the offset behind it. Raises `DecodeError` or `IncompleteError`."""
-    version = octets[offset : offset + 2]
-    if len(version) == 2 and version != b"\x00\x01":
-        raise DecodeError(f"wrapper version {int.from_bytes(version, 'big')}, not 1", offset)
-    if len(octets) - offset < 8:
-        raise IncompleteError("a wrapper header takes 8 octets", len(octets))
-    _, source, destination, length = HEADER.unpack_from(octets, offset)
-    end = offset + 8 + length
-    if end > len(octets):
-        raise IncompleteError(f"the APDU has {length} octets, {len(octets) - offset - 8} are there", len(octets))
-    return source, destination, bytes(octets[offset + 8 : end]), end
+    size = len(octets)
+    start = offset + 8
+    if start > size:
+        version = octets[offset : offset + 2]
+        if len(version) == 2 and version != b"\x00\x01":
+            raise _not_version_1(int.from_bytes(version, "big"), offset)
+        raise IncompleteError("a wrapper header takes 8 octets", size)
+    number, source, destination, length = _unpack(octets, offset)
+    if number != VERSION:
+        raise _not_version_1(number, offset)
+    end = start + length
+    if end > size:
+        raise IncompleteError(f"the APDU has {length} octets, {size - start} are there", size)
+    return source, destination, bytes(octets[start:end]), end
+
+
+def _not_version_1(version: int, offset: int) -> DecodeError:
+    return DecodeError(f"wrapper version {version}, not 1", offset)
 
 
 def _next_header(octets: bytes, start: int) -> int:
@@ -97,14 +108,14 @@ class WrapperLink(Connectionless):
             self._buffer += octets
             octets = bytes(self._buffer)
         events: list[LinkEvent] = []
-        offset = 0
-        while offset < len(octets):
+        offset, size = 0, len(octets)
+        while offset < size:
             if self._searching:
                 following = _next_header(octets, offset)
                 if following > offset:
                     events.append(Discarded(octets[offset:following], "no wrapper header"))
                     offset = following
-                if len(octets) - offset <= HEADER.size:
+                if size - offset <= HEADER.size:
                     break
                 self._searching = False
             try:
@@ -117,21 +128,23 @@ class WrapperLink(Connectionless):
                     continue
                 events.append(Discarded(octets[offset:], error.what))
                 events += self._desynchronised(error.what)
-                offset = len(octets)
+                offset = size
                 break
             offset = end
             if not apdu:
                 events.append(Discarded(octets[end - 8 : end], "an empty APDU"))
                 continue
-            address = Address(source, destination) if self.server else Address(destination, source)
+            ends = (source, destination, None) if self.server else (destination, source, None)
+            address = _new(Address, ends)
             if self.server and address not in self._open:
                 if len(self._open) >= MAX_ADDRESSES:
                     events.append(Discarded(apdu, f"more than {MAX_ADDRESSES} address pairs"))
                     continue
                 self._open.add(address)
                 events.append(LinkUp(address))
-            events.append(ApduReceived(address, apdu))
-        self._buffer[:] = octets[offset:]
+            events.append(_new(ApduReceived, (address, apdu, True)))
+        if self._buffer or offset < size:
+            self._buffer[:] = octets[offset:]
         return events
 
     def _desynchronised(self, reason: str) -> list[LinkEvent]:

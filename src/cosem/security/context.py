@@ -176,7 +176,8 @@ class SecurityContext:
                 raise PolicyViolation("the system title is not the peer's")
             counter = int.from_bytes(content[1:5], "big")
             receiving = self._receiving[key_set]
-            receiving.check(counter)
+            if receiving.last is not None and counter <= receiving.last:
+                raise InvocationCounterError(counter, receiving.smallest)
             opened = unprotect(
                 self._ciphers.get(key_set) or self._cipher(key_set),
                 self.keys.authentication_key,
@@ -184,10 +185,10 @@ class SecurityContext:
                 content,
                 allow_unverified=self.allow_unverified,
             )
-            if opened.verified:
+            if opened[3]:
                 self._commit(key_set, receiving, counter)
-                return accept(opened.plain), opened
-            answer = accept(opened.plain)
+                return accept(opened[0]), opened
+            answer = accept(opened[0])
             self._commit(key_set, receiving, counter)
             return answer, opened
         except (SecurityError, DecodeError):

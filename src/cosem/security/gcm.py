@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hmac import compare_digest
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from cosem.errors import DecodeError, KeyMissing, LocalProtocolError, PolicyViolation, TagMismatch
@@ -38,6 +39,8 @@ class Opened(NamedTuple):
 
 _CONTROLS = tuple(SecurityControl(octet) for octet in range(256))
 _new = tuple.__new__
+_pack_head = Struct(">BI").pack
+_unpack_head = Struct(">BI").unpack_from
 
 
 @lru_cache(maxsize=1)
@@ -61,19 +64,19 @@ def protect(
         raise LocalProtocolError("compression (V.44) is not supported")
     if len(title) != 8:
         raise KeyMissing(f"a system title of 8 octets is needed, not {len(title)}")
-    ic = counter.to_bytes(4, "big")
-    head = bytes((control,)) + ic
+    head = _pack_head(control, counter)
+    nonce = title + head[1:]
     bits = control & 0x30
     if bits == 0x30:
         if auth_key is None:
             raise KeyMissing("an authentication key is needed")
-        return head + gcm.encrypt(title + ic, plain, head[:1] + auth_key)[:-4]
+        return head + gcm.encrypt(nonce, plain, head[:1] + auth_key)[:-4]
     if bits == ENCRYPTED:
-        return head + gcm.encrypt(title + ic, plain, None)[:-16]
+        return head + gcm.encrypt(nonce, plain, None)[:-16]
     if bits == AUTHENTICATED:
         if auth_key is None:
             raise KeyMissing("an authentication key is needed")
-        return head + plain + gcm.encrypt(title + ic, b"", head[:1] + auth_key + plain)[:TAG_LENGTH]
+        return head + plain + gcm.encrypt(nonce, b"", head[:1] + auth_key + plain)[:TAG_LENGTH]
     return head + plain
 
 
@@ -94,15 +97,13 @@ def unprotect(
     size = len(content)
     if size < HEADER_LENGTH:
         raise DecodeError("a security header has 5 octets", size, ("security-header",))
-    control = content[0]
+    control, counter = _unpack_head(content)
     if control & COMPRESSED:
         raise PolicyViolation("compressed APDUs (V.44) are not supported")
     if len(title) != 8:
         raise DecodeError(f"a system title has 8 octets, not {len(title)}", 0, ("system-title",))
-    ic = content[1:5]
-    nonce = title + ic
+    nonce = title + content[1:5]
     bits = control & AUTHENTICATED_ENCRYPTED
-    counter = int.from_bytes(ic, "big")
     if not bits & AUTHENTICATED:
         text = content[5:]
         plain = gcm.encrypt(nonce, text, None)[:-16] if bits else text
