@@ -461,7 +461,7 @@ class Initiator:
         context = self.context
         if context is None:
             raise PolicyViolation(f"{carrier.service} outside of a ciphered association")
-        if type(carrier) is Ciphered:
+        if isinstance(carrier, Ciphered):
             title, dedicated = None, octets[0] in DEDICATED_FORMS
         else:
             title, dedicated = carrier.system_title or None, isinstance(carrier, GeneralDed)

@@ -346,7 +346,7 @@ class Responder:
         except DecodeError as error:
             context.failures += 1
             raise SecurityError(f"the ciphered APDU is malformed: {error}") from None
-        if type(carrier) is Ciphered:
+        if isinstance(carrier, Ciphered):
             title, dedicated, general = None, tag in DEDICATED_FORMS, False
         else:
             title, dedicated, general = carrier.system_title or None, isinstance(carrier, GeneralDed), True

@@ -26,6 +26,7 @@ COMMANDS = {
     "call": ("cosem.cli.meter", "invoke a method"),
     "profile": ("cosem.cli.profile", "read a load profile or a log"),
     "clock": ("cosem.cli.meter", "read or set the clock"),
+    "probe": ("cosem.cli.probe", "find out how a silent or unknown meter wants to be spoken to"),
     "listen": ("cosem.cli.listen", "receive and explain what meters push"),
     "simulate": ("cosem.cli.simulate", "be a device that behaves"),
     "tour": ("cosem.cli.tour", "a guided minute: a meter is made, read, and pushes are explained"),

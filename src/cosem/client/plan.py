@@ -191,7 +191,7 @@ def client_link(url: MeterUrl, tolerances: Tolerances = TOLERANT) -> Link:
     if url.framing == "hdlc":
         from cosem.link.hdlc.link import HdlcLink
 
-        return HdlcLink(tolerances=tolerances)
+        return HdlcLink(tolerances=tolerances, server_address_size=url.address_size)
     if url.framing == "mbus":
         from cosem.link.mbus_frame import MbusLink
 

@@ -32,6 +32,7 @@ AUTHENTICATION = {
 SECURITY = {"none": 0x00, "auth": 0x10, "enc": 0x20, "both": 0x30}
 CIPHERING = ("glo", "ded", "general")
 REFERENCING = ("ln", "sn")
+ADDRESS_SIZES = {"1": 1, "2": 2, "4": 4}
 _SECRETS = ("password", "secret", "key", "ek", "ak", "pw")
 
 
@@ -42,6 +43,7 @@ class MeterUrl:
     `counter` is the logical name of the invocation-counter object to be read over the public client first, if given.
     `transport` is ``"tcp"``, ``"udp"`` or ``"serial"``; `gateway` the network id and device address of a meter behind a
     gateway. `serial` says everything about a serial port; there is no host then.
+    `address_size` is how many octets the HDLC address of the server takes, the fewest if None.
     """
 
     framing: str
@@ -59,6 +61,7 @@ class MeterUrl:
     transport: str = "tcp"
     gateway: tuple[int, bytes] | None = None
     serial: SerialUrl | None = None
+    address_size: int | None = None
 
     @classmethod
     def parse(cls, text: str, *, pushes: bool = False) -> MeterUrl:
@@ -119,6 +122,9 @@ class MeterUrl:
         physical = _number(query, "physical", None, 0x3FFF)
         if physical is not None and framing != "hdlc":
             raise ConfigError("physical is an HDLC address: use it with hdlc+tcp://, hdlc+serial:// or optical://")
+        size = query.pop("address_size", None)
+        if size is not None and (framing != "hdlc" or serial is not None or size not in ADDRESS_SIZES):
+            raise ConfigError(f"address_size={size}: use 1, 2 or 4 octets, with hdlc+tcp://")
         if query.get("auth") in AUTHENTICATION_LATER:
             raise ConfigError(f"auth={query['auth']} is not in this version yet")
         mechanism = _choice(query, "auth", "none", AUTHENTICATION)
@@ -143,7 +149,7 @@ class MeterUrl:
         assert server is not None
         return cls(
             framing, host, port, client, server, physical, mechanism, security, ciphering, device, counter,
-            _seconds(timeout), transport, gateway, serial,
+            _seconds(timeout), transport, gateway, serial, None if size is None else ADDRESS_SIZES[size],
         )  # fmt: skip
 
 
