@@ -8,11 +8,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Line:
-    """One figure. `peers` maps a peer's name to its seconds; `goal` is a ratio, or an absolute `unit` figure."""
+    """One figure. `peers` maps a peer's name to its seconds; `goal` is a ratio, or an absolute `unit` figure;
+    None where the figure stands alone."""
 
     what: str
     ours: float
-    goal: float
+    goal: float | None = None
     peers: dict[str, float] | None = None
     unit: str = "s"
 
@@ -24,6 +25,8 @@ class Line:
     @property
     def reached(self) -> bool:
         """Whether the goal is met."""
+        if self.goal is None:
+            return True
         return self.ratio >= self.goal if self.ratio is not None else self.ours <= self.goal
 
     def to_json(self) -> dict[str, Any]:
@@ -32,6 +35,8 @@ class Line:
 
 
 def _figure(value: float, unit: str) -> str:
+    if unit == "/s":
+        return f"{value:.0f} /s"
     if unit != "s":
         return f"{value:.1f} {unit}"
     for factor, name in ((1.0, "s"), (1e-3, "ms"), (1e-6, "us")):
@@ -49,6 +54,6 @@ def print_lines(lines: list[Line]) -> None:
             name = min(line.peers, key=lambda key: line.peers[key])  # type: ignore[index]
             peer = f"{_figure(line.peers[name], line.unit)} {name}"
             ratio = f"{line.ratio:.1f} x"
-        goal = f"{line.goal:g} x" if line.peers else _figure(line.goal, line.unit)
+        goal = "" if line.goal is None else f"{line.goal:g} x" if line.peers else _figure(line.goal, line.unit)
         mark = "" if line.reached else "  below the goal"
         print(f"{line.what:52} {_figure(line.ours, line.unit):>10} {peer:>22} {ratio:>8} {goal:>9}{mark}")
