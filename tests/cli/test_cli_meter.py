@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -312,7 +313,7 @@ def test_a_trace_shows_the_line_and_no_secret(
     import secrets
 
     real = secrets.token_bytes
-    monkeypatch.setattr(secrets, "token_bytes", lambda count: b"dedicated-key-xx" if count == 16 else real(count))
+    monkeypatch.setattr(os, "urandom", lambda count: b"dedicated-key-xx" if count == 16 else real(count))
     # The challenge is made with the same call: one that is alike at both ends would be a reflection.
     monkeypatch.setattr(world.servers[0], "random", real)
     monkeypatch.setattr(world.servers[1], "random", real)

@@ -8,8 +8,8 @@ APDU inside, plain or ciphered, as octets.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
+from struct import Struct
 from typing import Any, ClassVar, NamedTuple
 
 from cosem.apdu.base import Parsed
@@ -43,6 +43,7 @@ _MECHANISM_PREFIX = bytes.fromhex("608574050802")
 _EXPLICIT_CONTEXT = bytes((OBJECT_IDENTIFIER, 7)) + _CONTEXT_PREFIX
 _EXPLICIT_CONTEXT_HEAD = bytes((0xA1, 9)) + _EXPLICIT_CONTEXT
 _MECHANISM_HEAD = bytes((0x8B, 7)) + _MECHANISM_PREFIX
+_MECHANISM_HEAD_OF_AARE = bytes((0x89, 7)) + _MECHANISM_PREFIX
 
 # What may stand in user-information: the initiate PDUs and a service error, plain, glo-, ded- or generally ciphered.
 # Anything else is refused before it is parsed, so that no APDU can nest ACSE in ACSE.
@@ -88,6 +89,8 @@ class Aarq(Apdu, _Aarq):
     tag: ClassVar[int] = 0x60
 
     def _octets(self, invoke: int | None) -> bytes:
+        if self[7:] == _NOTHING_MORE and (usual := _usual_aarq(self)) is not None:
+            return usual
         (
             context,
             user_information,
@@ -106,8 +109,6 @@ class Aarq(Apdu, _Aarq):
             implementation,
             version,
         ) = self
-        if self[7:] == _NOTHING_MORE and (usual := _usual_aarq(self)) is not None:
-            return usual
         parts = [_context_octets(context)]
         if version is not None:
             parts.insert(0, tlv(0x80, version))
@@ -573,54 +574,52 @@ def _parse_aarq(octets: bytes, checked: bool) -> Parsed:
     return parsed(None, _new(Aarq, values))
 
 
-# The AARE that meters send: title of 8 octets if any, mechanism with its requirement if any, lengths in their shortest
-# form. What differs in anything is read element by element by `_read`, which gives the same for this shape too.
-_usual_aare = re.compile(
-    rb"\x61(?:[\x00-\x7f]|\x81[\x80-\xff])"
-    rb"\xa1\x09\x06\x07\x60\x85\x74\x05\x08\x01([\x00-\x7f])"
-    rb"\xa2\x03\x02\x01(.)"
-    rb"\xa3\x05\xa1\x03\x02\x01(.)"
-    rb"(?:\xa4\x0a\x04\x08(.{8}))?"
-    rb"(?:\x88\x02(\x07\x80)\x89\x07\x60\x85\x74\x05\x08\x02([\x00-\x7f])\xaa([\x00-\x7f])\x80([\x00-\x7f]))?",
-    re.DOTALL,
-).match
+# The AARE of a meter with high level security: title of 8 octets, mechanism with its requirement, every length in its
+# one-octet form. What differs in anything is read element by element by `_read`, which gives the same here too.
+_USUAL_AARE_LAYOUT = Struct(">2B 10sB 4sB 6sB 4s8s 12sB 4B")
+_USUAL_AARE_SIZE = _USUAL_AARE_LAYOUT.size
+_unpack_usual_aare = _USUAL_AARE_LAYOUT.unpack_from
+_USUAL_AARE = (
+    0x61,
+    _EXPLICIT_CONTEXT_HEAD,
+    b"\xa2\x03\x02\x01",
+    b"\xa3\x05\xa1\x03\x02\x01",
+    b"\xa4\x0a\x04\x08",
+    b"\x88\x02" + AUTHENTICATION + _MECHANISM_HEAD_OF_AARE,
+    0xAA,
+    CHARSTRING,
+)
 
 
 def _parse_usual_aare(octets: bytes, checked: bool) -> Parsed | None:
-    match = _usual_aare(octets)
-    if match is None:
-        return None
-    context, result, diagnostic, title, requirements, mechanism, outer, inner = match.groups()
     size = len(octets)
-    offset = match.end()
-    auth_value = user_information = None
-    if mechanism is not None:
-        start, offset = offset, offset + inner[0]
-        if outer[0] != inner[0] + 2 or offset > size:
-            return None
-        auth_value = octets[start:offset]
-        mechanism = mechanism[0]
-    if offset < size:
-        start = offset + 4
-        if start > size or octets[offset] != 0xBE or octets[offset + 1] != size - start + 2 or size - start > 0x7D:
-            return None
-        if octets[offset + 2] != OCTET_STRING or octets[offset + 3] != size - start:
-            return None
-        user_information = octets[start:]
-    if octets[1] != size - 2 if size < 0x82 else octets[1] != 0x81 or octets[2] != size - 3:
+    if not _USUAL_AARE_SIZE <= size < 0x82:
         return None
-    if checked and user_information is not None:
-        _check_user_information(user_information, size - len(user_information))
+    (
+        tag, length, context_head, context, result_head, result, diagnostic_head, diagnostic, title_head, title,
+        mechanism_head, mechanism, auth_tag, outer, choice, inner,
+    ) = _unpack_usual_aare(octets)  # fmt: skip
+    heads = (tag, context_head, result_head, diagnostic_head, title_head, mechanism_head, auth_tag, choice)
+    if heads != _USUAL_AARE or length != size - 2 or outer != inner + 2 or context > 0x7F or mechanism > 0x7F:
+        return None
+    offset = _USUAL_AARE_SIZE + inner
+    start = offset + 4
+    # No length here can be over 7F: all of it has less than 82 octets.
+    if start > size or octets[offset : offset + 4] != bytes((0xBE, size - start + 2, OCTET_STRING, size - start)):
+        return None
+    user_information = octets[start:]
+    if checked:
+        _check_user_information(user_information, start)
     values = (
-        context[0],
-        _RESULTS[result[0]],
+        context,
+        _RESULTS[result],
         USER,
-        _USER_DIAGNOSTICS[diagnostic[0]],
+        _USER_DIAGNOSTICS[diagnostic],
         user_information,
         mechanism,
-        auth_value,
+        octets[_USUAL_AARE_SIZE:offset],
         CHARSTRING,
-        requirements,
+        AUTHENTICATION,
         title,
         *_NOT_USUAL,
     )

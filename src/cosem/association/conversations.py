@@ -9,7 +9,7 @@ from cosem.apdu import parse
 from cosem.apdu.acse import AUTHENTICATION, CHARSTRING, Aare, Aarq, Rlrq
 from cosem.apdu.action import ActionRequestNormal, ActionResponseNormal
 from cosem.apdu.base import MethodDescriptor
-from cosem.apdu.ciphered import Ciphered
+from cosem.apdu.ciphered import wrapped
 from cosem.apdu.errors import ConfirmedServiceError
 from cosem.apdu.initiate import InitiateRequest, InitiateResponse
 from cosem.association.initiator import Initiator
@@ -135,7 +135,7 @@ def _protected_initiate(machine: Initiator, octets: bytes) -> bytes:
     settings = machine.settings
     if not settings.protection or machine.context is None:
         return octets
-    return Ciphered(0x21, machine.context.protect(octets, settings.protection)).encode()
+    return wrapped(0x01, machine.context.protect(octets, settings.protection))
 
 
 def _accepted(machine: Initiator, aare: Aare) -> bool:

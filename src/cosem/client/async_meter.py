@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Generator, Sequence
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -26,6 +25,8 @@ from cosem.times import CosemDateTime
 from cosem.units import Quantity
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cosem.classes.access import ObjectListElement
     from cosem.client.inbound import Greeting
     from cosem.io.aio import Opener

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cosem.errors import ConfigError
 from cosem.security.keys import Keys
 from cosem.tolerances import TOLERANT, Tolerances
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ENVIRONMENT = "COSEM_KEYS"
 _KEYS = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -24,6 +23,8 @@ from cosem.times import CosemDateTime
 from cosem.units import Quantity
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cosem.classes.access import ObjectListElement
     from cosem.io.blocking import Trace, Transport
     from cosem.security.counters import CounterStore

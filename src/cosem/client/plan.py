@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
+import os
 from collections.abc import Generator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cosem.association.initiator import Initiator
@@ -20,6 +18,8 @@ from cosem.obis import Obis
 from cosem.tolerances import TOLERANT, Tolerances
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from cosem.io.aio import Opener
     from cosem.io.blocking import Transport
     from cosem.link.base import Link
@@ -152,12 +152,14 @@ class Plan:
     def _store(self) -> CounterStore:
         from cosem.io.counterstore import FileCounterStore
 
-        if self._counters is None or isinstance(self._counters, (str, Path)):
+        if self._counters is None or isinstance(self._counters, (str, os.PathLike)):
             self._counters = FileCounterStore(self._counters)
         return self._counters
 
     def _counter_name(self) -> str:
         """A counter belongs to a key and a sender. The key is named by a digest that tells nothing about it."""
+        import hashlib
+
         key = self.device.keys.global_unicast_encryption_key or b""
         digest = hashlib.sha256(b"cosem invocation counter" + key).hexdigest()[:16]
         return f"{self.settings.system_title.hex()}-{digest}"
@@ -167,7 +169,7 @@ class Plan:
         return self._core(self.settings)
 
     def _core(self, settings: AssociationSettings) -> Core:
-        core = Core(Initiator(self.link(), settings), secrets.token_bytes, self.options)
+        core = Core(Initiator(self.link(), settings), os.urandom, self.options)
         if self.url.serial is not None:
             core.no_meeting = self.url.serial.no_meeting
         return core

@@ -77,11 +77,12 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take part, if there is room."""
-        assert isinstance(transport, asyncio.Transport)
+        # Not asserted: other event loops (uvloop) have transports of their own, which are no `asyncio.Transport`.
+        stream = cast("asyncio.Transport", transport)
         if self.limit is not None and len(self.kept) >= self.limit and not self.server.make_room():
-            transport.abort()
+            stream.abort()
             return
-        self.transport = transport
+        self.transport = stream
         self.kept[self] = None
         self.pump()
 

@@ -6,7 +6,6 @@ end; whoever sends its own challenge back, or our own proof, is a mirror and is 
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Callable
 from enum import IntEnum
@@ -107,6 +106,8 @@ class HlsIdentity:
             if self._manufacturer is None:
                 raise ConfigError("mechanism 2 is defined by the manufacturer: give its function")
             return self._manufacturer(challenge, self._secret)
+        import hashlib
+
         if self.mechanism == Mechanism.HLS_MD5:
             return hashlib.md5(challenge + self._secret).digest()  # noqa: S324 - named by the user, see WEAK
         if self.mechanism == Mechanism.HLS_SHA1:
