@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from cosem.errors import ConnectionLost
 from cosem.io.blocking import TcpTransport
@@ -64,8 +64,8 @@ class InboundWire(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Tell the door who called."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not asserted: the transports of other event loops (uvloop) are no `asyncio.Transport`.
+        self._transport = cast("asyncio.Transport", transport)
         self.peer = transport.get_extra_info("peername")[:2]
         self._called(self)
 
