@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from hypothesis import strategies as st
 
 from cosem.classes.access import ObjectListElementType
@@ -23,7 +25,7 @@ from cosem.classes.types import (
     RowsType,
     StructureType,
 )
-from cosem.codec.axdr import Data, Tag
+from cosem.codec.axdr import CompactArray, Data, Tag, TypeDescription
 from cosem.errors import EncodeError
 
 
@@ -77,6 +79,9 @@ def datas(kind):
         Tag.BOOLEAN: st.booleans(),
         Tag.VISIBLE_STRING: st.text(st.characters(max_codepoint=255), max_size=10),
         Tag.UTF8_STRING: st.text(st.characters(exclude_categories=["Cs"]), max_size=10),
+        Tag.COMPACT_ARRAY: st.lists(st.integers(-(1 << 15), (1 << 15) - 1), max_size=4).map(
+            lambda samples: CompactArray(TypeDescription(Tag.LONG), struct.pack(f">{len(samples)}h", *samples))
+        ),
     }
     return simple[kind.tag].map(lambda value: Data(kind.tag, value))
 

@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-from cosem.classes.common import ActionItem, action_item, attribute_reference
+from cosem.classes.common import action_set, attribute_reference
 from cosem.classes.model import InterfaceClass, attribute
-from cosem.classes.types import any_data, array, structure
-
-
-class ActionSet(NamedTuple):
-    """What is executed when the value crosses the threshold upwards or downwards."""
-
-    action_up: ActionItem
-    action_down: ActionItem
+from cosem.classes.types import any_data, array
 
 
 class RegisterMonitor(InterfaceClass, class_id=21, version=0):
@@ -26,7 +17,7 @@ class RegisterMonitor(InterfaceClass, class_id=21, version=0):
     monitored_value = attribute(3, attribute_reference, "the attribute that is watched", static=True)
     actions = attribute(
         4,
-        array(structure(ActionSet, action_up=action_item, action_down=action_item)),
+        array(action_set),
         "the scripts of each threshold",
         static=True,
         default=(),

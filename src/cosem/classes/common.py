@@ -8,6 +8,7 @@ from cosem.classes.types import (
     OpenEnum,
     array,
     choice,
+    date_time,
     date_time_octets,
     enum,
     integer,
@@ -65,6 +66,26 @@ class ActionItem(NamedTuple):
 
 
 action_item = structure(ActionItem, script_logical_name=logical_name, script_selector=long_unsigned)
+
+
+class ActionSet(NamedTuple):
+    """What is executed when a value crosses a threshold upwards or downwards."""
+
+    action_up: ActionItem
+    action_down: ActionItem
+
+
+action_set = structure(ActionSet, action_up=action_item, action_down=action_item)
+
+
+class AttributeCaptureTime(NamedTuple):
+    """The attribute that was captured last, by its number, and when."""
+
+    attribute_id: int
+    timestamp: CosemDateTime
+
+
+attribute_capture_time = structure(AttributeCaptureTime, attribute_id=unsigned, timestamp=date_time)
 
 
 class TimeWindow(NamedTuple):

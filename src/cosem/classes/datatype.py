@@ -290,7 +290,10 @@ class MappedType(DataType[V]):
 
 
 class FlagsType(MappedType[F]):
-    """A mask whose bits `members` names: an integer, or a bit-string of a length, whose leftmost bit is bit 0."""
+    """A mask whose bits `members` names: an integer, or a bit-string whose leftmost bit is bit 0.
+
+    A bit-string without a length is written as long as the value before it, else with the bits that are named.
+    """
 
     __slots__ = ("members",)
 
@@ -299,15 +302,20 @@ class FlagsType(MappedType[F]):
         if isinstance(inner, IntegerType):
             super().__init__(inner, members, operator.index)
             return
-        if (length := inner.length) is None:
-            raise EncodeError(f"the bit-string of {members.__name__} needs a length")
+        named = max(flag.value for flag in members).bit_length()
 
         def unwrap(value: F) -> str:
-            if not 0 <= value < 1 << length:
-                raise ValueError(f"more than {length} bits")
-            return f"{operator.index(value):0{length}b}"[::-1]
+            if value < 0 or (inner.length is not None and value >> inner.length):
+                raise ValueError(f"not a mask of {inner.notation}")
+            return f"{operator.index(value):0{inner.length or named}b}"[::-1]
 
-        super().__init__(inner, lambda bits: members(int(bits[::-1], 2)), unwrap)
+        super().__init__(inner, lambda bits: members(int(bits[::-1] or "0", 2)), unwrap)
+
+    def _encode(self, value: F, like: Data | None) -> Data:
+        data = super()._encode(value, like)
+        if like is None or like.tag is not Tag.BIT_STRING or data.tag is not Tag.BIT_STRING:
+            return data
+        return Data(data.tag, data.value.rstrip("0").ljust(len(like.value), "0"))
 
 
 class ArrayType(DataType[tuple[V, ...]]):

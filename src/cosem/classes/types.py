@@ -206,7 +206,7 @@ def bit_string(length: int | None = None) -> BitStringType:
 
 
 def flags(members: type[F], inner: IntegerType | BitStringType) -> FlagsType[F]:
-    """Return `inner`, an integer or a bit-string of a length, as mask of the bits that `members` names."""
+    """Return `inner`, an integer or a bit-string, as mask of the bits that `members` names."""
     return FlagsType(members, inner)
 
 
