@@ -101,7 +101,7 @@ class MBusClientV0(InterfaceClass, class_id=72, version=0, name="M-Bus client"):
 class MBusClient(MBusClientV0, class_id=72, version=1):
     """Adds the configuration field and the state of the key (Blue Book ed. 11, 4.8.3)."""
 
-    configuration = attribute(13, long_unsigned, "configuration field: mode and number of encrypted blocks")
+    configuration = attribute(13, long_unsigned, "configuration field (EN 13757-3): mode and how much is encrypted")
     encryption_key_status = attribute(14, enum(EncryptionKeyStatus), "what is known of the key")
 
     slave_install = method(1, unsigned, "installs a device, takes its primary address", sn_offset=0x70)

@@ -47,7 +47,7 @@ class NTPSetup(InterfaceClass, class_id=100, version=0, name="NTP setup"):
     server_port = attribute(4, long_unsigned, "UDP port of the server", static=True, default=123)
     authentication_method = attribute(5, enum(AuthenticationMethod), "how the server proves who it is", static=True)
     authentication_keys = attribute(6, array(authentication_key), "symmetric keys", static=True, default=())
-    client_key = attribute(7, octet_string(), "public key of the server, for auto key", static=True)
+    client_key = attribute(7, octet_string(), "key of the client, for auto key", static=True)
 
     synchronize = method(1, trigger, "sets the time now", optional=False, sn_offset=0x38)
     add_authentication_key = method(2, authentication_key, "adds or replaces a key", sn_offset=0x40)
