@@ -1,8 +1,10 @@
-"""OBIS codes are read and written in every usual form, and their groups named."""
+"""OBIS codes are read and written in every usual form, ordered, and matched by patterns."""
 
 from __future__ import annotations
 
 import json
+import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from cosem.errors import ConfigError
 from cosem.obis import Obis, obis
-from cosem.obis_names import NOT_KNOWN, describe_groups
+from cosem.obis_pattern import ObisPattern
 
 codes = st.binary(min_size=6, max_size=6).map(Obis)
 
@@ -36,6 +38,7 @@ FORMS = {
     "0x0100010800ff": (1, 0, 1, 8, 0, 255),
     "01 00 01 08 00 ff": (1, 0, 1, 8, 0, 255),
     "01-00-01-08-00-ff": (1, 0, 1, 8, 0, 255),
+    "1.0.1.8.0*3": (1, 0, 1, 8, 0, 3),
     "  1-0:1.8.0  ": (1, 0, 1, 8, 0, 255),
 }
 
@@ -105,35 +108,95 @@ def test_a_code_is_its_six_octets():
         Obis(b"12345")
 
 
-GROUPS = [
-    ("1-0:1.8.0", ["electricity", "no channel", "active power import", "time integral 1", "total", "current value"]),
-    ("1-0:32.7.0", ["electricity", "no channel", "voltage L1", "instantaneous", "total", "current value"]),
-    ("1-0:71.7.3", ["electricity", "no channel", "current L3", "instantaneous", "harmonic 3", "current value"]),
-    ("1-0:2.6.2*101", ["electricity", "no channel", "active power export", "maximum 1", "rate 2", "last billing"]),
-    ("0-0:1.0.0", ["abstract", "no channel", "clock", "number 0", "number 0", "current value"]),
-    ("0-3:24.2.1", ["abstract", "channel 3", "M-Bus", "value", "number 1", "current value"]),
-    ("0-0:43.1.0", ["abstract", "no channel", "security", "invocation counter", "number 0", "current value"]),
-    ("1-0:99.1.0", ["electricity", "no channel", "profile", "load profile 1", "number 0", "current value"]),
-    ("7-1:13.83.0", ["gas", "channel 1", "converter volume, forward absolute", "processing 83", "total", "current"]),
-    ("6-0:10.0.0", ["heat", "no channel", "flow temperature", "processing 0", "total", "current value"]),
-    ("1-65:1.8.0", ["electricity", "utility specific", "active power import", "time integral 1", "total", "current"]),
-    ("1-128:200.200.200*200", ["electricity", "manufacturer specific", NOT_KNOWN, "processing", "manuf", NOT_KNOWN]),
-    ("2-210:150.150.0", [NOT_KNOWN, NOT_KNOWN, "manufacturer specific", "manufacturer specific", "total", "current"]),
+@given(st.lists(codes))
+def test_codes_are_ordered_hashed_and_kept_by_their_octets(some):
+    assert sorted(some) == sorted(some, key=lambda code: code.groups)
+    assert {code: code.groups for code in some} == {bytes(code): code.groups for code in some}
+    for code in some:
+        assert pickle.loads(pickle.dumps(code)) == code
+        assert isinstance(pickle.loads(pickle.dumps(code)), Obis)
+
+
+PATTERNS = [
+    ("1-0:*.8.*", ["1.8.0", "1-0:98.8.255"], ["1-0:1.7.0", "1-1:1.8.0", "1-0:1.8.0*101"]),
+    ("0-[1-4]:24.2.1", ["0-1:24.2.1", "0-4:24.2.1"], ["0-0:24.2.1", "0-5:24.2.1", "0-1:24.2.2"]),
+    ("1-0:[1,2,5-8].8.0", ["1.8.0", "2.8.0", "6.8.0"], ["3.8.0", "9.8.0"]),
+    ("1-0:1.8.1-4.*", ["1.8.1", "1.8.4*12"], ["1.8.0", "1.8.5"]),
+    ("*-*:1.8.0", ["1-0:1.8.0", "7-3:1.8.0"], ["1-0:1.8.1"]),
+    ("*.*.96.1.*.*", ["0-0:96.1.0", "1-1:96.1.9*4"], ["0-0:96.2.0"]),
+    ("1.8.[0-63]*[0-99]", ["1.8.0*0", "1.8.63*99"], ["1.8.0", "1.8.64*1"]),
+    ("1.8", ["1-0:1.8.0*255"], ["1-0:1.8.1"]),
 ]
 
 
-@pytest.mark.parametrize(("text", "words"), GROUPS)
-def test_the_groups_are_named(text, words):
-    described = describe_groups(Obis.parse(text))
-    assert [letter for letter, _, _ in described] == list("ABCDEF")
-    assert tuple(value for _, value, _ in described) == Obis.parse(text).groups
-    for (letter, _, given_words), expected in zip(described, words, strict=True):
-        assert given_words.startswith(expected), letter
+@pytest.mark.parametrize(("text", "inside", "outside"), PATTERNS)
+def test_a_pattern_matches_codes_that_look_alike(text, inside, outside):
+    pattern = ObisPattern(text)
+    codes_inside = [Obis.parse(code) for code in inside]
+    codes_outside = [Obis.parse(code) for code in outside]
+    assert list(pattern.filter(codes_inside + codes_outside)) == codes_inside
+    assert all(code in pattern for code in codes_inside)
+    assert not any(code in pattern for code in codes_outside)
+    assert text not in pattern  # text is no code
+    assert str(pattern) == text
+    assert ObisPattern(str(pattern)) == pattern
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no pattern"),
+        ("1-0:*", "no pattern"),
+        ("1-0:*.8.**", "no pattern"),
+        ("1-0:1.8.[4-1]", "'4-1' is no value or range"),
+        ("1-0:1.8.[1,x]", "'x' is no value or range"),
+        ("1-0:1.8.[]", "'' is no value or range"),
+        ("1-0:1.8.256", "'256' is no value or range"),
+        ("0100010800ff", "no pattern"),
+    ],
+)
+def test_a_mistake_in_a_pattern_is_named(text, words):
+    with pytest.raises(ConfigError, match=re.escape(words)):
+        ObisPattern(text)
+
+
+group_values = st.one_of(
+    st.just("*"),
+    st.integers(0, 255).map(str),
+    st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)).map(sorted), min_size=1, max_size=3).map(
+        lambda pairs: "[" + ",".join(f"{first}-{last}" for first, last in pairs) + "]"
+    ),
+)
+
+
+@given(st.lists(group_values, min_size=6, max_size=6), codes)
+def test_a_pattern_holds_what_each_of_its_groups_holds(groups, code):
+    pattern = ObisPattern("{}-{}:{}.{}.{}.{}".format(*groups))
+
+    def holds(group: str, value: int) -> bool:
+        if group == "*":
+            return True
+        spans = [part.split("-") for part in group.strip("[]").split(",")]
+        return any(int(span[0]) <= value <= int(span[-1]) for span in spans)
+
+    assert pattern.matches(code) == all(map(holds, groups, code))
+    assert ObisPattern(".".join(groups)) == pattern
 
 
 @given(codes)
-def test_every_group_of_every_code_has_words(code):
-    assert all(words for _, _, words in describe_groups(code))
+def test_a_code_is_the_pattern_of_itself_alone(code):
+    for form in ("full", "dotted", "reduced", ""):
+        assert [len(values) for values in ObisPattern(format(code, form)).values] == [1] * 6
+        assert ObisPattern(format(code, form)).matches(code)
+
+
+@given(st.text())
+def test_any_text_is_a_pattern_or_a_config_error(text):
+    try:
+        pattern = ObisPattern(text)
+    except ConfigError:
+        return
+    assert all(pattern.values)
 
 
 def test_published_codes_print_as_published():

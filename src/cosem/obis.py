@@ -14,15 +14,16 @@ _REDUCED = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.ASCII,
 )
-_DOTTED = re.compile(r"\d{1,3}(?:\.\d{1,3}){5}", re.ASCII)
+_DOTTED = re.compile(r"\d{1,3}(?:\.\d{1,3}){4}[.*&]\d{1,3}", re.ASCII)
 _HEX = re.compile(r"(?:0x)?[0-9a-f]{2}(?P<between>[ :-]?)(?:[0-9a-f]{2}(?P=between)){4}[0-9a-f]{2}", re.IGNORECASE)
 _LETTERS = {"C": 96, "F": 97, "L": 98, "P": 99}
 """Letters for groups C and D in readouts of IEC 62056-21: service, error, list, profile."""
-_DEFAULTS = {"a": 1, "b": 0, "c": 0, "d": 0, "e": 0, "f": 255}
+DEFAULTS = {"a": 1, "b": 0, "c": 0, "d": 0, "e": 0, "f": 255}
+"""What a group is where it is left out."""
 
 
 class Obis(bytes):
-    """A logical name: six octets A, B, C, D, E, F. Equal to, and usable as, those `bytes`."""
+    """A logical name: six octets A, B, C, D, E, F. Equal to, hashed and ordered as, and usable as, those `bytes`."""
 
     __slots__ = ()
 
@@ -36,6 +37,7 @@ class Obis(bytes):
     def parse(cls, text: str) -> Obis:
         """Read ``1-0:1.8.0*255``, ``1-0:1.8.0``, ``1.0.1.8.0.255``, ``1.8.0``, ``C.1.0`` or twelve hex digits.
 
+        F follows a ``*``, a ``.``, or a ``&`` where a reset by hand made the value.
         Groups left out are A = 1, B = 0, E = 0 (where only C.D stands) and F = 255. Raises `ConfigError`.
         """
         code = text.strip()
@@ -43,9 +45,9 @@ class Obis(bytes):
             digits = code[2:] if code[1:2] in "xX" else code
             return cls(bytes.fromhex(digits.replace(match["between"] or " ", "")))
         if _DOTTED.fullmatch(code):
-            groups = [int(part) for part in code.split(".")]
+            groups = [int(part) for part in code.replace("*", ".").replace("&", ".").split(".")]
         elif match := _REDUCED.fullmatch(code):
-            groups = [_group(match[name], default) for name, default in _DEFAULTS.items()]
+            groups = [_group(match[name], default) for name, default in DEFAULTS.items()]
         else:
             raise ConfigError(f"{text!r} is no OBIS code: write it as 1-0:1.8.0, 1-0:1.8.0*255 or 1.0.1.8.0.255")
         for name, value in zip("ABCDEF", groups, strict=True):
