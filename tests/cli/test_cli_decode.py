@@ -172,4 +172,4 @@ def test_a_push_is_named_by_its_layout(capsys: pytest.CaptureFixture[str]) -> No
     ]
     status, out, _ = cosem(capsys, "decode", "--country", "NO", octets)
     assert status == 0
-    assert "1-0:1.7.0.255 = 1415 W  (active power import)" in out
+    assert "1-0:1.7.0.255 = 1415 W  (active power import, instantaneous)" in out

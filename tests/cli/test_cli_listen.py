@@ -103,9 +103,8 @@ def test_listening_as_a_process_until_so_many_pushes_came(tmp_path: Path, framin
     plain, genuine, repeat, forged = documents
     assert plain["service"] == "data-notification"
     assert plain["date_time"]["date_time"] == "2026-11-01T12:00:00+01:00"
-    assert plain["readings"] == [
-        {"obis": "1-0:1.8.0.255", "value": {"double-long-unsigned": 5852}, "name": "active energy import"}
-    ]
+    name = "active energy import, time integral 1 (meter reading), total"
+    assert plain["readings"] == [{"obis": "1-0:1.8.0.255", "value": {"double-long-unsigned": 5852}, "name": name}]
     assert "verified" not in plain
     assert (genuine["verified"], genuine["system_title"], genuine["invocation_counter"]) == (True, TITLE.hex(), 5)
     assert genuine["readings"] == plain["readings"]
@@ -172,7 +171,8 @@ def test_listening_for_people_ends_when_interrupted(tmp_path: Path) -> None:
         rest, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (0, "")
     text = "".join(lines) + rest
-    assert "data-notification\n  1-0:1.8.0.255 = 5852  (active energy import)\n" in text
+    name = "active energy import, time integral 1 (meter reading), total"
+    assert f"data-notification\n  1-0:1.8.0.255 = 5852  ({name})\n" in text
     assert f"data-notification from {TITLE[:3].decode()}" in text
     assert "verified" in text
     assert "NOT genuine" in text
@@ -438,5 +438,5 @@ def test_layouts_by_country_and_unverified_senders_said_aloud(tmp_path: Path) ->
             out, err = process.communicate(timeout=20)
     assert process.returncode == 0, err
     assert note.startswith("note: [open] says verify = false")
-    assert "1-0:1.7.0.255 = 1415 W  (active power import)" in out
+    assert "1-0:1.7.0.255 = 1415 W  (active power import, instantaneous)" in out
     assert ", not verified" in out

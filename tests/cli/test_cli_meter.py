@@ -76,8 +76,11 @@ def test_objects_as_a_table_as_json_and_as_a_model(cosem: Cosem, world: Served, 
     done = cosem("objects", url)
     assert done.status == 0
     lines = done.out.splitlines()
-    assert lines[0] == "class\tversion\tlogical name\twhat it is\tattributes\tmethods"
-    assert "3\t0\t1-0:1.8.0.255\tRegister\t1r 2r 3r\t" in lines
+    assert lines[0] == "class\tversion\tlogical name\twhat it is\tattributes\tmethods\tmeaning"
+    assert (
+        "3\t0\t1-0:1.8.0.255\tRegister\t1r 2r 3r\t\tactive energy import, time integral 1 (meter reading), total"
+        in lines
+    )
     document = cosem("objects", url, "--json", "--save", str(tmp_path / "model.json")).json
     assert len(document) == len(lines) - 1
     assert json.loads((tmp_path / "model.json").read_text()) == {"objects": document}
@@ -118,6 +121,7 @@ def test_one_value_as_json(cosem: Cosem, url: str, world: Served) -> None:
     assert cosem("get", url, ENERGY, "--json").json == {
         "target": ENERGY,
         "obis": "1-0:1.8.0.255",
+        "words": "active energy import, time integral 1 (meter reading), total",
         "class": 3,
         "attribute": 2,
         "value": {"double-long-unsigned": value},
@@ -133,14 +137,14 @@ def test_one_value_as_json(cosem: Cosem, url: str, world: Served) -> None:
 def test_several_values_and_one_that_fails(cosem: Cosem, url: str) -> None:
     done = cosem("get", url, f"{CLOCK}:2", "1-0:9.9.9", f"{ENERGY}:99", f"{CLOCK}:3")
     assert done.status == 1
-    assert done.out == f"{CLOCK}:2\t2026-11-01T01:00:00+01:00\n{CLOCK}:3\t-60\n"
+    assert done.out == f"{CLOCK}:2\t2026-11-01T01:00:00+01:00\tclock\n{CLOCK}:3\t-60\tclock\n"
     assert "1-0:9.9.9.255 is not in the object list: object-undefined (4)" in done.err
     assert "1-0:1.8.0.255:99: read-write-denied (3)" in done.err
     done = cosem("get", url, CLOCK, "1-0:9.9.9", "--json")
     assert done.status == 1
     assert [sorted(item) for item in done.json] == [
-        ["attribute", "class", "obis", "target", "text", "value"],
-        ["error", "obis", "target"],
+        ["attribute", "class", "obis", "target", "text", "value", "words"],
+        ["error", "obis", "target", "words"],
     ]
 
 

@@ -89,7 +89,7 @@ def test_names_come_from_the_layout_or_the_code() -> None:
     assert named["1-0:32.7.0.255"] == {
         "obis": "1-0:32.7.0.255",
         "value": {"double-long-unsigned": 2392},
-        "name": "voltage L1",
+        "name": "voltage L1, instantaneous",
         "scaler": -1,
         "unit": 35,
         "scaled": "239.2",

@@ -65,7 +65,7 @@ def objects_command(url: str, save: Path | None, as_json: bool, **options: Any) 
         print_json(rows)
         return DONE
     print_table(
-        ("class", "version", "logical name", "what it is", "attributes", "methods"),
+        ("class", "version", "logical name", "what it is", "attributes", "methods", "meaning"),
         [
             (
                 row["class"],
@@ -74,6 +74,7 @@ def objects_command(url: str, save: Path | None, as_json: bool, **options: Any) 
                 row["name"],
                 " ".join(f"{a['id']}{a['access']}" for a in row["attributes"]),
                 " ".join(str(m["id"]) for m in row["methods"] if m["access"]),
+                row["words"],
             )
             for row in rows
         ],
@@ -84,6 +85,7 @@ def objects_command(url: str, save: Path | None, as_json: bool, **options: Any) 
 
 def _object_row(element: Any) -> dict[str, Any]:
     from cosem.classes import Access, lookup
+    from cosem.obis_names import words
 
     declared = lookup(element.class_id, element.version)
     rights = element.access_rights
@@ -97,6 +99,7 @@ def _object_row(element: Any) -> dict[str, Any]:
         "class": element.class_id,
         "version": element.version,
         "obis": str(element.logical_name),
+        "words": words(element.logical_name),
         "name": declared.class_name if declared is not None else f"class {element.class_id}",
         "attributes": [
             {
@@ -214,12 +217,13 @@ def _words(value: Any) -> str:
 def get_command(url: str, targets: tuple[str, ...], as_json: bool, **options: Any) -> int:
     """Read attributes, by name or number; without one the value (2). What fails is told beside what was read."""
     from cosem.codec.json import to_json
+    from cosem.obis_names import words
 
     parsed = [Target(text) for text in targets]
     answers: list[dict[str, Any]] = []
     with connected(url, **options) as meter:
         for target in parsed:
-            answer: dict[str, Any] = {"target": target.text, "obis": str(target.name)}
+            answer: dict[str, Any] = {"target": target.text, "obis": str(target.name), "words": words(target.name)}
             answers.append(answer)
             try:
                 class_id, name, number, declared = resolve(meter, target)
@@ -245,7 +249,8 @@ def get_command(url: str, targets: tuple[str, ...], as_json: bool, **options: An
             if "error" in answer:
                 click.echo(f"{click.style('cosem:', fg='red', bold=True)} {printable(answer['error'])}", err=True)
             else:
-                click.echo(answer["text"] if len(answers) == 1 else f"{answer['target']}\t{answer['text']}")
+                many = (answer["target"], answer["text"], answer["words"])
+                click.echo(answer["text"] if len(answers) == 1 else "\t".join(many))
     return SAID_NO if any("error" in answer for answer in answers) else DONE
 
 

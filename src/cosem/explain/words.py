@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cosem.codec.axdr import Data, Tag
 from cosem.obis import Obis
+from cosem.obis_names import words as obis_words
 from cosem.times import CosemDateTime
 
 
@@ -20,7 +21,9 @@ def scalar_words(value: Data) -> str:
         if moment.in_range:
             return f"{words} ({moment.isoformat()})"
     if len(raw) == 6 and raw[5] == 0xFF:
-        return f"{words} ({Obis(raw)})"
+        name = Obis(raw)
+        meaning = obis_words(name)
+        return f"{words} ({name}, {meaning})" if meaning else f"{words} ({name})"
     if raw and all(0x20 <= octet < 0x7F for octet in raw):
         return f"{words} ({raw.decode('ascii')!r})"
     return words

@@ -15,7 +15,6 @@ from typing import Any
 from cosem.codec.axdr import Data, Tag
 from cosem.codec.json import to_json
 from cosem.obis import Obis
-from cosem.obis_names import ELECTRICITY, NOT_KNOWN, describe_groups
 from cosem.times import CosemDateTime
 from cosem.units import Quantity, ScalerUnit, Unit
 
@@ -52,7 +51,11 @@ class Reading:
     @property
     def name(self) -> str | None:
         """Return the value in words: those of its layout, or what its OBIS code says."""
-        return self.label or _words(self.obis)
+        if self.label:
+            return self.label
+        from cosem.obis_names import words  # the tables are read where words are asked for
+
+        return words(self.obis) or None
 
     @property
     def quantity(self) -> Quantity | None:
@@ -112,20 +115,6 @@ class Reading:
             raw = self.value.value
             value = raw.hex() if isinstance(raw, bytes) else raw
         return f"{self.obis} = {value}"
-
-
-def _words(code: Obis) -> str | None:
-    """Return the quantity of an OBIS code in words, None where it is no common one."""
-    (_, a, _), _, (_, _, quantity), (_, d, processing), (_, e, rate), _ = describe_groups(code)
-    if NOT_KNOWN in (quantity, processing) or quantity == "general":
-        return None
-    if a != ELECTRICITY:
-        return processing if quantity == "service" else quantity
-    if d == 7:
-        return quantity
-    if d == 8:
-        return quantity.replace("power", "energy") + (f", {rate}" if e else "")
-    return f"{quantity}, {processing}"
 
 
 def described(value: Data) -> list[Reading]:
