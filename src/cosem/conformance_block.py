@@ -63,7 +63,7 @@ LN_CORE = (
 LN_ALL = LN_CORE | Conformance.GENERAL_BLOCK_TRANSFER | Conformance.DATA_NOTIFICATION | Conformance.ACCESS
 """Everything this library speaks with logical names."""
 
-SN_ALL = (
+SN_CORE = (
     Conformance.READ
     | Conformance.WRITE
     | Conformance.UNCONFIRMED_WRITE
@@ -72,6 +72,8 @@ SN_ALL = (
     | Conformance.MULTIPLE_REFERENCES
     | Conformance.INFORMATION_REPORT
     | Conformance.PARAMETERIZED_ACCESS
-    | Conformance.GENERAL_BLOCK_TRANSFER
 )
+"""What every client asks for with short names: the services that meters have had from the beginning."""
+
+SN_ALL = SN_CORE | Conformance.GENERAL_BLOCK_TRANSFER
 """Everything this library speaks with short names."""

@@ -22,9 +22,11 @@ def test_nothing_but_a_host_is_the_public_client_over_the_wrapper() -> None:
 def test_every_parameter_has_its_place() -> None:
     url = MeterUrl.parse(
         "hdlc+tcp://[::1]:4060/?client=0x01&server=1000&physical=17&auth=high-gmac&security=both"
-        "&ciphering=ded&device=meter1&counter=0-0:43.1.1&timeout=2.5&referencing=ln"
+        "&ciphering=ded&device=meter1&counter=0-0:43.1.1&timeout=2.5&referencing=sn"
     )
-    assert url == MeterUrl("hdlc", "::1", 4060, 1, 1000, 17, 5, 0x30, "ded", "meter1", "0-0:43.1.1.255", 2.5)
+    assert url == MeterUrl(
+        "hdlc", "::1", 4060, 1, 1000, 17, 5, 0x30, "ded", "meter1", "0-0:43.1.1.255", 2.5, referencing="sn"
+    )
 
 
 @pytest.mark.parametrize("text", ["counter=read", "counter="])
@@ -74,7 +76,7 @@ MISTAKES = [
     ("tcp://meter?auth=high-ecdsa", "not in this version yet"),
     ("tcp://meter?security=much", "security=much is none of"),
     ("tcp://meter?ciphering=own", "ciphering=own is none of"),
-    ("tcp://meter?referencing=sn", "short-name"),
+    ("udp://meter?referencing=sn", "short names over udp"),
     ("tcp://meter?referencing=x", "referencing=x is none of"),
     ("tcp://meter?timeout=soon", "no number of seconds"),
     ("tcp://meter?timeout=0", "not between 0 and 3600"),

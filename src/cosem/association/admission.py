@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Final
 from cosem.apdu import parse
 from cosem.apdu.acse import AUTHENTICATION, LN, PROVIDER, USER, Aare, Aarq, Rlre
 from cosem.apdu.action import ActionRequestNormal, ActionResponseNormal
-from cosem.apdu.base import Service
+from cosem.apdu.base import MethodDescriptor, Service
 from cosem.apdu.ciphered import Ciphered, GeneralGlo
 from cosem.apdu.errors import ConfirmedServiceError, ExceptionResponse
 from cosem.apdu.habits import reader
-from cosem.apdu.initiate import InitiateRequest, InitiateResponse
+from cosem.apdu.initiate import VAA_NAME_LN, VAA_NAME_SN, InitiateRequest, InitiateResponse
 from cosem.association.held import MIN_PDU_SIZE, PLAIN, Association, Carrier
 from cosem.association.server import AssociationProfile, ObjectServer, Session
 from cosem.association.serving import MALFORMED, NOT_POSSIBLE
+from cosem.association.short_names import answer_to, proof_of
 from cosem.association.state import ServerEvent
 from cosem.codec import axdr
 from cosem.codec.axdr import Tag
@@ -24,16 +25,22 @@ from cosem.conformance_block import Conformance
 from cosem.errors import CosemError, DecodeError, InvocationCounterError, PolicyViolation, SecurityError
 from cosem.link.base import Address
 from cosem.obis import Obis
-from cosem.results import AcseServiceUser, ActionResult, AssociationResult, InitiateError, ReleaseResponseReason
+from cosem.results import (
+    AcseServiceUser,
+    ActionResult,
+    AssociationResult,
+    DataAccessResult,
+    InitiateError,
+    ReleaseResponseReason,
+)
 from cosem.security.hls import HlsIdentity, Mechanism
 
 if TYPE_CHECKING:
     from cosem.association.responder import Responder
 
 DLMS_VERSION: Final = 6
-VAA_NAME_LN, VAA_NAME_SN = 7, 0xFA00
-"""vaa-name of an initiate response: a fixed number, or the base name of the association object."""
 CURRENT_ASSOCIATION: Final = Obis(bytes((0, 0, 40, 0, 0, 255)))
+_REPLY_TO_HLS: Final = MethodDescriptor(15, CURRENT_ASSOCIATION, 1)
 DECIPHERING: Final = ExceptionResponse(1, 5)
 _INITIATE, _INITIATE_CLASS = 1, 6
 """confirmed-service-error choice and error class of an initiate error."""
@@ -228,15 +235,12 @@ class Admission:
 
     def prove(self, address: Address, association: Association, service: Any) -> Service:
         """While a proof is awaited, only it is listened to (behaviour: anything else is denied, nothing changes)."""
-        if not isinstance(service, ActionRequestNormal) or (
-            service.target.class_id,
-            service.target.instance,
-            service.target.method,
-        ) != (15, CURRENT_ASSOCIATION, 1):
+        proof_data = _proof_of(service, association.session.profile.referencing)
+        if proof_data is None:
             return _denied(service)
         hls = association.hls
         assert hls is not None
-        proof = _octet_string(service.data)
+        proof = _octet_string(proof_data)
         try:
             hls.check(proof)
             answer = axdr.encode(axdr.octet_string(hls.proof()))
@@ -244,10 +248,12 @@ class Admission:
             association.move(ServerEvent.PROOF_WRONG)
             self.server.authentication_failed(association.session)
             self._responder.close(address)
-            return ActionResponseNormal(ActionResult.READ_WRITE_DENIED)
+            return _denied(service)
         association.move(ServerEvent.PROOF_RIGHT)
         association.due = None
         self.server.opened(association.session)
+        if service.tag != 0xC3:
+            return answer_to(service, DataAccessResult.SUCCESS, answer)
         return ActionResponseNormal(ActionResult.SUCCESS, answer)
 
     def rlrq(self, address: Address, association: Association, octets: bytes) -> bytes | None:
@@ -284,11 +290,21 @@ def _initiate_response(session: Session) -> InitiateResponse:
     return InitiateResponse(int(session.conformance), profile.max_pdu_size, vaa_name)
 
 
+def _proof_of(service: Any, referencing: str) -> bytes | None:
+    """Return the octets of the proof a service carries, None where it is another one."""
+    if referencing == "sn":
+        return proof_of(service)
+    if not isinstance(service, ActionRequestNormal) or service.target != _REPLY_TO_HLS:
+        return None
+    return service.data or b""
+
+
 def _denied(service: Any) -> Service:
     from cosem.apdu.get import GetResponseNormal
     from cosem.apdu.set import SetResponseNormal
-    from cosem.results import DataAccessResult
 
+    if service.tag in (0x05, 0x06):
+        return answer_to(service, DataAccessResult.READ_WRITE_DENIED)
     if service.tag not in (0xC0, 0xC1, 0xC3):
         return NOT_POSSIBLE
     if service.tag == 0xC0:

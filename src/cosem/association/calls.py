@@ -275,8 +275,9 @@ def make_call(service: Any, invoke: int, sink: Sink | None, room: Callable[[], i
 
         if tag == 0xD9:
             return other_calls.AccessCall(service)
-        kind = other_calls.ReadCall if tag == 0x05 else other_calls.WriteCall
-        return kind(service, room(), conformance)
+        if tag == 0x05:
+            return other_calls.ReadCall(service, room(), conformance, sink)
+        return other_calls.WriteCall(service, room(), conformance)
     raise LocalProtocolError(f"{service.service} is no confirmed service: post it")
 
 

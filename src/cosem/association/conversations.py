@@ -240,16 +240,32 @@ def _prove(machine: Initiator, aare: Aare, challenge: bytes, association: Obis) 
     )
     identity.check_challenge()
     proof = axdr.encode(axdr.octet_string(identity.proof()))
-    target = MethodDescriptor(15, association, 1)
-    answer: ActionResponseNormal = yield Call(ActionRequestNormal(target, proof))
-    if answer.result != 0:
-        raise AccessError(answer.result, "the meter refuses our proof of high level security")
-    if answer.data is None:
+    answer = yield from _reply(settings.referencing, association, proof)
+    if answer is None:
         raise HlsFailed("the meter sends no proof of its own")
-    theirs = axdr.decode(answer.data)
+    theirs = axdr.decode(answer)
     if theirs.tag is not Tag.OCTET_STRING:
         raise HlsFailed("the meter's proof is no octet-string")
     identity.check(theirs.value)
+
+
+def _reply(referencing: str, association: Obis, proof: bytes) -> Generator[Step, Any, bytes | None]:
+    """Hand our proof over and return the octets of the meter's, by the names that were agreed."""
+    refused = "the meter refuses our proof of high level security"
+    if referencing == "sn":
+        from cosem.apdu.read_write import ParameterizedAccess, ReadRequest
+        from cosem.association.short_names import METHOD_SELECTOR, reply_to_hls_name
+
+        spec = ParameterizedAccess(reply_to_hls_name(), METHOD_SELECTOR, proof)
+        (data,) = (yield Call(ReadRequest((spec,)))).results
+        if not isinstance(data, bytes):
+            raise AccessError(data, refused)
+        return data
+    target = MethodDescriptor(15, association, 1)
+    answer: ActionResponseNormal = yield Call(ActionRequestNormal(target, proof))
+    if answer.result != 0:
+        raise AccessError(answer.result, refused)
+    return answer.data
 
 
 def _ensure_counter(machine: Initiator) -> Generator[Step, Any, None]:

@@ -65,6 +65,7 @@ PROTECTED = frozenset((*CIPHERED_NAMES, 0xDB, 0xDC))
 RESPONSES = frozenset((0xC4, 0xC7))
 """Their `Data` is checked by whoever decodes it, once."""
 PLAIN_ALWAYS = frozenset((0x61, 0x63, 0x0E, 0xD8))
+SHORT_NAME_TAGS = frozenset((0x05, 0x06))
 NOTIFICATIONS = frozenset((0x0F, 0xC2, 0x18))
 PUSHED = frozenset((*NOTIFICATIONS, *(ciphered_tag(tag, ded) for tag in (0xC2, 0x18) for ded in (False, True))))
 """What can be no answer: refusing one of these says nothing about the calls under way."""
@@ -205,10 +206,15 @@ class Initiator:
 
     # --- sending -------------------------------------------------------------------------------------------
 
+    @property
+    def resting(self) -> bool:
+        """Whether an answer without an invoke-id may still come: nothing is asked by short name before a new link."""
+        return self._unnumbered_rest > self.now
+
     def _next_invoke(self, service: Service) -> int | None:
         """Return the next invoke-id in turn, leaving out those under way and those that rest."""
         if service.tag in WITHOUT_INVOKE_ID:
-            if self._unnumbered_rest > self.now and service.tag not in ACSE_REQUESTS:
+            if self.resting and service.tag not in ACSE_REQUESTS:
                 raise LocalProtocolError("an answer without an invoke-id may still come: connect anew")
             return None
         if service.tag in LONG_INVOKE_IDS:
@@ -242,6 +248,10 @@ class Initiator:
             return
         invoke = self._next_invoke(service)
         if invoke is None and None in self._under:
+            if service.tag in SHORT_NAME_TAGS:
+                # Nothing in an answer by short name says whose it is: one after the other.
+                self._waiting.append((running, service, timeout, sink, index, options))
+                return
             raise LocalProtocolError("a request whose answer has no invoke-id is under way already")
         seconds = self.settings.response_timeout if timeout is None else timeout
         if invoke is not None and invoke < INVOKE_IDS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from cosem.apdu import parse
@@ -25,6 +26,8 @@ from cosem.errors import LocalProtocolError, RemoteProtocolError
 
 READ_BLOCK_HEADROOM = 12
 """Octets of a Read or Write around one block: tag, counts, choice, last, number, Data tag, length."""
+_ONE_VALUE = b"\x01\x00"
+"""What a long response to one name begins with: one result, and that it is data."""
 
 
 class AccessCall:
@@ -49,12 +52,20 @@ class AccessCall:
 
 
 class ReadCall:
-    """Read: request and response may both come in blocks."""
+    """Read: request and response may both come in blocks. `sink` takes the octets of a single value as they arrive."""
 
     answers = 0x0C
 
-    def __init__(self, service: ReadRequest, limit: int, conformance: Conformance) -> None:
+    def __init__(
+        self,
+        service: ReadRequest,
+        limit: int,
+        conformance: Conformance,
+        sink: Callable[[bytes], None] | None = None,
+    ) -> None:
         self.result: Any = None
+        self._sink = sink if len(service.specs) == 1 else None
+        self._begun = b""
         self._wanted = len(service.specs)
         self._outgoing: Outgoing | None = None
         self._incoming: Incoming | None = None
@@ -80,12 +91,21 @@ class ReadCall:
             if self._incoming is None:
                 self._incoming = Incoming()
             whole = self._incoming.add(single.last, single.number, single.raw)
+            if self._sink is not None:
+                self._hand_on(self._sink, single.raw)
             if whole is None:
                 return ReadRequest((BlockNumberAccess(single.number),))
             answer = parse(b"\x0c" + whole).service
         _all_answered(answer.results, self._wanted)
         self.result = answer
         return None
+
+    def _hand_on(self, sink: Callable[[bytes], None], raw: bytes) -> None:
+        """Give the sink what belongs to the value, without the result's own head."""
+        missing = len(_ONE_VALUE) - len(self._begun)
+        self._begun += raw[:missing]
+        if self._begun == _ONE_VALUE and len(raw) > missing:
+            sink(raw[missing:])
 
 
 class WriteCall:

@@ -109,7 +109,7 @@ class Serving:
         """Carry out one request and return its response. Never raises for what the client sent."""
         needed = _CONFORMANCE.get(service.tag)
         if needed is None or not _allowed(self.session.conformance, needed):
-            return NOT_SUPPORTED
+            return self._not_agreed(service)
         handler = self._handlers.get(service.service)
         if handler is not None:
             return handler(service, invoke & 0x0F)
@@ -120,6 +120,13 @@ class Serving:
 
             self._short_names = ShortNames(self.server, self.session, self._room)
         return self._short_names.serve(service)
+
+    def _not_agreed(self, service: Any) -> Service:
+        if self.session.profile.referencing != "sn" or service.tag not in (0x05, 0x06):
+            return NOT_SUPPORTED
+        from cosem.association.short_names import not_supported
+
+        return not_supported(service)
 
     # --- GET -----------------------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cosem.association.blocks import MAX_WINDOW
-from cosem.conformance_block import LN_CORE, Conformance
+from cosem.conformance_block import LN_CORE, SN_CORE, Conformance
 from cosem.errors import ConfigError
 from cosem.link.base import Address
 from cosem.security.hls import ManufacturerProof, Mechanism, require_mechanism
@@ -32,8 +32,9 @@ class AssociationSettings:
     AARE tells. `broadcast` protects under the broadcast key: to all, and nothing is answered. `block_window`,
     `block_timeout` and `block_retries` are those of general block transfer: blocks taken in a row (1 to 63), seconds
     of silence after which the last ones are repeated, and how often. `confirm_notifications` answers a
-    data-notification that asks for it. `referencing` is "ln" (logical names) or "sn" (short names).
-    `tolerances`: the habits of this meter's APDUs that are put up with.
+    data-notification that asks for it. `referencing` is "ln" (logical names) or "sn" (short names), where
+    `conformance` without a value of its own becomes `SN_CORE`. `tolerances`: the habits of this meter's APDUs that are
+    put up with.
     """
 
     client_sap: int = 16
@@ -81,8 +82,8 @@ class AssociationSettings:
             raise ConfigError("protected requests need the application context with ciphering")
         if self.referencing not in REFERENCING:
             raise ConfigError(f"referencing is one of {', '.join(REFERENCING)}, not {self.referencing!r}")
-        if self.referencing == "sn" and self.mechanism > Mechanism.LOW:
-            raise ConfigError("high level security with short names is not supported yet")
+        if self.referencing == "sn" and self.conformance == LN_CORE:
+            self.conformance = SN_CORE
         if self.broadcast and not self.pre_established:
             raise ConfigError("what goes to all needs a pre-established association")
         if not 1 <= self.block_window <= MAX_WINDOW:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from cosem.apdu import parse
 from cosem.apdu.base import SelectiveAccess, Service
 from cosem.apdu.errors import ConfirmedServiceError
+from cosem.apdu.initiate import VAA_NAME_SN
 from cosem.apdu.read_write import (
     BlockNumber,
     BlockNumberAccess,
     DataBlockResult,
     ParameterizedAccess,
     ReadDataBlockAccess,
+    ReadRequest,
     ReadResponse,
     VariableName,
     WriteDataBlockAccess,
+    WriteRequest,
     WriteResponse,
 )
 from cosem.association.server import ObjectServer, Session
@@ -28,6 +31,8 @@ from cosem.conformance_block import Conformance
 from cosem.errors import DecodeError, RemoteProtocolError
 from cosem.results import DataAccessResult
 
+METHOD_SELECTOR: Final = 1
+"""Selector of a Read that invokes a method: clients in the field send 1, and what is read is the parameter alone."""
 BLOCK_HEADROOM = 12
 """Octets of a Read-response around one block: tag, count, choice, last, number, length."""
 READ, WRITE = 5, 6
@@ -47,6 +52,40 @@ class ShortNameServer(Protocol):
         """Write the attribute with this short name, or invoke the method with it."""
 
 
+def reply_to_hls_name() -> int:
+    """Return the short name of reply_to_HLS_authentication of the association, the same in every version."""
+    from cosem.classes.c012_association_sn import AssociationSN
+
+    offset = AssociationSN.reply_to_HLS_authentication.sn_offset
+    assert offset is not None
+    return VAA_NAME_SN + offset
+
+
+def proof_of(service: Any) -> bytes | None:
+    """Return the octets of the proof where `service` is reply_to_HLS_authentication, by Read or by Write."""
+    specs: tuple[Any, ...] = getattr(service, "specs", ())
+    if len(specs) != 1 or getattr(specs[0], "name", None) != reply_to_hls_name():
+        return None
+    spec = specs[0]
+    if isinstance(service, ReadRequest) and isinstance(spec, ParameterizedAccess):
+        return spec.parameter
+    if isinstance(service, WriteRequest) and isinstance(spec, VariableName) and len(service.values) == 1:
+        return service.values[0]
+    return None
+
+
+def answer_to(service: Any, result: DataAccessResult, data: bytes | None = None) -> Service:
+    """Return the response that gives every name the same result, or `data` where it is a success that is read."""
+    if service.tag == 0x05:
+        return ReadResponse((result if data is None else data,) * len(service.specs))
+    return WriteResponse((result,) * len(service.specs))
+
+
+def not_supported(service: Any) -> ConfirmedServiceError:
+    """Return the refusal of a service that was not agreed, or that nobody here carries out."""
+    return ConfirmedServiceError(_TAGS.get(service.tag, WRITE), _SERVICE_CLASS, _SERVICE_UNSUPPORTED)
+
+
 class ShortNames:
     """The short-name services of one association. `room` says how many octets a plain response may have."""
 
@@ -61,7 +100,7 @@ class ShortNames:
         """Carry out one request and return its response. Never raises for what the client sent."""
         server = self._server
         if not isinstance(server, ShortNameServer):
-            return ConfirmedServiceError(_TAGS.get(service.tag, WRITE), _SERVICE_CLASS, _SERVICE_UNSUPPORTED)
+            return not_supported(service)
         return self._read(server, service) if service.tag == 0x05 else self._write(server, service)
 
     def _agreed(self, bit: Conformance) -> bool:

@@ -59,6 +59,13 @@ def simulate_command() -> None:
 )
 @click.option("--auth", default="high-gmac", show_default=True, help="Authentication of the management client (SAP 1).")
 @click.option("--security", default="both", show_default=True, help="Policy of the management client.")
+@click.option(
+    "--referencing",
+    default="ln",
+    type=click.Choice(("ln", "sn")),
+    show_default=True,
+    help="How all clients name objects: logical names or short names.",
+)
 @click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file; example keys without it.")
 @click.option("--device", help="Section of the key file.")
 @click.option(
@@ -118,6 +125,7 @@ def _build(options: dict[str, Any]) -> tuple[Any, str]:
         secret=password if mechanism == 1 else secret,
         password=password,
         compress_nulls=options["compress_nulls"],
+        referencing=options["referencing"],
     )
     end = datetime.now(UTC).replace(microsecond=0)
     if options["at"] is not None:
@@ -238,12 +246,15 @@ def _announce(
 ) -> None:
     """Say where the meter can be reached, as whom."""
     security = f"auth={options['auth']}&security={options['security']}"
+    if options["referencing"] == "sn":
+        security += "&referencing=sn"
     host = f"[{options['host']}]" if ":" in options["host"] else options["host"]
+    names = "?referencing=sn" if options["referencing"] == "sn" else ""
     urls = {
-        "public": f"tcp://{host}:{port}",
+        "public": f"tcp://{host}:{port}{names}",
         "udp": f"udp://{host}:{port}",
         "management": f"tcp://{host}:{port}?client=1&{security}",
-        "reading": f"tcp://{host}:{port}?client=2&auth=low",
+        "reading": f"tcp://{host}:{port}?client=2&auth=low{names.replace('?', '&')}",
         "hdlc": f"hdlc+tcp://{host}:{hdlc_port}?client=1&{security}",
         **{name: f"{url}?client=1&{security}" for name, url in ports.items()},
     }

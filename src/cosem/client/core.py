@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cosem.apdu.action import ActionRequestNormal, ActionResponseNormal
@@ -54,7 +54,8 @@ class ClientOptions:
     `retries`: how often a GET that stays without an answer is repeated; a SET or ACTION never is, because it may have
     been carried out. `reconnects`: how often a lost connection is dialled again for a GET. `association` and `clock`
     are logical names. `window`: services side by side where lists are not agreed, and verbs side by side of an
-    asynchronous meter; 1 is what every meter takes. `max_pdu_size`: the largest APDU asked for, and so what of a long
+    asynchronous meter; 1 is what every meter takes. `base_names` are short names that are known, so that the object
+    list need not be read for them. `max_pdu_size`: the largest APDU asked for, and so what of a long
     answer is lost at most when a link dies half-way.
     """
 
@@ -64,10 +65,14 @@ class ClientOptions:
     clock: Obis = CLOCK_OBJECT
     window: int = 1
     max_pdu_size: int = 8192
+    base_names: Mapping[Obis, int] = field(default_factory=dict)
 
 
 class Core:
     """One meter as conversations know it: its machine, and what was learnt about its objects."""
+
+    selection_bit = Conformance.SELECTIVE_ACCESS
+    """What has to be agreed for a selection."""
 
     def __init__(self, machine: Initiator, random: Random, options: ClientOptions | None = None) -> None:
         self.machine = machine
@@ -129,14 +134,15 @@ class Core:
 
     # --- single services -----------------------------------------------------------------------------------
 
-    def ask(self, service: Service, parts: list[bytes] | None = None) -> Talk[Any]:
+    def ask(self, service: Service, parts: list[bytes] | None = None, *, retries: int | None = None) -> Talk[Any]:
         """Send a GET; repeat it after a time-out and reconnect after a loss, as often as the options say.
 
         `parts` collects the blocks of a long answer; once there are any, what failed is not begun anew here: the
         caller has something to keep.
         """
         sink = None if parts is None else parts.append
-        retries, reconnects = self.options.retries, self.options.reconnects
+        reconnects = self.options.reconnects
+        retries = self.options.retries if retries is None else retries
         while True:
             if self._is_lost:
                 if reconnects <= 0:
@@ -180,7 +186,7 @@ class Core:
     def get_data(self, class_id: int, name: Obis, attribute: int, selection: Selection | None = None) -> Talk[Data]:
         """Read one attribute as `Data`."""
         octets = yield from self.get_octets(class_id, name, attribute, selection)
-        return _decoded(octets, f"{name}:{attribute}")
+        return decoded(octets, f"{name}:{attribute}")
 
     def set_data(self, class_id: int, name: Obis, attribute: int, value: Data) -> Talk[None]:
         """Write one attribute. Raises `AccessError`."""
@@ -200,7 +206,7 @@ class Core:
             if response.data_result:
                 raise AccessError(response.data_result, f"{name}:{method}() was carried out, but its return value")
             return None
-        return _decoded(response.data, f"{name}:{method}()")
+        return decoded(response.data, f"{name}:{method}()")
 
     # --- typed objects -------------------------------------------------------------------------------------
 
@@ -259,7 +265,10 @@ class Core:
                     raise AccessError(response.result, "a list of attributes")
                 if len(response.results) != len(part):
                     raise RemoteProtocolError(f"{len(response.results)} answers to {len(part)} attributes")
-                answers += [_answer(target, item) for target, item in zip(part, response.results, strict=True)]
+                answers += [
+                    answer_of(f"{target.instance}:{target.attribute}", item)
+                    for target, item in zip(part, response.results, strict=True)
+                ]
             return answers
         services = [GetRequestNormal(target, None) for target in descriptors]
         responses = yield Calls(services, self.options.window)
@@ -269,10 +278,16 @@ class Core:
                 single = yield from self.ask(service)
             if isinstance(single, BaseException):
                 raise single
-            answers.append(_answer(target, single.result if single.data is None else single.data))
+            where = f"{target.instance}:{target.attribute}"
+            answers.append(answer_of(where, single.result if single.data is None else single.data))
         return answers
 
     # --- objects -------------------------------------------------------------------------------------------
+
+    @property
+    def selects(self) -> bool:
+        """Whether selective access was agreed."""
+        return bool(self.machine.conformance & self.selection_bit)
 
     def object_list(self) -> Talk[dict[Obis, ObjectListElement]]:
         """Return the objects of this association, read once."""
@@ -345,16 +360,17 @@ def _selective(selection: Selection | None) -> SelectiveAccess | None:
     return SelectiveAccess(selection.selector, axdr.encode(selection.parameters))
 
 
-def _decoded(octets: bytes, what: str) -> Data:
+def decoded(octets: bytes, what: str) -> Data:
+    """Return octets as `Data`. Raises `DecodeError` that names `what` they are."""
     try:
         return axdr.decode(octets)
     except DecodeError as error:
         raise error.within(what) from None
 
 
-def _answer(target: AttributeDescriptor, item: Any) -> Data | AccessError:
-    where = f"{target.instance}:{target.attribute}"
-    return _decoded(item, where) if isinstance(item, bytes) else AccessError(item, where)
+def answer_of(where: str, item: Any) -> Data | AccessError:
+    """Return an element of an answer to a list: its value, or what it failed with at `where`."""
+    return decoded(item, where) if isinstance(item, bytes) else AccessError(item, where)
 
 
 def _masks(elements: Sequence[ObjectListElement]) -> bool:

@@ -95,6 +95,7 @@ class Plan:
             weak_mechanisms=frozenset({url.mechanism}) if self.weak is None else self.weak,
             allow_unverified=not device.verify,
             tolerances=device.tolerances,
+            referencing=url.referencing,
         )
         if url.timeout is not None:
             settings.response_timeout = settings.connect_timeout = url.timeout
@@ -169,7 +170,12 @@ class Plan:
         return self._core(self.settings)
 
     def _core(self, settings: AssociationSettings) -> Core:
-        core = Core(Initiator(self.link(), settings), os.urandom, self.options)
+        kind = Core
+        if settings.referencing == "sn":
+            from cosem.client.short_names import ShortNameCore
+
+            kind = ShortNameCore
+        core = kind(Initiator(self.link(), settings), os.urandom, self.options)
         if self.url.serial is not None:
             core.no_meeting = self.url.serial.no_meeting
         return core
@@ -184,6 +190,7 @@ class Plan:
             response_timeout=self.settings.response_timeout,
             connect_timeout=self.settings.connect_timeout,
             tolerances=self.settings.tolerances,
+            referencing=self.url.referencing,
         )
         return self._core(settings)
 

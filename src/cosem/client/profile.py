@@ -30,7 +30,6 @@ from cosem.client.table import (
     whole_rows,
 )
 from cosem.codec.rows import decode_columns, decode_rows
-from cosem.conformance_block import Conformance
 from cosem.errors import AccessError, Cancelled, ConnectionLost, CosemError, DecodeError
 from cosem.obis import Obis
 from cosem.results import DataAccessResult
@@ -185,7 +184,7 @@ class ProfileReader:
     def _octets(self, request: Request, described: tuple[Column, ...]) -> Talk[tuple[bytes, bool]]:
         """Return the octets of the buffer, and whether the meter selected them."""
         selection = self._selection(request, described)
-        if selection is not None and self.core.machine.conformance & Conformance.SELECTIVE_ACCESS:
+        if selection is not None and self.core.selects:
             try:
                 return (yield from self._get(request, selection)), True
             except AccessError as error:

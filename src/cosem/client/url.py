@@ -62,6 +62,7 @@ class MeterUrl:
     gateway: tuple[int, bytes] | None = None
     serial: SerialUrl | None = None
     address_size: int | None = None
+    referencing: str = "ln"
 
     @classmethod
     def parse(cls, text: str, *, pushes: bool = False) -> MeterUrl:
@@ -130,8 +131,12 @@ class MeterUrl:
         mechanism = _choice(query, "auth", "none", AUTHENTICATION)
         security = _choice(query, "security", "none", SECURITY)
         ciphering = _word(query, "ciphering", "glo", CIPHERING)
-        if _word(query, "referencing", "ln", REFERENCING) == "sn":
-            raise ConfigError("short-name referencing is not in this version yet")
+        referencing = _word(query, "referencing", "ln", REFERENCING)
+        if referencing == "sn" and transport == "udp" and not security:
+            raise ConfigError(
+                "short names over udp:// need security: nothing in a plain answer says what it answers, and datagrams "
+                "come late and twice"
+            )
         device = query.pop("device", None)
         counter = query.pop("counter", None)
         timeout = query.pop("timeout", None)
@@ -149,7 +154,7 @@ class MeterUrl:
         assert server is not None
         return cls(
             framing, host, port, client, server, physical, mechanism, security, ciphering, device, counter,
-            _seconds(timeout), transport, gateway, serial, None if size is None else ADDRESS_SIZES[size],
+            _seconds(timeout), transport, gateway, serial, None if size is None else ADDRESS_SIZES[size], referencing,
         )  # fmt: skip
 
 

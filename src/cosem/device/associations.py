@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
 from cosem.association.server import Session
+from cosem.association.settings import REFERENCING
 from cosem.classes.access import Access, AccessRights, AttributeAccess, MethodAccess, ObjectListElement
 from cosem.classes.c015_association_ln import (
     ApplicationContextName,
@@ -17,13 +18,16 @@ from cosem.classes.c015_association_ln import (
 )
 from cosem.classes.model import Attribute, InterfaceClass, Method, Selection, lookup
 from cosem.codec.axdr import Data, Tag, encode
-from cosem.conformance_block import LN_CORE, Conformance
+from cosem.conformance_block import LN_CORE, SN_CORE, Conformance
+from cosem.device.errors import Refused
 from cosem.errors import ConfigError, CosemError
 from cosem.obis import Obis, obis
-from cosem.results import DataAccessResult
+from cosem.results import ActionResult, DataAccessResult
 from cosem.security.keys import Keys
 
 if TYPE_CHECKING:
+    from cosem.apdu.base import AttributeDescriptor, MethodDescriptor
+    from cosem.association.server import ObjectServer
     from cosem.security.context import SecurityContext
     from cosem.security.hls import ManufacturerProof
 
@@ -36,6 +40,8 @@ Rights = Callable[[InterfaceClass], AccessRights | None]
 """Says what a client may do with an object; None where it does not see it."""
 
 
+ASSOCIATION_CLASSES = (12, 15)
+"""Association SN and Association LN: what an association itself is seen as."""
 SECRETS = {(15, 7)}
 """Attributes that nobody may read: the secret of an association."""
 _FIXED = {(3, 3), (4, 3), (7, 5), (7, 6), (8, 9), (17, 2), (64, 3), (64, 4), (64, 5)}
@@ -56,7 +62,7 @@ def _readable(obj: InterfaceClass, number: int) -> Access:
 
 def readings_only(obj: InterfaceClass) -> AccessRights | None:
     """Let what is measured be read; associations and security setups are not seen at all."""
-    return None if obj.class_id in (15, 64) else read_only(obj)
+    return None if obj.class_id in (*ASSOCIATION_CLASSES, 64) else read_only(obj)
 
 
 def full_access(obj: InterfaceClass) -> AccessRights:
@@ -74,8 +80,8 @@ def full_access(obj: InterfaceClass) -> AccessRights:
 
 
 def _writable(obj: InterfaceClass, attribute: Attribute[Any]) -> bool:
-    if obj.class_id == 15:
-        return attribute.id == 7
+    if obj.class_id in ASSOCIATION_CLASSES:
+        return (obj.class_id, attribute.id) in SECRETS
     return attribute.id != 1 and attribute.static is True and (obj.class_id, attribute.id) not in _FIXED
 
 
@@ -91,8 +97,10 @@ class AssociationSpec:
 
     `mechanism` 0 lowest, 1 low (with `secret`), 2 to 6 high; `policy` is security_policy of class 64 version 0 (0 to
     3) and implies the context with ciphering where it is not 0. `instance` is E of the association object
-    0-0:40.0.E. `version` is that of class 15. `manufacturer` makes the proof of mechanism 2. A `pre_established`
-    association is there without an AARQ; where it is ciphered, `client_system_title` is the title of its client.
+    0-0:40.0.E. `referencing` is "ln" or "sn"; `version` is that of the association's class (15: 1 unless given, 12: 2),
+    and `conformance` without a value of its own becomes `SN_CORE` for short names. `manufacturer` makes the proof of
+    mechanism 2. A `pre_established` association is there without an AARQ; where it is ciphered, `client_system_title`
+    is the title of its client.
     """
 
     client_sap: int
@@ -105,13 +113,20 @@ class AssociationSpec:
     keys: Keys = NO_KEYS
     conformance: Conformance = LN_CORE
     max_pdu_size: int = 1024
-    version: int = 1
+    version: int | None = None
     security_setup: Obis | None = None
     manufacturer: ManufacturerProof | None = field(default=None, repr=False)
     pre_established: bool = False
     client_system_title: bytes = b""
+    referencing: str = "ln"
 
     def __post_init__(self) -> None:
+        if self.referencing not in REFERENCING:
+            raise ConfigError(f"referencing is one of {', '.join(REFERENCING)}, not {self.referencing!r}")
+        if self.version is None:
+            self.version = 2 if self.referencing == "sn" else 1
+        if self.referencing == "sn" and self.conformance == LN_CORE:
+            self.conformance = SN_CORE
         if self.ciphered is None:
             self.ciphered = self.policy != 0
         if (self.ciphered or self.mechanism == 5) and not self.has_keys:
@@ -144,32 +159,40 @@ class MethodEntry(NamedTuple):
 
 
 class Association:
-    """A built association: its object (class 15), and tables of what its client may do."""
+    """A built association: its object (class 15), and tables of what its client may do.
+
+    `names` are the short names of what its client sees, without any where it uses logical names.
+    """
+
+    class_id = 15
 
     def __init__(self, spec: AssociationSpec, server_sap: int) -> None:
         self.spec = spec
         self.server_sap = server_sap
         self.secret = spec.secret
         self.contexts: WeakSet[SecurityContext] = WeakSet()
-        kind = lookup(15, spec.version)
+        kind = lookup(self.class_id, spec.version)
         if kind is None:
-            raise ConfigError(f"class 15 version {spec.version} is not known")
+            raise ConfigError(f"class {self.class_id} version {spec.version} is not known")
         self.object: InterfaceClass = kind(Obis(bytes((0, 0, 40, 0, spec.instance, 255))))
         self.visible: dict[bytes, InterfaceClass] = {}
         self.attributes: dict[tuple[int, bytes, int], Entry] = {}
         self.methods: dict[tuple[int, bytes, int], MethodEntry] = {}
         self.elements: list[ObjectListElement] = []
+        self.names: dict[int, AttributeDescriptor | MethodDescriptor] = {}
         self._encoded: bytes | None = None
         self._demanded = 0
 
     def build(self, objects: Iterable[InterfaceClass]) -> None:
-        """Fill the tables from the objects of the logical device."""
+        """Fill the tables from the objects of the logical device: of its associations those of the same referencing."""
         self._encoded = None
         self.visible.clear()
         self.attributes.clear()
         self.methods.clear()
         self.elements.clear()
         for obj in objects:
+            if obj.class_id in ASSOCIATION_CLASSES and obj.class_id != self.class_id:
+                continue
             rights = self.spec.rights(obj)
             if obj is self.object:
                 rights = self._own_rights(rights)
@@ -205,10 +228,13 @@ class Association:
         )
         return AccessRights(attributes, tuple(methods))
 
-    def _add(self, obj: InterfaceClass, rights: AccessRights) -> None:
+    def _aliases(self, obj: InterfaceClass) -> tuple[bytes, ...]:
+        """Return the logical names an object has for this client: its own association is the current one too."""
         name = bytes(obj.obis)
-        names = (name, bytes(CURRENT)) if obj is self.object else (name,)
-        for alias in names:
+        return (name, bytes(CURRENT)) if obj is self.object else (name,)
+
+    def _add(self, obj: InterfaceClass, rights: AccessRights) -> None:
+        for alias in self._aliases(obj):
             self.visible[alias] = obj
             for right in rights.attribute_access:
                 key = (obj.class_id, alias, right.attribute_id)
@@ -226,7 +252,7 @@ class Association:
     def has_settable_secret(self) -> bool:
         """Whether attribute 7 can be written: a password, or from version 2 on a secret; GMAC has none but its keys."""
         mechanism = self.spec.mechanism
-        return mechanism == 1 or (mechanism not in (0, 5) and self.spec.version >= 2)
+        return mechanism == 1 or (mechanism not in (0, 5) and self.object.class_version >= 2)
 
     def change_secret(self, value: bytes) -> bool:
         """Take a secret for the next association; the present one goes on. Says whether it is one."""
@@ -235,6 +261,21 @@ class Association:
             return False
         self.secret = value
         return True
+
+    def own_action(
+        self, server: ObjectServer, session: Session, method: Method[Any, Any], parameter: Data | None
+    ) -> Data | None:
+        """Carry out a method of the client's own association; its proof is the responder's business.
+
+        Raises `Refused` and `TypeMismatch`.
+        """
+        if method.id != 2:
+            raise Refused(ActionResult.READ_WRITE_DENIED)
+        if parameter is None or parameter.tag is not Tag.OCTET_STRING:
+            raise Refused(ActionResult.TYPE_UNMATCHED)
+        if not self.change_secret(parameter.value):
+            raise Refused(ActionResult.OTHER_REASON)
+        return None
 
     # --- class 15 as the client of a session sees it --------------------------------------------------------
 

@@ -20,7 +20,7 @@ from cosem.classes.model import InterfaceClass, Selection
 from cosem.classes.types import TypeMismatch
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
-from cosem.device.associations import Association, AssociationSpec
+from cosem.device.associations import ASSOCIATION_CLASSES, Association, AssociationSpec
 from cosem.device.behaviour import Schedule
 from cosem.device.errors import Refused
 from cosem.device.random import Random, accept_random
@@ -33,11 +33,12 @@ from cosem.security.policy import Policy
 from cosem.security.title import SystemTitle
 
 MANAGEMENT_SAP = 1
-ASSOCIATION_CLASS = 15
 LEASE = 1000
 """Counters leased at once by a device that keeps them over restarts."""
 _PROTECTION_OF_RIGHT = ((0x04, 0x10), (0x08, 0x20))
 """Bits of an access right that ask for an authenticated or encrypted request, and those of the security control."""
+
+_NULL = b"\x00"
 
 OctetReader = Callable[[SelectiveAccess | None], bytes | DataAccessResult]
 Writer = Callable[[Data], DataAccessResult]
@@ -91,26 +92,44 @@ class LogicalDevice:
         self.name = name
         self.objects: dict[bytes, InterfaceClass] = {}
         self.associations: dict[int, Association] = {}
+        self.base_names: dict[bytes, int] = {}
 
-    def add(self, obj: InterfaceClass) -> InterfaceClass:
-        """Add an object. Raises `ConfigError` for a logical name that is there already."""
+    def add(self, obj: InterfaceClass, base_name: int | None = None) -> InterfaceClass:
+        """Add an object. Raises `ConfigError` for a logical name that is there already.
+
+        `base_name` is its short name; where there are short names, `build` chooses one for those that have none.
+        """
         name = bytes(obj.obis)
         if name in self.objects:
             raise ConfigError(f"{obj.obis} is there already")
         self.objects[name] = obj
+        if base_name is not None:
+            self.base_names[name] = base_name
         return obj
 
     def associate(self, spec: AssociationSpec) -> Association:
         """Add an association, with its object."""
         if spec.client_sap in self.associations:
             raise ConfigError(f"client {spec.client_sap} has an association already")
-        association = Association(spec, self.sap)
+        if spec.referencing == "sn":
+            from cosem.device.short_names import ShortNameAssociation
+
+            association: Association = ShortNameAssociation(spec, self.sap, self.base_names)
+        else:
+            association = Association(spec, self.sap)
         self.associations[spec.client_sap] = association
         self.add(association.object)
         return association
 
     def build(self) -> None:
-        """Make the tables of every association, after the last object was added."""
+        """Make the tables of every association, after the last object was added.
+
+        Raises `ConfigError` where short names that were given overlap, or none are left.
+        """
+        if any(association.spec.referencing == "sn" for association in self.associations.values()):
+            from cosem.device.short_names import assign
+
+            assign(self.objects.values(), self.base_names)
         for association in self.associations.values():
             association.build(self.objects.values())
 
@@ -208,6 +227,7 @@ class PhysicalDevice:
             spec.max_pdu_size,
             spec.pre_established,
             spec.client_system_title,
+            spec.referencing,
         )
 
     def security_context(self, profile: AssociationProfile, client_title: bytes) -> SecurityContext | None:
@@ -319,7 +339,7 @@ class PhysicalDevice:
         if access & 0xFC and not _protected(access, session.request_protection):
             return self.options.weak_protection
         number = target[2]
-        if obj.class_id == ASSOCIATION_CLASS:
+        if obj.class_id in ASSOCIATION_CLASSES:
             return self._association_attribute(obj, session, number, selection)
         reader = self.readers.get((obj.obis, number))
         if reader is not None:
@@ -403,7 +423,7 @@ class PhysicalDevice:
         try:
             if writer is not None:
                 return writer(value)
-            if obj.class_id == ASSOCIATION_CLASS:
+            if obj.class_id in ASSOCIATION_CLASSES:
                 return self._set_secret(self._associations[id(obj)], value)
             obj.store.write(obj, attribute, value)
         except TypeMismatch:
@@ -435,11 +455,12 @@ class PhysicalDevice:
             return ActionResult.READ_WRITE_DENIED, None
         if access & 0xFC and not _protected(access, session.request_protection):
             return ActionResult(int(self.options.weak_protection)), None
-        if obj is association.object:
-            return self._own_action(association, target.method, data)
         try:
             parameter = None if data is None else axdr.decode(data)
-            answer = obj.store.invoke_data(obj, method, parameter)  # type: ignore[union-attr]
+            if obj is association.object:
+                answer = association.own_action(self, session, method, parameter)
+            else:
+                answer = obj.store.invoke_data(obj, method, parameter)  # type: ignore[union-attr]
         except (TypeMismatch, DecodeError):
             return ActionResult.TYPE_UNMATCHED, None
         except Refused as refused:
@@ -450,21 +471,6 @@ class PhysicalDevice:
             return ActionResult.OTHER_REASON, None
         return ActionResult.SUCCESS, None if answer is None else axdr.encode(answer)
 
-    def _own_action(
-        self, association: Association, number: int, data: bytes | None
-    ) -> tuple[ActionResult, bytes | None]:
-        """Carry out methods of the client's own association; the proof of method 1 is the responder's."""
-        if number != 2:
-            return ActionResult.READ_WRITE_DENIED, None
-        try:
-            value = axdr.decode(data or b"")
-        except DecodeError:
-            return ActionResult.TYPE_UNMATCHED, None
-        if value.tag is not axdr.Tag.OCTET_STRING:
-            return ActionResult.TYPE_UNMATCHED, None
-        changed = association.change_secret(value.value)
-        return ActionResult.SUCCESS if changed else ActionResult.OTHER_REASON, None
-
     def _why_not(self, association: Association, target: MethodDescriptor) -> ActionResult:
         obj = association.visible.get(bytes(target.instance))
         if obj is None:
@@ -474,6 +480,36 @@ class PhysicalDevice:
         if target.method in obj.methods:
             return ActionResult.READ_WRITE_DENIED
         return ActionResult(int(self.options.unknown_attribute))
+
+    # --- short names ---------------------------------------------------------------------------------------
+
+    def read(self, session: Session, name: int, selection: SelectiveAccess | None) -> bytes | DataAccessResult:
+        """Read the attribute with this short name, or invoke the method with it, which takes a parameter."""
+        association: Association = session.state  # type: ignore[assignment]
+        target = association.names.get(name)
+        if target is None:
+            return DataAccessResult.OBJECT_UNDEFINED
+        if isinstance(target, AttributeDescriptor):
+            return self.get(session, target, selection)
+        if selection is None:
+            # To look what is behind a name must not switch anything.
+            return DataAccessResult.READ_WRITE_DENIED
+        result, answer = self.action(session, target, selection.parameters)
+        if result:
+            return DataAccessResult(int(result))
+        return _NULL if answer is None else answer
+
+    def write(self, session: Session, name: int, selection: SelectiveAccess | None, data: bytes) -> DataAccessResult:
+        """Write the attribute with this short name, or invoke the method with it."""
+        association: Association = session.state  # type: ignore[assignment]
+        target = association.names.get(name)
+        if target is None:
+            return DataAccessResult.OBJECT_UNDEFINED
+        if isinstance(target, AttributeDescriptor):
+            return self.set(session, target, selection, data)
+        if selection is not None:
+            return self.options.selection_refused
+        return DataAccessResult(int(self.action(session, target, data)[0]))
 
 
 def _refuse(parameter: Any) -> None:

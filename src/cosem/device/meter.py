@@ -14,7 +14,7 @@ from cosem.classes.c004_extended_register import ExtendedRegister
 from cosem.classes.common import CaptureObject
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
-from cosem.device.associations import AssociationSpec, Rights, full_access, only, readings_only
+from cosem.device.associations import ASSOCIATION_CLASSES, AssociationSpec, Rights, full_access, only, readings_only
 from cosem.device.clock import DAY, QUARTER, DeviceClock
 from cosem.device.device import DeviceOptions, LogicalDevice, PhysicalDevice
 from cosem.device.disconnector import Disconnector
@@ -60,7 +60,7 @@ class MeterSettings:
     `password` opens the reading client (SAP 2) at low level security; without one there is no such client.
     `zone` is the deviation of local normal time to UTC in minutes (-60 is central Europe); `daylight_saving_rule` is
     when summer time begins and ends, in local time, that of the European Union unless given. `manufacturer` makes the
-    proof of mechanism 2.
+    proof of mechanism 2. `referencing` is "ln" or "sn": how all clients name objects.
     """
 
     system_title: bytes = b"CSM\x00\x00\x00\x00\x01"
@@ -79,6 +79,7 @@ class MeterSettings:
     compress_nulls: bool = False
     control_mode: int = 4
     max_pdu_size: int = 1024
+    referencing: str = "ln"
 
 
 class ElectricityMeter:
@@ -262,7 +263,8 @@ class ElectricityMeter:
 
     def _associations(self) -> None:
         settings = self.settings
-        self.logical.associate(AssociationSpec(PUBLIC_CLIENT, 1, only(_PUBLIC)))
+        referencing = settings.referencing
+        self.logical.associate(AssociationSpec(PUBLIC_CLIENT, 1, only(_PUBLIC), referencing=referencing))
         ciphered = settings.policy != 0
         management = AssociationSpec(
             MANAGEMENT_CLIENT,
@@ -275,6 +277,7 @@ class ElectricityMeter:
             max_pdu_size=settings.max_pdu_size,
             security_setup=SECURITY_SETUP if ciphered or settings.mechanism == 5 else None,
             manufacturer=settings.manufacturer,
+            referencing=referencing,
         )
         self.security.associations.append(self.logical.associate(management))
         if settings.password is not None:
@@ -287,12 +290,13 @@ class ElectricityMeter:
                     mechanism=1,
                     secret=settings.password,
                     max_pdu_size=settings.max_pdu_size,
+                    referencing=referencing,
                 )
             )
 
 
 _NO_TIME = bytes.fromhex("ffffffffffffffffff8000ff")
-_NEVER_CAPTURED = (7, 15, 64)
+_NEVER_CAPTURED = (7, *ASSOCIATION_CLASSES, 64)
 """Classes no profile may capture: buffers would hold each other, and secrets would come out by a back door."""
 _WRITABLE_TOO = {(8, 2)}
 """Dynamic attributes a manager may write all the same: the time."""
