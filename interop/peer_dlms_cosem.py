@@ -68,6 +68,8 @@ class Peer:
         if max_info != 128:
             not_possible("it negotiates no HDLC parameters")
         case = place.case
+        if case.referencing == "sn":
+            not_possible("it has logical names only")
         authentication = _authentication(place, as_it_is)
         if case.mechanism == 5 and case.policy == 0:
             not_possible("it ciphers everything as soon as it has keys, and GMAC needs keys")

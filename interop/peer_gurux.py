@@ -7,7 +7,7 @@ from typing import Any
 
 from gurux_dlms import GXByteBuffer, GXDateTime, GXReplyData
 from gurux_dlms.CountType import CountType
-from gurux_dlms.enums import Authentication, DataType, InterfaceType, Security
+from gurux_dlms.enums import Authentication, Conformance, DataType, InterfaceType, Security
 from gurux_dlms.GXCiphering import GXCiphering
 from gurux_dlms.GXDLMSChippering import GXDLMSChippering
 from gurux_dlms.GXDLMSException import GXDLMSException
@@ -21,7 +21,7 @@ from gurux_dlms.objects import (
 )
 from gurux_dlms.secure import GXDLMSSecureClient
 
-from interop.world import AK, CLIENT_TITLE, EK, PASSWORD, SECRET, Place, Wire, next_counter
+from interop.world import AK, CLIENT_TITLE, EK, PASSWORD, SECRET, Place, Wire, next_counter, not_possible
 
 _SECURITY = {
     0: Security.NONE,
@@ -83,8 +83,14 @@ class Peer:
         self.wire = Wire(place.address)
         hdlc = place.transport == "hdlc"
         password = {0: None, 1: PASSWORD, 5: None}.get(case.mechanism, SECRET)
+        self.short_names = case.referencing == "sn"
+        if self.short_names and case.policy:
+            not_possible("ciphering with short names ends in an assertion of its own")
+        if self.short_names and case.mechanism > 1:
+            not_possible("it invokes methods with short names by Write, which brings no proof back")
+        self._listed: dict[str, int] = {}
         self.client = GXDLMSSecureClient(
-            True,
+            not self.short_names,
             case.client,
             1,
             _MECHANISMS[case.mechanism],
@@ -92,6 +98,8 @@ class Peer:
             InterfaceType.HDLC if hdlc else InterfaceType.WRAPPER,
         )
         self.client.maxReceivePDUSize = max_pdu_size
+        if self.short_names:
+            self.client.proposedConformance |= Conformance.BLOCK_TRANSFER_WITH_GET_OR_READ
         if physical:
             self.client.serverAddressSize = address_size
             self.client.serverAddress = GXDLMSSecureClient.getServerAddress(1, physical, address_size)
@@ -146,6 +154,10 @@ class Peer:
         kind = _KINDS.get(class_id)
         obj = kind() if kind else GXDLMSObject(class_id)
         obj.logicalName = name
+        if self.short_names:
+            if not self._listed:
+                self.objects()
+            obj.shortName = self._listed[name]
         return obj
 
     def read(self, class_id: int, name: str, attribute: int = 2) -> Any:
@@ -167,6 +179,7 @@ class Peer:
     def objects(self) -> set[tuple[int, int, bytes]]:
         reply = self._ask(self.client.getObjectsRequest())
         listed = self.client.parseObjects(reply.data, False)
+        self._listed = {o.logicalName: o.shortName for o in listed}
         return {(int(o.objectType), o.version, bytes(map(int, o.logicalName.split(".")))) for o in listed}
 
     def _profile(self, name: str) -> GXDLMSProfileGeneric:

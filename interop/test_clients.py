@@ -140,6 +140,8 @@ def test_block_transfer(peer: str, place: Place, case: Case) -> None:
         pytest.skip(NOT_ITS_BUSINESS)
     try:
         client.open()
+        if peer == "gurux-dlms" and case.referencing == "sn":
+            pytest.xfail("it asks for the next block of a Read with a request that has no tag")
         same_rows(client.whole_profile(LOAD_PROFILE), rows_of(place, 1, 10_000))
     finally:
         client.wire.disconnect()

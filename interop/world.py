@@ -43,6 +43,7 @@ class Case:
     form: str = "glo"
     client: int = 1
     full: bool = True
+    referencing: str = "ln"
 
     def __str__(self) -> str:
         return self.name
@@ -65,6 +66,12 @@ CASES = (
     Case("high-sha256 + both", 6, 3),
     Case("high-gmac + both, general-glo", 5, 3, "general"),
     Case("high-gmac + both, dedicated", 5, 3, "ded"),
+    Case("short names, public", client=16, full=False, referencing="sn"),
+    Case("short names, none", referencing="sn"),
+    Case("short names, low", 1, referencing="sn"),
+    Case("short names, low + both", 1, 3, referencing="sn"),
+    Case("short names, high-sha256", 6, referencing="sn"),
+    Case("short names, high-gmac + both", 5, 3, referencing="sn"),
 )
 
 
@@ -133,6 +140,7 @@ def served(
         password=PASSWORD,
         max_pdu_size=max_pdu_size,
         manufacturer=aes_ecb,
+        referencing=case.referencing,
     )
     meter = simulated_meter(seed=1, end=END, days=2, settings=settings)
     server = _LargeHdlc(meter.device, limits) if limits else DeviceServer(meter.device, framing=transport)

@@ -256,13 +256,15 @@ def test_keys_of_a_named_device_alone(tmp_path: Path, capsys: pytest.CaptureFixt
 # --- simulate --------------------------------------------------------------------------------------------------
 
 
-def test_a_simulated_meter_is_a_process_that_is_read_and_stopped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("referencing", ["ln", "sn"])
+def test_a_simulated_meter_is_a_process_that_is_read_and_stopped(tmp_path: Path, referencing: str) -> None:
     arguments = ("simulate", "meter", "--json", "--port", "0", "--days", "0.2", "--at", "2026-11-01", "--speed", "600")
-    with _cosem(*arguments, folder=tmp_path) as process:
+    with _cosem(*arguments, "--referencing", referencing, folder=tmp_path) as process:
         assert process.stdout is not None
         document = json.loads(process.stdout.readline())
         assert document["serial"] == "10000001"
-        assert set(document["urls"]) == {"public", "udp", "management", "reading", "hdlc"}
+        udp = {"udp"} if referencing == "ln" else set()
+        assert set(document["urls"]) == {"public", "management", "reading", "hdlc"} | udp
         values: list[Any] = []
         for url in document["urls"].values():
             with connect(

@@ -59,7 +59,10 @@ class Served:
         """Return a URL; the management client without a query."""
         host, port = self.hdlc if framing == "hdlc" else self.wrapper
         scheme = "hdlc+tcp" if framing == "hdlc" else "tcp"
-        return f"{scheme}://{host}:{port}?{urlencode(query or MANAGEMENT)}"
+        query = dict(query or MANAGEMENT)
+        if self.meter.settings.referencing == "sn":
+            query.setdefault("referencing", "sn")
+        return f"{scheme}://{host}:{port}?{urlencode(query)}"
 
     def connect(self, framing: str = "wrapper", options: ClientOptions | None = None, **query: str) -> Meter:
         """Return a synchronous meter."""

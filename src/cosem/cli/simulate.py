@@ -245,16 +245,15 @@ def _announce(
     meter: Any, options: dict[str, Any], keys_note: str, port: int, hdlc_port: int, ports: dict[str, str]
 ) -> None:
     """Say where the meter can be reached, as whom."""
-    security = f"auth={options['auth']}&security={options['security']}"
-    if options["referencing"] == "sn":
-        security += "&referencing=sn"
+    names = "&referencing=sn" if options["referencing"] == "sn" else ""
+    security = f"auth={options['auth']}&security={options['security']}{names}"
     host = f"[{options['host']}]" if ":" in options["host"] else options["host"]
-    names = "?referencing=sn" if options["referencing"] == "sn" else ""
     urls = {
-        "public": f"tcp://{host}:{port}{names}",
-        "udp": f"udp://{host}:{port}",
+        "public": f"tcp://{host}:{port}{names.replace('&', '?')}",
+        # By short names only what is protected goes over UDP.
+        **({} if names else {"udp": f"udp://{host}:{port}"}),
         "management": f"tcp://{host}:{port}?client=1&{security}",
-        "reading": f"tcp://{host}:{port}?client=2&auth=low{names.replace('?', '&')}",
+        "reading": f"tcp://{host}:{port}?client=2&auth=low{names}",
         "hdlc": f"hdlc+tcp://{host}:{hdlc_port}?client=1&{security}",
         **{name: f"{url}?client=1&{security}" for name, url in ports.items()},
     }
