@@ -134,15 +134,14 @@ class Core:
 
     # --- single services -----------------------------------------------------------------------------------
 
-    def ask(self, service: Service, parts: list[bytes] | None = None, *, retries: int | None = None) -> Talk[Any]:
+    def ask(self, service: Service, parts: list[bytes] | None = None) -> Talk[Any]:
         """Send a GET; repeat it after a time-out and reconnect after a loss, as often as the options say.
 
         `parts` collects the blocks of a long answer; once there are any, what failed is not begun anew here: the
         caller has something to keep.
         """
         sink = None if parts is None else parts.append
-        reconnects = self.options.reconnects
-        retries = self.options.retries if retries is None else retries
+        retries, reconnects = self.options.retries, self.options.reconnects
         while True:
             if self._is_lost:
                 if reconnects <= 0:

@@ -339,7 +339,7 @@ class PhysicalDevice:
         if access & 0xFC and not _protected(access, session.request_protection):
             return self.options.weak_protection
         number = target[2]
-        if obj.class_id in ASSOCIATION_CLASSES:
+        if target[0] in ASSOCIATION_CLASSES:
             return self._association_attribute(obj, session, number, selection)
         reader = self.readers.get((obj.obis, number))
         if reader is not None:
