@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 from datetime import datetime
 from functools import lru_cache
@@ -38,6 +39,7 @@ from cosem.obis import Obis
 from cosem.results import DataAccessResult
 from support.lines import Line
 from support.meters import KEYS, PASSWORD, build, utc
+from support.served import Served, served
 
 _spec = importlib.util.spec_from_file_location(
     "class_strategies_of_names", Path(__file__).parents[1] / "classes" / "class_strategies.py"
@@ -226,6 +228,34 @@ def test_long_values_go_both_ways_in_blocks(conformance: Conformance) -> None:
     line = Line(device, client_sap=1, referencing="sn", conformance=conformance, max_pdu_size=120).open()
     line.run(line.core.set_data(1, name, 2, text))
     assert line.run(line.core.get_data(1, name, 2)) == text
+
+
+@pytest.mark.parametrize("window", [1, 4])
+def test_many_verbs_at_once_of_an_asynchronous_meter(window: int) -> None:
+    """Whatever the window is, one request by short name is under way at a time."""
+
+    async def talk(running: Served) -> list[Any]:
+        options = ClientOptions(window=window)
+        async with await running.connect_async(options=options) as meter:
+            objects = await meter.objects()
+            assert {element.class_id for element in objects.values()} >= {1, 3, 7, 8, 12}
+            wanted = [meter.get(Register.value, f"1-0:{channel}.8.0") for channel in (1, 2, 5, 6, 7, 8)]
+            values = await asyncio.gather(*wanted, meter.clock())
+            # One that is given up: its answer must not pass for the next one's.
+            given_up = asyncio.ensure_future(meter.get(Register.value, "1-0:2.8.0"))
+            while not meter.core.machine._under:
+                await asyncio.sleep(0)
+            given_up.cancel()
+            with pytest.raises((asyncio.CancelledError, CosemError)):
+                await given_up
+            assert meter.core.machine.resting
+            assert await meter.get(Register.value, "1-0:1.8.0") == values[0]
+            return list(values)
+
+    with served(referencing="sn") as running:
+        values = asyncio.run(talk(running))
+        metering = running.meter.metering
+        assert values[:-1] == [metering.watt_hours(channel, 0) for channel in (1, 2, 5, 6, 7, 8)]
 
 
 # --- silence -------------------------------------------------------------------------------------------------------
