@@ -16,7 +16,7 @@ from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAcce
 from cosem.association.server import AssociationProfile, Session
 from cosem.classes.access import Access
 from cosem.classes.c017_sap_assignment import AssignedSAP, SAPAssignment
-from cosem.classes.model import InterfaceClass, Selection
+from cosem.classes.model import Attribute, InterfaceClass, Method, Selection
 from cosem.classes.types import TypeMismatch
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
@@ -158,6 +158,7 @@ class PhysicalDevice:
         self.logical_devices: dict[int, LogicalDevice] = {}
         self.readers: dict[tuple[bytes, int], OctetReader] = {}
         self.writers: dict[tuple[bytes, int], Writer] = {}
+        self.on_write: list[Callable[[InterfaceClass, int, Data], None]] = []
         self.authentication_failures = 0
         self.security_failures = 0
         self.sessions: list[Session] = []
@@ -412,27 +413,40 @@ class PhysicalDevice:
             return self.options.selection_refused
         try:
             value = axdr.decode(data)
-            current = obj.store.data(attribute.id)  # type: ignore[union-attr]
+        except DecodeError:
+            return DataAccessResult.TYPE_UNMATCHED
+        return self.put(obj, attribute, value)
+
+    def put(self, obj: InterfaceClass, attribute: Attribute[Any], value: Data) -> DataAccessResult:
+        """Write an attribute as a client's request or one of the device's own scripts does, whoever has the right.
+
+        What took the value is told to everybody in `on_write`.
+        """
+        store: Any = obj.store
+        writer = self.writers.get((bytes(obj.obis), attribute.id))
+        try:
+            current = store.data(attribute.id)
             attribute.type.check(value)
             # A CHOICE was made when the meter was built; a client cannot make another.
             if current is not None and current.tag is not value.tag and len(attribute.type.tags) > 1:
                 return DataAccessResult.TYPE_UNMATCHED
-        except (TypeMismatch, DecodeError):
-            return DataAccessResult.TYPE_UNMATCHED
-        writer = self.writers.get((bytes(obj.obis), attribute.id))
-        try:
             if writer is not None:
-                return writer(value)
-            if obj.class_id in ASSOCIATION_CLASSES:
-                return self._set_secret(self._associations[id(obj)], value)
-            obj.store.write(obj, attribute, value)
+                result = writer(value)
+            elif obj.class_id in ASSOCIATION_CLASSES:
+                result = self._set_secret(self._associations[id(obj)], value)
+            else:
+                store.write(obj, attribute, value)
+                result = DataAccessResult.SUCCESS
         except TypeMismatch:
             return DataAccessResult.TYPE_UNMATCHED
         except Refused as refused:
             return DataAccessResult(int(refused.result))
         except (EncodeError, CosemError):
             return DataAccessResult.OTHER_REASON
-        return DataAccessResult.SUCCESS
+        if result is DataAccessResult.SUCCESS:
+            for told in self.on_write:
+                told(obj, attribute.id, value)
+        return result
 
     def _set_secret(self, association: Association, value: Data) -> DataAccessResult:
         """Take a password or secret for the next association."""
@@ -457,10 +471,28 @@ class PhysicalDevice:
             return ActionResult(int(self.options.weak_protection)), None
         try:
             parameter = None if data is None else axdr.decode(data)
-            if obj is association.object:
-                answer = association.own_action(self, session, method, parameter)
-            else:
-                answer = obj.store.invoke_data(obj, method, parameter)  # type: ignore[union-attr]
+        except DecodeError:
+            return ActionResult.TYPE_UNMATCHED, None
+        own = None
+        if obj is association.object:
+            own = lambda: association.own_action(self, session, method, parameter)  # noqa: E731
+        result, answer = self.perform(obj, method, parameter, own)
+        return result, None if answer is None else axdr.encode(answer)
+
+    def perform(
+        self,
+        obj: InterfaceClass,
+        method: Method[Any, Any],
+        parameter: Data | None,
+        instead: Callable[[], Data | None] | None = None,
+    ) -> tuple[ActionResult, Data | None]:
+        """Invoke a method as a client's request or one of the device's own scripts does, whoever has the right.
+
+        `instead` is called in place of the object's own handler.
+        """
+        store: Any = obj.store
+        try:
+            answer = instead() if instead is not None else store.invoke_data(obj, method, parameter)
         except (TypeMismatch, DecodeError):
             return ActionResult.TYPE_UNMATCHED, None
         except Refused as refused:
@@ -469,7 +501,7 @@ class PhysicalDevice:
             return ActionResult(int(error.result)), None
         except CosemError:
             return ActionResult.OTHER_REASON, None
-        return ActionResult.SUCCESS, None if answer is None else axdr.encode(answer)
+        return ActionResult.SUCCESS, answer
 
     def _why_not(self, association: Association, target: MethodDescriptor) -> ActionResult:
         obj = association.visible.get(bytes(target.instance))

@@ -18,6 +18,8 @@ from cosem.device.associations import ASSOCIATION_CLASSES, AssociationSpec, Righ
 from cosem.device.clock import DAY, QUARTER, DeviceClock
 from cosem.device.device import DeviceOptions, LogicalDevice, PhysicalDevice
 from cosem.device.disconnector import Disconnector
+from cosem.device.equipment import Equipment
+from cosem.device.host import Host
 from cosem.device.load import Household
 from cosem.device.metering import LoadModel, Metering
 from cosem.device.profile import CLOCK_COLUMN, Column, ProfileBuffer
@@ -111,6 +113,7 @@ class ElectricityMeter:
         schedule.add(self.metering)
         name = settings.system_title[:3] + settings.serial.encode("ascii")[:13]
         self.logical = self.device.add(LogicalDevice(1, name))
+        self.host = Host(self.device, self.logical, self.clock)
         self._identity(name)
         self.logical.add(self.clock.object)
         self._writers(self.clock.object, self.clock.writers)
@@ -131,6 +134,7 @@ class ElectricityMeter:
         )
         self.logical.add(self.security.object)
         self._writers(self.security.object, {2: self.security.write_policy})
+        self.equipment = Equipment(self)
         self._associations()
         self.device.build()
 

@@ -1,0 +1,137 @@
+"""What can happen to a meter, in names of no companion standard: events, alarms and counters are mapped from these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Cause(Enum):
+    """Something that happened. The values are words for people; a companion profile gives each its event code."""
+
+    # Power and clock.
+    POWER_DOWN = "power down"
+    POWER_UP = "power up"
+    LAST_GASP = "last gasp"
+    DAYLIGHT_SAVING_CHANGED = "daylight saving begins or ends"
+    CLOCK_ADJUSTED_FROM = "clock adjusted, old time"
+    CLOCK_ADJUSTED_TO = "clock adjusted, new time"
+    CLOCK_INVALID = "clock invalid"
+    CLOCK_SET_BACK = "clock set back"
+    BATTERY_LOW = "battery must be replaced"
+    BATTERY_VOLTAGE_LOW = "battery voltage low"
+    BATTERY_REPLACED = "battery replaced"
+    # Settings and registers.
+    TARIFF_ACTIVATED = "passive calendar activated"
+    CALENDAR_WRITTEN = "passive calendar written"
+    PARAMETER_CHANGED = "parameter changed"
+    ERROR_REGISTER_CLEARED = "error register cleared"
+    ALARM_REGISTER_CLEARED = "alarm register cleared"
+    LOG_CLEARED = "event log cleared"
+    PROFILE_CLEARED = "load profile cleared"
+    BILLING_RESET = "billing period reset"
+    # Faults inside.
+    PROGRAM_MEMORY_ERROR = "program memory error"
+    RAM_ERROR = "RAM error"
+    NV_MEMORY_ERROR = "non-volatile memory error"
+    WATCHDOG_ERROR = "watchdog error"
+    MEASUREMENT_ERROR = "measurement system error"
+    # Firmware.
+    IMAGE_READY = "firmware ready for activation"
+    IMAGE_ACTIVATED = "firmware activated"
+    IMAGE_VERIFICATION_FAILED = "firmware verification failed"
+    # Fraud.
+    TERMINAL_COVER_OPENED = "terminal cover removed"
+    TERMINAL_COVER_CLOSED = "terminal cover closed"
+    METER_COVER_OPENED = "meter cover removed"
+    METER_COVER_CLOSED = "meter cover closed"
+    STRONG_FIELD = "strong magnetic field detected"
+    STRONG_FIELD_GONE = "no strong magnetic field any more"
+    AUTHENTICATION_FAILED = "association authentication failure (n times)"
+    DECRYPTION_FAILED = "decryption or authentication failure (n times)"
+    REPLAY = "replay attack"
+    CURRENT_BYPASS = "current without voltage, or past the meter"
+    UNEXPECTED_CONSUMPTION = "unexpected consumption"
+    CURRENT_REVERSAL = "current reversal"
+    # Keys and associations.
+    KEY_CHANGED = "global key changed"
+    SECRET_CHANGED = "password or secret changed"  # noqa: S105
+    COUNTER_NEAR_END = "invocation counter near its end"
+    LOCKED_OUT = "access locked after repeated failures"
+    # Power quality.
+    VOLTAGE_MISSING_L1 = "voltage missing L1"
+    VOLTAGE_MISSING_L2 = "voltage missing L2"
+    VOLTAGE_MISSING_L3 = "voltage missing L3"
+    VOLTAGE_NORMAL_L1 = "voltage normal L1"
+    VOLTAGE_NORMAL_L2 = "voltage normal L2"
+    VOLTAGE_NORMAL_L3 = "voltage normal L3"
+    UNDERVOLTAGE_L1 = "undervoltage (sag) L1"
+    UNDERVOLTAGE_L2 = "undervoltage (sag) L2"
+    UNDERVOLTAGE_L3 = "undervoltage (sag) L3"
+    OVERVOLTAGE_L1 = "overvoltage (swell) L1"
+    OVERVOLTAGE_L2 = "overvoltage (swell) L2"
+    OVERVOLTAGE_L3 = "overvoltage (swell) L3"
+    PHASE_SEQUENCE_REVERSED = "wrong phase sequence"
+    NEUTRAL_MISSING = "missing neutral"
+    PHASE_ASYMMETRY = "phase asymmetry"
+    # Disconnector and limiter.
+    DISCONNECTOR_READY = "disconnector ready for manual reconnection"
+    MANUAL_DISCONNECTION = "manual disconnection"
+    MANUAL_CONNECTION = "manual connection"
+    REMOTE_DISCONNECTION = "remote disconnection"
+    REMOTE_CONNECTION = "remote connection"
+    LOCAL_DISCONNECTION = "local disconnection"
+    LOCAL_CONNECTION = "local connection"
+    LIMITER_EXCEEDED = "limiter threshold exceeded"
+    LIMITER_OK = "limiter threshold ok"
+    LIMITER_CHANGED = "limiter threshold changed"
+    SUPERVISION_EXCEEDED = "supervision monitor exceeded"
+    SUPERVISION_OK = "supervision monitor ok"
+    DISCONNECTION_FAILED = "disconnect or reconnect failure"
+    # Communication.
+    MODEM_RESET = "modem reset"
+    MODEM_CONNECTED = "connected to the network"
+    MODEM_LOST = "connection to the network lost"
+    LOCAL_COMMUNICATION = "local communication attempt"
+    PUSH_FAILED = "push failed"
+    # Payment.
+    CREDIT_LOW = "credit low"
+    CREDIT_EXHAUSTED = "credit exhausted"
+    EMERGENCY_CREDIT_SELECTED = "emergency credit selected"
+    CREDIT_ADDED = "credit added"
+    TOKEN_REFUSED = "token refused"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing that happened: when (seconds of UTC by the meter's own clock), and what belongs to it."""
+
+    cause: Cause
+    at: int
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+class Causes:
+    """Who is told what happens in one device. Nobody is told of something that one of them causes before it is over."""
+
+    def __init__(self, now: Callable[[], int]) -> None:
+        self._now = now
+        self._waiting: list[Happening] = []
+        self._telling = False
+        self.listeners: list[Callable[[Happening], None]] = []
+
+    def note(self, cause: Cause, *, at: int | None = None, **details: object) -> None:
+        """Tell every listener. `at` is the moment by the meter's clock where it is not the present."""
+        self._waiting.append(Happening(cause, self._now() if at is None else at, details))
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self._waiting:
+                happening = self._waiting.pop(0)
+                for listener in self.listeners:
+                    listener(happening)
+        finally:
+            self._telling = False
+            self._waiting.clear()

@@ -1,0 +1,15 @@
+"""What an electricity meter has besides measuring: each behaviour is put in here, in the order in which they act."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cosem.device.meter import ElectricityMeter
+
+
+class Equipment:
+    """The behaviours of one electricity meter, by name. They act after measuring and profiles at the same moment."""
+
+    def __init__(self, meter: ElectricityMeter) -> None:
+        self.host = meter.host
