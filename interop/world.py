@@ -13,10 +13,8 @@ from typing import Any, NoReturn
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from cosem.association.responder import Responder
 from cosem.device.meter import MeterSettings
 from cosem.io.server import DeviceServer, serving
-from cosem.link.hdlc.link import HdlcLink
 from cosem.link.hdlc.parameters import HdlcParameters
 from cosem.simulator.meter import DEMO_KEYS, DEMO_PASSWORD, DEMO_SECRET, simulated_meter
 
@@ -110,22 +108,6 @@ class Place:
         return self.meter.logical.objects[bytes(obis(name))].store.data(attribute).value
 
 
-class _LargeHdlc(DeviceServer):
-    """A server whose HDLC goes to other limits than the standard's smallest."""
-
-    def __init__(self, device: Any, limits: HdlcParameters) -> None:
-        super().__init__(device, framing="hdlc")
-        self.limits = limits
-
-    def make_responder(self) -> Responder:
-        link = HdlcLink(
-            server=True,
-            parameters=self.limits,
-            accepts=lambda address: self.device.association_profile(address) is not None,
-        )
-        return Responder(link, self.device, self.random, self.settings)
-
-
 @contextmanager
 def served(
     case: Case, transport: str, *, max_pdu_size: int = 1024, limits: HdlcParameters | None = None
@@ -143,7 +125,7 @@ def served(
         referencing=case.referencing,
     )
     meter = simulated_meter(seed=1, end=END, days=2, settings=settings)
-    server = _LargeHdlc(meter.device, limits) if limits else DeviceServer(meter.device, framing=transport)
+    server = DeviceServer(meter.device, framing=transport, parameters=limits)
     with serving(server) as (address,):
         yield Place(meter, address, transport, case)
 

@@ -15,6 +15,9 @@ from cosem.errors import ConfigError, ConnectionLost
 from cosem.io import server as server_room
 from cosem.io.blocking import BlockingDriver, TcpTransport
 from cosem.io.server import DeviceServer, make_link, serving
+from cosem.link.base import Discarded
+from cosem.link.hdlc.parameters import HdlcParameters
+from cosem.link.hdlc.splitter import FrameSplitter
 from support.served import DEVICE, Served, make_meter, served, until
 
 
@@ -205,3 +208,19 @@ async def test_stopping_closes_what_is_open() -> None:
         assert await reader.read() == b""
     writer.close()
     assert not server.connections
+
+
+@pytest.mark.parametrize(
+    ("query", "longest"), [("", 128), ("information=600&window=3&", 600), ("information=2030&", 1000)]
+)
+def test_hdlc_frames_are_as_long_as_both_sides_go(query: str, longest: int) -> None:
+    came: list[bytes] = []
+    device = make_meter(days=0.05, mechanism=0, policy=0).device
+    server = DeviceServer(device, framing="hdlc", parameters=HdlcParameters(1000, 1000, 3, 3))
+    with serving(server) as ((host, port),):
+        trace = lambda way, octets: came.append(octets)  # noqa: E731
+        with connect(f"hdlc+tcp://{host}:{port}?{query}client=1", trace=trace) as meter:
+            assert len(meter.objects()) > 30
+    splitter = FrameSplitter()
+    frames = [item[0] for item in splitter.feed(b"".join(came)) if not isinstance(item, Discarded)]
+    assert max(len(frame.info) for frame in frames) == longest

@@ -36,6 +36,16 @@ def simulate_command() -> None:
 )
 @click.option("--hdlc-port", default=None, type=_PORT, help="TCP port of HDLC; the wrapper's plus 1 without it.")
 @click.option(
+    "--hdlc-information",
+    default=128,
+    type=click.IntRange(1, 2030),
+    show_default=True,
+    help="Octets of an information field of HDLC that the meter goes up to.",
+)
+@click.option(
+    "--hdlc-window", default=1, type=click.IntRange(1, 7), show_default=True, help="Window of HDLC it goes up to."
+)
+@click.option(
     "--days",
     default=31.0,
     type=click.FloatRange(0, 3660),
@@ -136,6 +146,7 @@ def _build(options: dict[str, Any]) -> tuple[Any, str]:
 
 async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
     from cosem.io.server import DeviceServer
+    from cosem.link.hdlc.parameters import HdlcParameters
 
     loop = asyncio.get_running_loop()
     begun, life = loop.time(), meter.now
@@ -150,7 +161,9 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
             loop.add_signal_handler(number, stop.set)
     caller = _caller(options)
     wrapper = DeviceServer(meter.device, before=live, udp=True)
-    hdlc = DeviceServer(meter.device, framing="hdlc", before=live)
+    information, window = options["hdlc_information"], options["hdlc_window"]
+    limits = HdlcParameters(information, information, window, window)
+    hdlc = DeviceServer(meter.device, framing="hdlc", before=live, parameters=limits)
     ports = _ports(meter, options, live)
     ticking = loop.create_task(_tick(live))
     try:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cosem.io.aio import Opener
     from cosem.io.blocking import Transport
     from cosem.link.base import Link
+    from cosem.link.hdlc.parameters import HdlcParameters
     from cosem.security.counters import CounterStore
 
 PUBLIC_CLIENT = 16
@@ -108,7 +109,10 @@ class Plan:
     def link(self) -> Link:
         """Return a new link of the URL's framing, through the gateway where it names one."""
         serial, tolerances = self.url.serial, self.device.tolerances
-        link = client_link(self.url, tolerances) if serial is None else serial.link(self._line, tolerances)
+        if serial is None:
+            link = client_link(self.url, tolerances)
+        else:
+            link = serial.link(self._line, tolerances, hdlc_parameters(self.url))
         if self.url.gateway is None:
             return link
         from cosem.link.gateway import GatewayLink
@@ -195,12 +199,19 @@ class Plan:
         return self._core(settings)
 
 
+def hdlc_parameters(url: MeterUrl) -> HdlcParameters:
+    """Return what a client asks for in SNRM."""
+    from cosem.link.hdlc.parameters import HdlcParameters
+
+    return HdlcParameters(url.information, url.information, url.window, url.window)
+
+
 def client_link(url: MeterUrl, tolerances: Tolerances = TOLERANT) -> Link:
     """Return the link of a client, or of a listener, for a URL's framing."""
     if url.framing == "hdlc":
         from cosem.link.hdlc.link import HdlcLink
 
-        return HdlcLink(tolerances=tolerances, server_address_size=url.address_size)
+        return HdlcLink(parameters=hdlc_parameters(url), tolerances=tolerances, server_address_size=url.address_size)
     if url.framing == "mbus":
         from cosem.link.mbus_frame import MbusLink
 

@@ -16,6 +16,7 @@ from cosem.tolerances import TOLERANT, Tolerances
 if TYPE_CHECKING:
     from cosem.association.settings import AssociationSettings
     from cosem.link.base import Link
+    from cosem.link.hdlc.parameters import HdlcParameters
     from cosem.link.line import Line
 
 MAX_PDU_SIZE = 1024
@@ -76,15 +77,16 @@ class SerialUrl:
         )
         return cls(path, echo, settings.initial, settings)
 
-    def link(self, line: Line, tolerances: Tolerances = TOLERANT) -> Link:
-        """Return a new link for this port."""
+    def link(self, line: Line, tolerances: Tolerances = TOLERANT, parameters: HdlcParameters | None = None) -> Link:
+        """Return a new link for this port; `parameters` are what HDLC asks for."""
         from cosem.link.serial import SerialLink
 
         if self.mode_e is None:
-            return SerialLink(_hdlc(line.settings, tolerances), line, echo=self.echo)
+            return SerialLink(_hdlc(line.settings, tolerances, parameters), line, echo=self.echo)
         from cosem.link.mode_e.link import ModeEClient
 
-        return SerialLink(ModeEClient(partial(_hdlc, tolerances=tolerances), self.mode_e, line), line, echo=self.echo)
+        hdlc = partial(_hdlc, tolerances=tolerances, parameters=parameters)
+        return SerialLink(ModeEClient(hdlc, self.mode_e, line), line, echo=self.echo)
 
     @property
     def no_meeting(self) -> str:
@@ -110,11 +112,12 @@ def _response(line: LineSettings) -> float:
     return ANSWER + 2 * line.seconds(FRAME)
 
 
-def _hdlc(line: LineSettings, tolerances: Tolerances = TOLERANT) -> Link:
+def _hdlc(line: LineSettings, tolerances: Tolerances = TOLERANT, parameters: HdlcParameters | None = None) -> Link:
     from cosem.link.hdlc.link import HdlcLink, HdlcTimeouts
+    from cosem.link.hdlc.parameters import DEFAULT
 
     timeouts = HdlcTimeouts(response=_response(line), retries=TRIES - 1)
-    return HdlcLink(timeouts=timeouts, tolerances=tolerances)
+    return HdlcLink(parameters=parameters or DEFAULT, timeouts=timeouts, tolerances=tolerances)
 
 
 def _count(query: dict[str, str], name: str, default: int) -> int:

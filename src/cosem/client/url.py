@@ -32,6 +32,8 @@ AUTHENTICATION = {
 SECURITY = {"none": 0x00, "auth": 0x10, "enc": 0x20, "both": 0x30}
 CIPHERING = ("glo", "ded", "general")
 REFERENCING = ("ln", "sn")
+LONGEST_INFORMATION, WIDEST_WINDOW = 2030, 7
+"""As `link.hdlc.parameters` has them, which a wrapper's URL need not load."""
 ADDRESS_SIZES = {"1": 1, "2": 2, "4": 4}
 _SECRETS = ("password", "secret", "key", "ek", "ak", "pw")
 
@@ -43,7 +45,8 @@ class MeterUrl:
     `counter` is the logical name of the invocation-counter object to be read over the public client first, if given.
     `transport` is ``"tcp"``, ``"udp"`` or ``"serial"``; `gateway` the network id and device address of a meter behind a
     gateway. `serial` says everything about a serial port; there is no host then.
-    `address_size` is how many octets the HDLC address of the server takes, the fewest if None.
+    `address_size` is how many octets the HDLC address of the server takes, the fewest if None. `information` and
+    `window` are what is asked for in SNRM, both ways: octets of an information field, frames before an answer.
     """
 
     framing: str
@@ -63,6 +66,8 @@ class MeterUrl:
     serial: SerialUrl | None = None
     address_size: int | None = None
     referencing: str = "ln"
+    information: int = 128
+    window: int = 1
 
     @classmethod
     def parse(cls, text: str, *, pushes: bool = False) -> MeterUrl:
@@ -126,6 +131,10 @@ class MeterUrl:
         size = query.pop("address_size", None)
         if size is not None and (framing != "hdlc" or serial is not None or size not in ADDRESS_SIZES):
             raise ConfigError(f"address_size={size}: use 1, 2 or 4 octets, with hdlc+tcp://")
+        if framing != "hdlc" and (named := query.keys() & {"information", "window"}):
+            raise ConfigError(f"{min(named)} belongs to HDLC: use it with hdlc+tcp://, hdlc+serial:// or optical://")
+        information = _number(query, "information", 128, LONGEST_INFORMATION, least=1)
+        window = _number(query, "window", 1, WIDEST_WINDOW, least=1)
         if query.get("auth") in AUTHENTICATION_LATER:
             raise ConfigError(f"auth={query['auth']} is not in this version yet")
         mechanism = _choice(query, "auth", "none", AUTHENTICATION)
@@ -155,6 +164,7 @@ class MeterUrl:
         return cls(
             framing, host, port, client, server, physical, mechanism, security, ciphering, device, counter,
             _seconds(timeout), transport, gateway, serial, None if size is None else ADDRESS_SIZES[size], referencing,
+            information or 128, window or 1,
         )  # fmt: skip
 
 
@@ -168,7 +178,7 @@ def query_of(text: str) -> dict[str, str]:
     return query
 
 
-def _number(query: dict[str, str], name: str, default: int | None, largest: int) -> int | None:
+def _number(query: dict[str, str], name: str, default: int | None, largest: int, *, least: int = 0) -> int | None:
     text = query.pop(name, None)
     if text is None:
         return default
@@ -176,8 +186,8 @@ def _number(query: dict[str, str], name: str, default: int | None, largest: int)
         value = int(text, 0)
     except ValueError:
         raise ConfigError(f"{name}={text} is no number") from None
-    if not 0 <= value <= largest:
-        raise ConfigError(f"{name}={text} is not between 0 and {largest}")
+    if not least <= value <= largest:
+        raise ConfigError(f"{name}={text} is not between {least} and {largest}")
     return value
 
 

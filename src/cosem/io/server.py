@@ -19,6 +19,7 @@ from cosem.errors import ConfigError
 from cosem.link.base import Address, Link, Machine
 from cosem.link.gateway import Gateway
 from cosem.link.hdlc.link import HdlcLink
+from cosem.link.hdlc.parameters import DEFAULT, HdlcParameters
 from cosem.link.wrapper import DatagramWrapperLink, WrapperLink, datagrams
 
 MAX_CONNECTIONS = 1000
@@ -39,10 +40,17 @@ PORT_TRIES = 20
 FRAMINGS = ("wrapper", "hdlc")
 
 
-def make_link(framing: str, *devices: ObjectServer, datagram: bool = False, calling: bool = False) -> Link:
+def make_link(
+    framing: str,
+    *devices: ObjectServer,
+    datagram: bool = False,
+    calling: bool = False,
+    parameters: HdlcParameters | None = None,
+) -> Link:
     """Return the server's link of a framing. Raises `ConfigError` for an unknown one.
 
-    `devices` say which HDLC addresses exist; `calling` says that this side opens the line.
+    `devices` say which HDLC addresses exist; `calling` says that this side opens the line; `parameters` are how far
+    HDLC goes when a client asks for more than the standard's smallest.
     """
     if framing == "wrapper":
         return DatagramWrapperLink(server=True) if datagram else WrapperLink(server=True)
@@ -51,7 +59,7 @@ def make_link(framing: str, *devices: ObjectServer, datagram: bool = False, call
         def accepts(address: Address) -> bool:
             return any(device.association_profile(address) is not None for device in devices)
 
-        return HdlcLink(server=True, accepts=accepts, calling=calling)
+        return HdlcLink(server=True, parameters=parameters or DEFAULT, accepts=accepts, calling=calling)
     raise ConfigError(f"framing is one of {', '.join(FRAMINGS)}, not {framing!r}")
 
 
@@ -229,7 +237,7 @@ class DeviceServer:
     """Serves one physical device over TCP and, on the same port, with the wrapper over UDP where `udp` is true.
 
     `before` is called before every read, for example to advance its time. `behind` makes it a gateway: further devices
-    by network id and physical device address.
+    by network id and physical device address. `parameters` are the longest frames and widest windows of HDLC.
     """
 
     def __init__(
@@ -242,8 +250,10 @@ class DeviceServer:
         before: Callable[[], Any] | None = None,
         udp: bool = False,
         behind: Mapping[tuple[int, bytes], ObjectServer] | None = None,
+        parameters: HdlcParameters | None = None,
     ) -> None:
         self.device = device
+        self.parameters = parameters
         self.framing = framing
         self.random = random
         self.settings = settings
@@ -262,7 +272,7 @@ class DeviceServer:
     def make_responder(self, *, datagram: bool = False, calling: bool = False) -> Machine:
         """Return the machine of one connection."""
         devices = (self.device, *(self.behind or {}).values())
-        link = make_link(self.framing, *devices, datagram=datagram, calling=calling)
+        link = make_link(self.framing, *devices, datagram=datagram, calling=calling, parameters=self.parameters)
         if self.behind is None:
             return Responder(link, self.device, self.random, self.settings)
         return Gateway(link, self._device)
