@@ -388,7 +388,7 @@ async def test_closing_an_asynchronous_meter_whose_line_is_dead_is_quiet(world: 
         meter = await connect_async(f"tcp://{host}:{port}?{SHORT}")
         _Killer(proxy)()
         await meter.close()
-        assert repr(meter[Clock, "0-0:1.0.0"]).startswith("<async")
+        assert repr(meter[Clock, "0-0:1.0.0"]) == "<Clock 0-0:1.0.0.255>"
 
 
 def test_a_meter_that_hangs_up_during_the_association(world: Served) -> None:

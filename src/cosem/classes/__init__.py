@@ -139,6 +139,7 @@ if TYPE_CHECKING:
         G3PLCHybrid6LoWPANSetup as G3PLCHybrid6LoWPANSetup,
     )
     from cosem.classes.description import describe as describe
+    from cosem.classes.model import AsyncStore as AsyncStore
     from cosem.classes.model import Attribute as Attribute
     from cosem.classes.model import InterfaceClass as InterfaceClass
     from cosem.classes.model import Method as Method
@@ -262,8 +263,8 @@ _WHERE = {
     "c162_g3_plc_hybrid_6lowpan_adaptation_layer_setup": ("G3PLCHybrid6LoWPANSetup",),
     "description": ("describe",),
     "model": (
-        "Attribute", "InterfaceClass", "Method", "Selection", "Store", "Unknown", "bind", "find", "known", "lookup",
-        "versions_of",
+        "AsyncStore", "Attribute", "InterfaceClass", "Method", "Selection", "Store", "Unknown", "bind", "find", "known",
+        "lookup", "versions_of",
     ),
     "store": ("LocalStore",),
     "types": ("TypeMismatch",),

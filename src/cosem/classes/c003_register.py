@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cosem.classes import common
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import simple, trigger
 from cosem.units import ScalerUnit
 
 
-class Register(InterfaceClass, class_id=3, version=0):
+class Register(InterfaceClass[S], class_id=3, version=0):
     """A process or status value with its unit (Blue Book ed. 9, 4.3.2). The physical value is value * 10**scaler."""
 
     value = attribute(2, simple, "the current value", static=False)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cosem.classes import common
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import date_time_octets, simple, trigger
 from cosem.units import ScalerUnit
 
 
-class ExtendedRegister(InterfaceClass, class_id=4, version=0):
+class ExtendedRegister(InterfaceClass[S], class_id=4, version=0):
     """A value with its unit, its status and the time it was captured (Blue Book ed. 9, 4.3.3)."""
 
     value = attribute(2, simple, "the current value")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from cosem.classes import common
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import date_time_octets, double_long_unsigned, long_unsigned, simple, trigger
 from cosem.units import ScalerUnit
 
 
-class DemandRegister(InterfaceClass, class_id=5, version=0):
+class DemandRegister(InterfaceClass[S], class_id=5, version=0):
     """The average over number_of_periods periods, running and last completed (Blue Book ed. 9, 4.3.4).
 
     Both averages are in the unit of scaler_unit; with number_of_periods above 1 the demand is sliding.

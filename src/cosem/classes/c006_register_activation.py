@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cosem.classes.access import object_id
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import array, octet_string, structure, unsigned
 
 
@@ -19,7 +19,7 @@ class RegisterMask(NamedTuple):
 register_mask = structure(RegisterMask, mask_name=octet_string(), index_list=array(unsigned))
 
 
-class RegisterActivation(InterfaceClass, class_id=6, version=0):
+class RegisterActivation(InterfaceClass[S], class_id=6, version=0):
     """Enables the registers of one mask and disables all others assigned (Blue Book ed. 9, 4.3.5)."""
 
     register_assignment = attribute(2, array(object_id), "registers the masks speak of", static=True, default=())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from cosem.classes.common import CaptureObject, capture_object
-from cosem.classes.model import InterfaceClass, Selection, Selector, attribute, method, reserved
+from cosem.classes.model import InterfaceClass, S, Selection, Selector, attribute, method, reserved
 from cosem.classes.types import (
     OpenEnum,
     RowsType,
@@ -100,7 +100,7 @@ def by_entry(first: int, last: int = 0, first_column: int = 1, last_column: int 
     return entry_descriptor(EntryDescriptor(first, last, first_column, last_column))
 
 
-class ProfileGenericV0(InterfaceClass, class_id=7, version=0, name="Profile generic", verified=False):
+class ProfileGenericV0(InterfaceClass[S], class_id=7, version=0, name="Profile generic", verified=False):
     """Buffers rows of captured attributes; ranges are had by methods 3 and 4.
 
     The layout of the attributes is taken from version 1; whether data_index was there already is not verified.
@@ -122,7 +122,7 @@ class ProfileGenericV0(InterfaceClass, class_id=7, version=0, name="Profile gene
     get_buffer_by_index = method(4, entry_descriptor.type, "returns rows by number", returns=rows, sn_offset=0x70)
 
 
-class ProfileGeneric(ProfileGenericV0, class_id=7, version=1):
+class ProfileGeneric(ProfileGenericV0[S], class_id=7, version=1):
     """Buffers rows of captured attributes (Blue Book ed. 9, 4.3.6). Changing the columns, or reset, empties it."""
 
     reserved_3 = reserved(3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     OpenEnum,
     boolean,
@@ -39,7 +39,7 @@ class PresetTime(NamedTuple):
     validity_interval_end: CosemDateTime
 
 
-class Clock(InterfaceClass, class_id=8, version=0):
+class Clock(InterfaceClass[S], class_id=8, version=0):
     """Keeps local time (Blue Book ed. 9, 4.5.1). time_zone is the deviation of local normal time to UTC in minutes.
 
     Meters differ in the sign of time_zone and of the deviation inside `time`; here they are shown as they came.

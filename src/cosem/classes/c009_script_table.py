@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import OpenEnum, any_data, array, enum, integer, logical_name, long_unsigned, structure
 from cosem.obis import Obis
 
@@ -49,7 +49,7 @@ script = structure(
 )
 
 
-class ScriptTable(InterfaceClass, class_id=9, version=0):
+class ScriptTable(InterfaceClass[S], class_id=9, version=0):
     """Holds scripts and executes one by its identifier (Blue Book ed. 9, 4.5.2)."""
 
     scripts = attribute(2, array(script), "the scripts", static=True, default=())

@@ -6,7 +6,7 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     array,
     bit_string,
@@ -84,7 +84,7 @@ schedule_entry = structure(
 )
 
 
-class Schedule(InterfaceClass, class_id=10, version=0):
+class Schedule(InterfaceClass[S], class_id=10, version=0):
     """Executes scripts by time of day, weekday and special day (Blue Book ed. 9, 4.5.3).
 
     That enable_disable is optional is not verified.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import array, date_octets, long_unsigned, structure, unsigned
 from cosem.times import CosemDate
 
@@ -20,7 +20,7 @@ class SpecialDay(NamedTuple):
 special_day = structure(SpecialDay, index=long_unsigned, specialday_date=date_octets, day_id=unsigned)
 
 
-class SpecialDaysTable(InterfaceClass, class_id=11, version=0):
+class SpecialDaysTable(InterfaceClass[S], class_id=11, version=0):
     """Dates on which schedules and activity calendars do something else (Blue Book ed. 9, 4.5.4)."""
 
     entries = attribute(2, array(special_day), "the special days", static=True, default=())

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cosem.classes.access import AttributeAccess, MethodAccess, ObjectListElement, object_id, rights_of
 from cosem.classes.common import attribute_reference, named_user, user
-from cosem.classes.model import InterfaceClass, Selector, attribute, method, reserved
+from cosem.classes.model import InterfaceClass, S, Selector, attribute, method, reserved
 from cosem.classes.types import (
     DataType,
     any_data,
@@ -88,7 +88,7 @@ by_class = Selector(1, "class_id_list", array(long_unsigned), "the objects of th
 by_object_ids = Selector(2, "object_id_list", array(object_id), "these objects")
 
 
-class AssociationSNV0(InterfaceClass, class_id=12, version=0, name="Association SN", verified=False):
+class AssociationSNV0(InterfaceClass[S], class_id=12, version=0, name="Association SN", verified=False):
     """Lists the objects with their base names; methods find and read objects by logical name.
 
     The parameters of methods 1 to 4 are not verified. Offsets: attributes 0 and 8, methods from 20h on.
@@ -114,7 +114,7 @@ class AssociationSNV0(InterfaceClass, class_id=12, version=0, name="Association 
     )
 
 
-class AssociationSNV1(AssociationSNV0, class_id=12, version=1, verified=False):
+class AssociationSNV1(AssociationSNV0[S], class_id=12, version=1, verified=False):
     """The object list is selected by parameters instead of methods (Blue Book ed. 9, 4.4.3).
 
     The numbers of the selectors are of medium certainty.
@@ -139,7 +139,7 @@ class AssociationSNV1(AssociationSNV0, class_id=12, version=1, verified=False):
     )
 
 
-class AssociationSNV2(AssociationSNV1, class_id=12, version=2, verified=False):
+class AssociationSNV2(AssociationSNV1[S], class_id=12, version=2, verified=False):
     """Adds access rights and the reference to the security setup (Blue Book ed. 10, 4.4.3).
 
     Not verified: whether methods 4 to 6 were given up (one public source keeps those of version 1), and whether an
@@ -154,7 +154,7 @@ class AssociationSNV2(AssociationSNV1, class_id=12, version=2, verified=False):
     reserved_6 = reserved(6)
 
 
-class AssociationSNV3(AssociationSNV2, class_id=12, version=3, verified=False):
+class AssociationSNV3(AssociationSNV2[S], class_id=12, version=3, verified=False):
     """Adds users (Blue Book ed. 11, 4.4.3).
 
     The offsets of user_list and current_user, where methods 1 and 2 once were, are not verified.
@@ -167,7 +167,7 @@ class AssociationSNV3(AssociationSNV2, class_id=12, version=3, verified=False):
     remove_user = method(10, named_user, "removes a user", sn_offset=0x68)
 
 
-class AssociationSN(AssociationSNV3, class_id=12, version=4, verified=False):
+class AssociationSN(AssociationSNV3[S], class_id=12, version=4, verified=False):
     """Access rights become bit masks with the protection of requests and responses (Blue Book ed. 12, 4.4.3)."""
 
     access_rights_list = attribute(3, _rights(3), "access rights by base name", static=True)

@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from cosem.classes.access import ObjectListElementType, object_id
 from cosem.classes.common import named_user, user
-from cosem.classes.model import InterfaceClass, Selector, attribute, method
+from cosem.classes.model import InterfaceClass, S, Selector, attribute, method
 from cosem.classes.types import (
     DataType,
     OpenEnum,
@@ -189,7 +189,7 @@ _SELECTORS = (without_rights, by_class, by_object_ids, by_object_id)
 _ELEMENTS = tuple(ObjectListElementType(version) for version in range(4))
 
 
-class AssociationLNV0(InterfaceClass, class_id=15, version=0):
+class AssociationLNV0(InterfaceClass[S], class_id=15, version=0):
     """The objects that a client sees and what was negotiated with it (Blue Book ed. 9, 4.4.4)."""
 
     object_list = attribute(2, array(_ELEMENTS[0]), "objects and access rights", static=True, selectors=_SELECTORS)
@@ -212,7 +212,7 @@ class AssociationLNV0(InterfaceClass, class_id=15, version=0):
     remove_object = method(4, _ELEMENTS[0], "takes an object off the list", sn_offset=0x78)
 
 
-class AssociationLNV1(AssociationLNV0, class_id=15, version=1):
+class AssociationLNV1(AssociationLNV0[S], class_id=15, version=1):
     """Adds authenticated access modes and the reference to the security setup (Blue Book ed. 10, 4.4.4)."""
 
     object_list = attribute(2, array(_ELEMENTS[1]), "objects and access rights", static=True, selectors=_SELECTORS)
@@ -228,7 +228,7 @@ class AssociationLNV1(AssociationLNV0, class_id=15, version=1):
     remove_object = method(4, _ELEMENTS[1], "takes an object off the list", sn_offset=0x78)
 
 
-class AssociationLNV2(AssociationLNV1, class_id=15, version=2):
+class AssociationLNV2(AssociationLNV1[S], class_id=15, version=2):
     """Adds users; the secret serves low and high level security (Blue Book ed. 11, 4.4.4)."""
 
     secret = attribute(7, octet_string(), "secret of low or high level security", static=True)
@@ -239,7 +239,7 @@ class AssociationLNV2(AssociationLNV1, class_id=15, version=2):
     remove_user = method(6, named_user, "removes a user", sn_offset=0x88)
 
 
-class AssociationLN(AssociationLNV2, class_id=15, version=3):
+class AssociationLN(AssociationLNV2[S], class_id=15, version=3):
     """Access rights become bit masks with the protection of requests and responses (Blue Book ed. 12, 4.4.4)."""
 
     object_list = attribute(2, array(_ELEMENTS[3]), "objects and access rights", static=True, selectors=_SELECTORS)

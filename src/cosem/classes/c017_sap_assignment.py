@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import array, long_unsigned, octet_string, structure
 
 
@@ -18,7 +18,7 @@ class AssignedSAP(NamedTuple):
 assigned_sap = structure(AssignedSAP, SAP=long_unsigned, logical_device_name=octet_string())
 
 
-class SAPAssignment(InterfaceClass, class_id=17, version=0):
+class SAPAssignment(InterfaceClass[S], class_id=17, version=0):
     """Lists the logical devices and their service access points (Blue Book ed. 9, 4.4.5)."""
 
     SAP_assignment_list = attribute(2, array(assigned_sap), "the logical devices", static=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     OpenEnum,
     array,
@@ -53,7 +53,7 @@ class ImageBlock(NamedTuple):
     image_block_value: bytes
 
 
-class ImageTransfer(InterfaceClass, class_id=18, version=0):
+class ImageTransfer(InterfaceClass[S], class_id=18, version=0):
     """Takes images in blocks of image_block_size octets, the last may be shorter (Blue Book ed. 9, 4.4.6).
 
     The methods are refused while image_transfer_enabled is false. image_verify and image_activate answer

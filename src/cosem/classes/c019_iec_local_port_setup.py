@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cosem.classes.common import baud_rate
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import OpenEnum, enum, octet_string
 
 
@@ -25,7 +25,7 @@ class ResponseTime(OpenEnum):
     MS_200 = 1
 
 
-class IECLocalPortSetupV0(InterfaceClass, class_id=19, version=0, name="IEC local port setup"):
+class IECLocalPortSetupV0(InterfaceClass[S], class_id=19, version=0, name="IEC local port setup"):
     """Protocol, speeds, address and passwords of a local port; the protocol is known."""
 
     default_mode = attribute(2, enum(LocalPortMode), "protocol of the port", static=True)
@@ -38,5 +38,5 @@ class IECLocalPortSetupV0(InterfaceClass, class_id=19, version=0, name="IEC loca
     pass_w5 = attribute(9, octet_string(), "password W5, kept for national applications", static=True)
 
 
-class IECLocalPortSetup(IECLocalPortSetupV0, class_id=19, version=1):
+class IECLocalPortSetup(IECLocalPortSetupV0[S], class_id=19, version=1):
     """Adds the mode of an unspecified protocol whose speed is prop_baud (Blue Book ed. 9, 4.6.1)."""

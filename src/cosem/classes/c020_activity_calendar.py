@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     array,
     date_time_octets,
@@ -85,7 +85,7 @@ day_profiles = array(
 )
 
 
-class ActivityCalendar(InterfaceClass, class_id=20, version=0):
+class ActivityCalendar(InterfaceClass[S], class_id=20, version=0):
     """Executes scripts by the active calendar; the passive one replaces it at a given time (Blue Book ed. 9, 4.5.5).
 
     Special days take precedence over the weekday's profile.

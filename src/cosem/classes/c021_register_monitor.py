@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cosem.classes.common import action_set, attribute_reference
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import any_data, array
 
 
-class RegisterMonitor(InterfaceClass, class_id=21, version=0):
+class RegisterMonitor(InterfaceClass[S], class_id=21, version=0):
     """Watches one attribute and executes scripts at its thresholds (Blue Book ed. 9, 4.5.6).
 
     The thresholds have the type of the monitored attribute; there is one action set per threshold.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cosem.classes.common import action_item
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import OpenEnum, array, date_octets, enum, structure, time_octets
 from cosem.times import CosemDate, CosemTime
 
@@ -27,7 +27,7 @@ class ExecutionTime(NamedTuple):
     date: CosemDate
 
 
-class SingleActionSchedule(InterfaceClass, class_id=22, version=0):
+class SingleActionSchedule(InterfaceClass[S], class_id=22, version=0):
     """Executes a script at given times (Blue Book ed. 9, 4.5.7)."""
 
     executed_script = attribute(2, action_item, "the script", static=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cosem.classes.common import BaudRate, baud_rate
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import lenient, long_unsigned, unsigned
 
 
-class IECHDLCSetupV0(InterfaceClass, class_id=23, version=0, name="IEC HDLC setup"):
+class IECHDLCSetupV0(InterfaceClass[S], class_id=23, version=0, name="IEC HDLC setup"):
     """Speed, window sizes (1 to 7), lengths of the information field (32 to 128), time-outs, address.
 
     That the lengths are unsigned is not verified; long-unsigned is read as well.
@@ -27,7 +27,7 @@ class IECHDLCSetupV0(InterfaceClass, class_id=23, version=0, name="IEC HDLC setu
     device_address = attribute(9, long_unsigned, "physical device address", static=True)
 
 
-class IECHDLCSetup(IECHDLCSetupV0, class_id=23, version=1):
+class IECHDLCSetup(IECHDLCSetupV0[S], class_id=23, version=1):
     """Information fields of up to 2030 octets (Blue Book ed. 9, 4.6.2).
 
     device_address: 10h to 7Dh in one octet, up to 3FFDh in two; 7Eh and 3FFEh are CALLING, 7Fh and 3FFFh all stations.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cosem.classes.common import baud_rate
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import OpenEnum, array, enum, integer, octet_string, unsigned
 
 
@@ -30,7 +30,7 @@ class TwistedPairMode(OpenEnum):
     ACTIVE = 1
 
 
-class IECTwistedPairSetupV0(InterfaceClass, class_id=24, version=0, name="IEC twisted pair (1) setup"):
+class IECTwistedPairSetupV0(InterfaceClass[S], class_id=24, version=0, name="IEC twisted pair (1) setup"):
     """Addresses and last error of a station (Blue Book ed. 9, 4.6.3)."""
 
     secondary_address = attribute(2, octet_string(), "secondary address (ADS)", static=True)
@@ -39,7 +39,7 @@ class IECTwistedPairSetupV0(InterfaceClass, class_id=24, version=0, name="IEC tw
     fatal_error = attribute(5, enum(TwistedPairError), "last fatal error", default=TwistedPairError.NO_ERROR)
 
 
-class IECTwistedPairSetup(IECTwistedPairSetupV0, class_id=24, version=1):
+class IECTwistedPairSetup(IECTwistedPairSetupV0[S], class_id=24, version=1):
     """Mode and speed; the secondary address and the error have objects of their own (Blue Book ed. 11)."""
 
     mode = attribute(2, enum(TwistedPairMode), "whether the port works", static=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cosem.classes.common import baud_rate
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import OpenEnum, enum, unsigned
 
 
@@ -14,7 +14,7 @@ class AddressState(OpenEnum):
     ASSIGNED = 1
 
 
-class MBusSlavePortSetup(InterfaceClass, class_id=25, version=0, name="M-Bus slave port setup"):
+class MBusSlavePortSetup(InterfaceClass[S], class_id=25, version=0, name="M-Bus slave port setup"):
     """Speeds and primary address (Blue Book ed. 9, 4.7.1). EN 13757-2 has 300, 2400 and 9600 bit/s as default.
 
     That the attributes are static is not verified.

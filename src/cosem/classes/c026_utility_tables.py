@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, Selector, attribute
+from cosem.classes.model import InterfaceClass, S, Selector, attribute
 from cosem.classes.types import array, double_long_unsigned, long_unsigned, octet_string, structure
 
 
@@ -37,7 +37,7 @@ index_access = Selector(
 )
 
 
-class UtilityTables(InterfaceClass, class_id=26, version=0):
+class UtilityTables(InterfaceClass[S], class_id=26, version=0):
     """One table of ANSI C12.19 (Blue Book ed. 9, 4.3.7). Whether length and buffer are static is not verified."""
 
     table_ID = attribute(2, long_unsigned, "number of the table", static=True)

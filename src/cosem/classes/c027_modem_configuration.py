@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cosem.classes.common import BaudRate, baud_rate
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import array, long_unsigned, octet_string, structure
 
 
@@ -24,7 +24,7 @@ class InitializationString(NamedTuple):
     delay_after_response: int
 
 
-class PSTNModemConfiguration(InterfaceClass, class_id=27, version=0, name="PSTN modem configuration"):
+class PSTNModemConfiguration(InterfaceClass[S], class_id=27, version=0, name="PSTN modem configuration"):
     """Configures the modem of a telephone line.
 
     modem_profile gives the modem's words for, in this order: OK, CONNECT, RING, NO CARRIER, ERROR, CONNECT 1200, NO
@@ -42,7 +42,7 @@ class PSTNModemConfiguration(InterfaceClass, class_id=27, version=0, name="PSTN 
     modem_profile = attribute(4, array(octet_string()), "result codes of the modem", static=True, default=())
 
 
-class ModemConfiguration(PSTNModemConfiguration, class_id=27, version=1, name="Modem configuration"):
+class ModemConfiguration(PSTNModemConfiguration[S], class_id=27, version=1, name="Modem configuration"):
     """Any modem; waits after each answer (Blue Book ed. 9, 4.6.4). modem_profile as in version 0."""
 
     initialization_string = attribute(  # type: ignore[assignment]

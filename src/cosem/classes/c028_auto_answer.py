@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cosem.classes.common import time_windows
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import OpenEnum, array, enum, octet_string, structure, unsigned
 
 
@@ -50,7 +50,7 @@ class AllowedCaller(NamedTuple):
     call_type: CallType
 
 
-class AutoAnswerV0(InterfaceClass, class_id=28, version=0, name="Auto answer"):
+class AutoAnswerV0(InterfaceClass[S], class_id=28, version=0, name="Auto answer"):
     """Answers calls within a window (Blue Book ed. 9, 4.6.5).
 
     Public sources differ on number_of_rings: here a structure of two unsigned.
@@ -68,7 +68,7 @@ class AutoAnswerV0(InterfaceClass, class_id=28, version=0, name="Auto answer"):
     )
 
 
-class AutoAnswer(AutoAnswerV0, class_id=28, version=2):
+class AutoAnswer(AutoAnswerV0[S], class_id=28, version=2):
     """Adds allowed callers and wake-up (Blue Book ed. 12). No source describes a version 1."""
 
     list_of_allowed_callers = attribute(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cosem.classes.common import time_windows
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import OpenEnum, array, enum, long_unsigned, octet_string, trigger, unsigned
 
 
@@ -26,7 +26,7 @@ class AutoConnectMode(OpenEnum):
     CONNECTED_BY_CONNECT = 104
 
 
-class PSTNAutoDial(InterfaceClass, class_id=29, version=0, name="PSTN auto dial"):
+class PSTNAutoDial(InterfaceClass[S], class_id=29, version=0, name="PSTN auto dial"):
     """Dials telephone numbers."""
 
     mode = attribute(2, enum(AutoConnectMode), "when the device connects", static=True)
@@ -36,13 +36,13 @@ class PSTNAutoDial(InterfaceClass, class_id=29, version=0, name="PSTN auto dial"
     phone_list = attribute(6, array(octet_string()), "telephone numbers", static=True, default=())
 
 
-class AutoConnectV1(PSTNAutoDial, class_id=29, version=1, name="Auto connect"):
+class AutoConnectV1(PSTNAutoDial[S], class_id=29, version=1, name="Auto connect"):
     """Any destination, messages too (Blue Book ed. 9, 4.6.6)."""
 
     destination_list = attribute(6, array(octet_string()), "telephone numbers or addresses", static=True, default=())
 
 
-class AutoConnect(AutoConnectV1, class_id=29, version=2):
+class AutoConnect(AutoConnectV1[S], class_id=29, version=2):
     """Adds permanent connections and connecting on demand (Blue Book ed. 12).
 
     The short name offset of connect is the next free place, not verified.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cosem.classes.c064_security_setup import policy_mask
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.protection import (
     ProtectionParameters,
     RestrictedObject,
@@ -60,7 +60,7 @@ class InvokeProtectedMethod(NamedTuple):
     protected_method_invocation_parameters: Any
 
 
-class DataProtection(InterfaceClass, class_id=30, version=0, name="COSEM data protection"):
+class DataProtection(InterfaceClass[S], class_id=30, version=0, name="COSEM data protection"):
     """Protects and unprotects values of a list of objects (Blue Book ed. 12, 4.4.9).
 
     Not verified: the fields of the methods' structures, the type of protected method parameters and results (any type

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cosem.classes.common import capture_object, time_windows
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.protection import protection_parameters, restricted_columns, restricted_objects
 from cosem.classes.types import (
     OpenEnum,
@@ -79,7 +79,7 @@ class ConfirmationParameters(NamedTuple):
     confirmation_interval: int
 
 
-class PushSetupV0(InterfaceClass, class_id=40, version=0, name="Push setup"):
+class PushSetupV0(InterfaceClass[S], class_id=40, version=0, name="Push setup"):
     """Sends the values of a list of attributes as data-notification (Blue Book ed. 12, 4.4.8)."""
 
     push_object_list = attribute(2, array(capture_object), "what is sent", static=True, default=())
@@ -102,7 +102,7 @@ class PushSetupV0(InterfaceClass, class_id=40, version=0, name="Push setup"):
     push = method(1, trigger, "sends now", optional=False, sn_offset=0x38)
 
 
-class PushSetupV1(PushSetupV0, class_id=40, version=1):
+class PushSetupV1(PushSetupV0[S], class_id=40, version=1):
     """Adds restrictions, the port, the client and protection (Blue Book ed. 12.1, 4.4.8).
 
     The short name offset of push, which cannot stay where version 0 has it, is not known.
@@ -118,7 +118,7 @@ class PushSetupV1(PushSetupV0, class_id=40, version=1):
     push = method(1, trigger, "sends now", optional=False)
 
 
-class PushSetup(PushSetupV1, class_id=40, version=2):
+class PushSetup(PushSetupV1[S], class_id=40, version=2):
     """Adds columns, growing delays and confirmed pushes (Blue Book ed. 14, 4.4.8).
 
     The short name offsets of the methods are not known.
@@ -157,5 +157,5 @@ class PushSetup(PushSetupV1, class_id=40, version=2):
     reset = method(2, trigger, "forgets what waits to be sent")
 
 
-class PushSetupV3(PushSetup, class_id=40, version=3, verified=False):
+class PushSetupV3(PushSetup[S], class_id=40, version=3, verified=False):
     """Version 3 is not verified: no public source says what changed, its 13 attributes are those of version 2."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import logical_name, long_unsigned, unsigned
 
 
-class TCPUDPSetup(InterfaceClass, class_id=41, version=0, name="TCP-UDP setup"):
+class TCPUDPSetup(InterfaceClass[S], class_id=41, version=0, name="TCP-UDP setup"):
     """Port, segment size and connections of the wrapper's transport (Blue Book ed. 9, 4.8.1).
 
     The standard writes attribute 2 with a hyphen: TCP-UDP_port.

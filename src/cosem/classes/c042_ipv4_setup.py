@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     OpenEnum,
     array,
@@ -39,7 +39,7 @@ class IPOption(NamedTuple):
     IP_Option_Data: bytes
 
 
-class IPv4Setup(InterfaceClass, class_id=42, version=0, name="IPv4 setup"):
+class IPv4Setup(InterfaceClass[S], class_id=42, version=0, name="IPv4 setup"):
     """Addresses are numbers of 32 bits (Blue Book ed. 9, 4.8.2). With DHCP the addresses are dynamic, else static."""
 
     DL_reference = attribute(2, logical_name, "the setup object of the layer below", static=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import (
     OpenEnum,
     any_data,
@@ -115,7 +115,7 @@ class EAPAuthentication(NamedTuple):
     generic_token_card: bool
 
 
-class PPPSetup(InterfaceClass, class_id=44, version=0, name="PPP setup"):
+class PPPSetup(InterfaceClass[S], class_id=44, version=0, name="PPP setup"):
     """Options of LCP and IPCP, and how the device proves who it is (Blue Book ed. 9, 4.8.4).
 
     Data of LCP options: maximum receive unit and authentication protocol (C023h PAP, C223h CHAP, C227h EAP) are

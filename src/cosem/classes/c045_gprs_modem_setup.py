@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import long_unsigned, octet_string, structure, unsigned
 
 
@@ -35,7 +35,7 @@ _element = structure(
 )
 
 
-class GPRSModemSetup(InterfaceClass, class_id=45, version=0, name="GPRS modem setup"):
+class GPRSModemSetup(InterfaceClass[S], class_id=45, version=0, name="GPRS modem setup"):
     """What a modem needs for a packet data connection (Blue Book ed. 9, 4.8.5)."""
 
     APN = attribute(2, octet_string(), "access point name", static=True)

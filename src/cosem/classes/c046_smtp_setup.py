@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import long_unsigned, octet_string
 
 
-class SMTPSetup(InterfaceClass, class_id=46, version=0, name="SMTP setup"):
+class SMTPSetup(InterfaceClass[S], class_id=46, version=0, name="SMTP setup"):
     """Server, user and sender of mail (Blue Book ed. 9, 4.8.6)."""
 
     server_port = attribute(2, long_unsigned, "port of the server", static=True, default=25)

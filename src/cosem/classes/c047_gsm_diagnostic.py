@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import (
     OpenEnum,
     array,
@@ -94,7 +94,7 @@ _cell_info = structure(
 _adjacent_cells = array(structure(AdjacentCell, cell_ID=double_long_unsigned, signal_quality=unsigned))
 
 
-class GSMDiagnosticV0(InterfaceClass, class_id=47, version=0, name="GSM diagnostic"):
+class GSMDiagnosticV0(InterfaceClass[S], class_id=47, version=0, name="GSM diagnostic"):
     """Registration, cells and signal (Blue Book ed. 11)."""
 
     operator = attribute(2, visible_string, "name of the network's operator")
@@ -115,14 +115,14 @@ class GSMDiagnosticV0(InterfaceClass, class_id=47, version=0, name="GSM diagnost
     capture_time = attribute(8, date_time, "when all this was captured")
 
 
-class GSMDiagnosticV1(GSMDiagnosticV0, class_id=47, version=1):
+class GSMDiagnosticV1(GSMDiagnosticV0[S], class_id=47, version=1):
     """Long cell identifiers, country, network and channel; LTE and CDMA (Blue Book ed. 12.1)."""
 
     cell_info = attribute(6, _cell_info, "the serving cell")  # type: ignore[assignment]
     adjacent_cells = attribute(7, _adjacent_cells, "cells nearby", default=())
 
 
-class GSMDiagnostic(GSMDiagnosticV1, class_id=47, version=2):
+class GSMDiagnostic(GSMDiagnosticV1[S], class_id=47, version=2):
     """LTE Cat M1 and NB (Blue Book ed. 14).
 
     The short name offsets from cell_info on, one place later than before, are from a single source.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     OpenEnum,
     array,
@@ -55,7 +55,7 @@ _address = octet_string(16)
 _typed_address = structure(IPv6Address, IPv6_address_type=enum(IPv6AddressType), IPv6_address=octet_string())
 
 
-class IPv6Setup(InterfaceClass, class_id=48, version=0, name="IPv6 setup"):
+class IPv6Setup(InterfaceClass[S], class_id=48, version=0, name="IPv6 setup"):
     """Addresses are 16 octets (Blue Book ed. 12)."""
 
     DL_reference = attribute(2, logical_name, "the setup object of the layer below", static=True)

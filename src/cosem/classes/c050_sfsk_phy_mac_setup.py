@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import (
     OpenEnum,
     array,
@@ -54,7 +54,7 @@ class Frequencies(NamedTuple):
     space_frequency: int
 
 
-class SFSKPhyMACSetupV0(InterfaceClass, class_id=50, version=0, name="S-FSK Phy&MAC set-up"):
+class SFSKPhyMACSetupV0(InterfaceClass[S], class_id=50, version=0, name="S-FSK Phy&MAC set-up"):
     """Gains, frequencies, addresses and repeating (Blue Book ed. 9; IEC 61334-4-512)."""
 
     initiator_electrical_phase = attribute(2, enum(InitiatorElectricalPhase), "phase of the initiator", static=True)
@@ -77,7 +77,7 @@ class SFSKPhyMACSetupV0(InterfaceClass, class_id=50, version=0, name="S-FSK Phy&
     synchronization_locked = attribute(14, boolean, "whether the station is locked to its initiator")
 
 
-class SFSKPhyMACSetup(SFSKPhyMACSetupV0, class_id=50, version=1):
+class SFSKPhyMACSetup(SFSKPhyMACSetupV0[S], class_id=50, version=1):
     """A threshold in place of the gain of the search, and the speed (Blue Book ed. 10).
 
     transmission_speed is kept as a number: public sources have two different lists for it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import long_unsigned, octet_string, structure, unsigned
 
 
@@ -17,7 +17,7 @@ class InitiatorDescriptor(NamedTuple):
     L_SAP_selector: int
 
 
-class SFSKActiveInitiator(InterfaceClass, class_id=51, version=0, name="S-FSK Active initiator"):
+class SFSKActiveInitiator(InterfaceClass[S], class_id=51, version=0, name="S-FSK Active initiator"):
     """Who registered the station last (Blue Book ed. 9). The parameter of the method is from IEC 61334-4-512 only."""
 
     active_initiator = attribute(

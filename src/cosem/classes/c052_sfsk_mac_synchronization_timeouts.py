@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import long_unsigned
 
 
-class SFSKMACSynchronizationTimeouts(InterfaceClass, class_id=52, version=0, name="S-FSK MAC synchronization timeouts"):
+class SFSKMACSynchronizationTimeouts(
+    InterfaceClass[S], class_id=52, version=0, name="S-FSK MAC synchronization timeouts"
+):
     """Timeouts, each off at 0 (Blue Book ed. 9; IEC 61334-4-512). The units are not verified."""
 
     search_initiator_timeout = attribute(2, long_unsigned, "seconds of searching for the best initiator", static=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import array, double_long_unsigned, long_unsigned, structure, trigger
 
 
@@ -33,7 +33,7 @@ class BroadcastFrames(NamedTuple):
     frames_counter: int
 
 
-class SFSKMACCounters(InterfaceClass, class_id=53, version=0, name="S-FSK MAC counters"):
+class SFSKMACCounters(InterfaceClass[S], class_id=53, version=0, name="S-FSK MAC counters"):
     """Counters of synchronization and of frames (Blue Book ed. 9; IEC 61334-4-512)."""
 
     synchronization_register = attribute(

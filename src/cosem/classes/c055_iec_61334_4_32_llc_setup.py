@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import array, long_unsigned, structure, unsigned
 
 
@@ -16,7 +16,7 @@ class ReplyStatus(NamedTuple):
     length_of_waiting_L_SDU: int
 
 
-class IEC61334LLCSetupV0(InterfaceClass, class_id=55, version=0, name="S-FSK IEC 61334-4-32 LLC setup"):
+class IEC61334LLCSetupV0(InterfaceClass[S], class_id=55, version=0, name="S-FSK IEC 61334-4-32 LLC setup"):
     """Length of frames and waiting frames (Blue Book ed. 9). That the length is unsigned is not verified."""
 
     max_frame_length = attribute(2, unsigned, "octets, 26 to 242", static=True, default=134)
@@ -28,7 +28,7 @@ class IEC61334LLCSetupV0(InterfaceClass, class_id=55, version=0, name="S-FSK IEC
     )
 
 
-class IEC61334LLCSetup(IEC61334LLCSetupV0, class_id=55, version=1, name="IEC 61334-4-32 LLC setup"):
+class IEC61334LLCSetup(IEC61334LLCSetupV0[S], class_id=55, version=1, name="IEC 61334-4-32 LLC setup"):
     """Longer frames, for other profiles than S-FSK too (Blue Book ed. 11)."""
 
     max_frame_length = attribute(2, long_unsigned, "octets, 26 to 242 with S-FSK", static=True, default=134)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import long_unsigned, unsigned
 
 
-class LLCType2Setup(InterfaceClass, class_id=58, version=0, name="ISO/IEC 8802-2 LLC Type 2 setup"):
+class LLCType2Setup(InterfaceClass[S], class_id=58, version=0, name="ISO/IEC 8802-2 LLC Type 2 setup"):
     """Windows, lengths and timers (Blue Book ed. 9; ISO/IEC 8802-2)."""
 
     transmit_window_size_k = attribute(2, unsigned, "frames sent without answer, 1 to 127", static=True, default=1)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import long_unsigned, unsigned
 
 
-class LLCType3Setup(InterfaceClass, class_id=59, version=0, name="ISO/IEC 8802-2 LLC Type 3 setup"):
+class LLCType3Setup(InterfaceClass[S], class_id=59, version=0, name="ISO/IEC 8802-2 LLC Type 3 setup"):
     """Lengths and timers (Blue Book ed. 9; ISO/IEC 8802-2). A timer with all bits 1 never ends."""
 
     max_octets_acn_pdu_n3 = attribute(2, long_unsigned, "octets of an ACn command PDU at most", static=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cosem.classes import common
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import array, integer, logical_name, long_unsigned, simple, structure, trigger, unsigned
 from cosem.obis import Obis
 from cosem.units import ScalerUnit
@@ -21,7 +21,7 @@ class TableCellDefinition(NamedTuple):
     attribute_index: int
 
 
-class RegisterTable(InterfaceClass, class_id=61, version=0):
+class RegisterTable(InterfaceClass[S], class_id=61, version=0):
     """The same attribute of several registers of one unit (Blue Book ed. 9, 4.3.8).
 
     The cells may come as a compact-array too, like every array.

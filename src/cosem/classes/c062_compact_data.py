@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cosem.classes.common import capture_object
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.protection import restricted_columns
 from cosem.classes.types import OpenEnum, array, enum, octet_string, trigger, unsigned
 
@@ -15,7 +15,7 @@ class CaptureMethod(OpenEnum):
     WHEN_READ = 1
 
 
-class CompactDataV0(InterfaceClass, class_id=62, version=0, name="Compact data"):
+class CompactDataV0(InterfaceClass[S], class_id=62, version=0, name="Compact data"):
     """The octets of captured values; their types are in template_description (Blue Book ed. 12.1, 4.3.10).
 
     The offsets of the methods are the next free places, not verified.
@@ -33,7 +33,7 @@ class CompactDataV0(InterfaceClass, class_id=62, version=0, name="Compact data")
     capture = method(2, trigger, "fills the buffer now", sn_offset=0x40)
 
 
-class CompactData(CompactDataV0, class_id=62, version=1, verified=False):
+class CompactData(CompactDataV0[S], class_id=62, version=1, verified=False):
     """Rows and columns of captured profiles can be chosen (Blue Book ed. 14).
 
     Not verified: the elements of capture_objects. Public sources have the restriction, but not all have the columns.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import (
     array,
     bit_string,
@@ -27,7 +27,7 @@ class MappingTable(NamedTuple):
     ref_table_mapping: int | tuple[int, ...]
 
 
-class StatusMapping(InterfaceClass, class_id=63, version=0):
+class StatusMapping(InterfaceClass[S], class_id=63, version=0):
     """A status word and what its bits mean (Blue Book ed. 9, 4.3.9)."""
 
     status_word = attribute(

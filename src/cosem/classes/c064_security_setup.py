@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import OpenEnum, array, choice, enum, enum_code, flags, octet_string, structure
 
 
@@ -144,7 +144,7 @@ certificate_identification = structure(
 )
 
 
-class SecuritySetupV0(InterfaceClass, class_id=64, version=0, name="Security setup"):
+class SecuritySetupV0(InterfaceClass[S], class_id=64, version=0, name="Security setup"):
     """Security policy, suite 0 and key transfer (Blue Book ed. 10, 4.4.7)."""
 
     security_policy = attribute(2, enum(SecurityPolicyV0), "protection that all messages need", static=True)
@@ -156,7 +156,7 @@ class SecuritySetupV0(InterfaceClass, class_id=64, version=0, name="Security set
     global_key_transfer = method(2, key_transfer_data, "replaces global keys", sn_offset=0x30)
 
 
-class SecuritySetup(SecuritySetupV0, class_id=64, version=1):
+class SecuritySetup(SecuritySetupV0[S], class_id=64, version=1):
     """Adds suites 1 and 2, key agreement and certificates (Blue Book ed. 12, 4.4.7).
 
     The security policy became a bit mask.

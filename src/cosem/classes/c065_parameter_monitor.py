@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cosem.classes.common import attribute_reference
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     any_data,
     array,
@@ -30,7 +30,7 @@ class ChangedParameter(NamedTuple):
     attribute_value: Any
 
 
-class ParameterMonitorV0(InterfaceClass, class_id=65, version=0, name="Parameter monitor"):
+class ParameterMonitorV0(InterfaceClass[S], class_id=65, version=0, name="Parameter monitor"):
     """The last change of any of the listed parameters (Blue Book ed. 11, 4.5.10)."""
 
     changed_parameter = attribute(
@@ -51,7 +51,7 @@ class ParameterMonitorV0(InterfaceClass, class_id=65, version=0, name="Parameter
     delete_parameter = method(2, attribute_reference, "takes a parameter off the list", sn_offset=0x28)
 
 
-class ParameterMonitor(ParameterMonitorV0, class_id=65, version=1):
+class ParameterMonitor(ParameterMonitorV0[S], class_id=65, version=1):
     """Adds a digest over the values of the listed parameters.
 
     hash_algorithm_id is kept as a number: no public source says what its codes mean. parameter_values is a structure

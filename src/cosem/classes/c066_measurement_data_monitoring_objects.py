@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from cosem.classes import common
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     PlainType,
     double_long_unsigned,
@@ -30,7 +30,7 @@ _samples: Final[PlainType[CompactArray]] = PlainType(Tag.COMPACT_ARRAY, lambda v
 
 
 class MeasurementDataMonitoring(
-    InterfaceClass, class_id=66, version=0, name="Measurement data monitoring objects", verified=False
+    InterfaceClass[S], class_id=66, version=0, name="Measurement data monitoring objects", verified=False
 ):
     """A waveform captured around a trigger (Blue Book ed. 16).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cosem.classes import common
 from cosem.classes.common import action_set, attribute_reference
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import OpenEnum, any_data, array, date_time, enum, octet_string, simple, trigger
 from cosem.units import ScalerUnit
 
@@ -31,7 +31,7 @@ class SealingMethod(OpenEnum):
     SOFTWARE_SEAL = 3
 
 
-class SensorManager(InterfaceClass, class_id=67, version=0, verified=False):
+class SensorManager(InterfaceClass[S], class_id=67, version=0, verified=False):
     """Data of a sensor (Blue Book ed. 11, 4.5.11). The meaning of the enumerations is not verified.
 
     Thresholds have the type of the value that they belong to.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cosem.classes.common import action_item
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import array, bit_string, long_unsigned, structure, trigger, unsigned
 
 
@@ -16,7 +16,7 @@ class ActionRequest(NamedTuple):
     request_action_list: str
 
 
-class Arbitrator(InterfaceClass, class_id=68, version=0):
+class Arbitrator(InterfaceClass[S], class_id=68, version=0):
     """Actions, who may ask for them, and how much each actor weighs (Blue Book ed. 12.1, 4.5.12)."""
 
     actions = attribute(2, array(action_item), "the scripts that can be asked for", static=True, default=())

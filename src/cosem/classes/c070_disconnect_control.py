@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import OpenEnum, boolean, enum, trigger
 
 
@@ -31,7 +31,7 @@ class ControlMode(OpenEnum):
     MODE_7 = 7
 
 
-class DisconnectControl(InterfaceClass, class_id=70, version=0):
+class DisconnectControl(InterfaceClass[S], class_id=70, version=0):
     """Connects and disconnects the premises of the consumer (Blue Book ed. 9, 4.5.8)."""
 
     output_state = attribute(2, boolean, "whether the device is physically connected")
@@ -42,5 +42,5 @@ class DisconnectControl(InterfaceClass, class_id=70, version=0):
     remote_reconnect = method(2, trigger, "connects, or makes ready for it, by mode", optional=False, sn_offset=0x28)
 
 
-class DisconnectControlV1(DisconnectControl, class_id=70, version=1, verified=False):
+class DisconnectControlV1(DisconnectControl[S], class_id=70, version=1, verified=False):
     """Version 1 is not verified: one public source has it, with control_mode 7 and no other difference."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cosem.classes.common import ActionItem, action_item, attribute_reference
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import (
     array,
     boolean,
@@ -33,7 +33,7 @@ class LimiterActions(NamedTuple):
     action_under_threshold: ActionItem
 
 
-class Limiter(InterfaceClass, class_id=71, version=0):
+class Limiter(InterfaceClass[S], class_id=71, version=0):
     """Watches one attribute, for example the power, and acts on it (Blue Book ed. 9, 4.5.9).
 
     Thresholds have the type of the monitored attribute. An emergency profile starts only if its id is a member of

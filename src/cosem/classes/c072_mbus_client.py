@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     OpenEnum,
     Simple,
@@ -46,7 +46,7 @@ class SentValue(NamedTuple):
     data: Simple
 
 
-class MBusClientV0(InterfaceClass, class_id=72, version=0, name="M-Bus client"):
+class MBusClientV0(InterfaceClass[S], class_id=72, version=0, name="M-Bus client"):
     """Identity of the device and what is captured from it (Blue Book ed. 9, 4.7.2).
 
     Short name offsets are those of edition 10 on. In edition 9, and so in DSMR 2.3, everything but the logical name
@@ -98,7 +98,7 @@ class MBusClientV0(InterfaceClass, class_id=72, version=0, name="M-Bus client"):
     transfer_key = method(8, octet_string(), "key for the device, under its default key", sn_offset=0x98)
 
 
-class MBusClient(MBusClientV0, class_id=72, version=1):
+class MBusClient(MBusClientV0[S], class_id=72, version=1):
     """Adds the configuration field and the state of the key (Blue Book ed. 11, 4.8.3)."""
 
     configuration = attribute(13, long_unsigned, "configuration field (EN 13757-3): mode and how much is encrypted")

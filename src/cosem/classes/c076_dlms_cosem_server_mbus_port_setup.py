@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cosem.classes.common import time_windows
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import (
     OpenEnum,
     double_long_unsigned,
@@ -33,7 +33,7 @@ class DataHeaderType(OpenEnum):
 
 
 class ServerMBusPortSetup(
-    InterfaceClass, class_id=76, version=0, name="DLMS/COSEM server M-Bus port setup", verified=False
+    InterfaceClass[S], class_id=76, version=0, name="DLMS/COSEM server M-Bus port setup", verified=False
 ):
     """Identity and state of the port. Not verified: the exact names and which attributes are static."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cosem.classes.common import attribute_capture_time
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     OpenEnum,
     array,
@@ -37,7 +37,7 @@ class BroadcastFramesCount(NamedTuple):
     time_stamp: CosemDateTime
 
 
-class MBusDiagnostic(InterfaceClass, class_id=77, version=0, name="M-Bus diagnostic"):
+class MBusDiagnostic(InterfaceClass[S], class_id=77, version=0, name="M-Bus diagnostic"):
     """Signal, link and counters (Blue Book ed. 13). The offset of reset is the next free place, not verified."""
 
     received_signal_strength = attribute(2, unsigned, "strength of the signal, -dBm")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import long_unsigned, trigger
 
 
 class PRIMEPhysicalLayerCounters(
-    InterfaceClass, class_id=81, version=0, name="PRIME NB OFDM PLC Physical layer counters"
+    InterfaceClass[S], class_id=81, version=0, name="PRIME NB OFDM PLC Physical layer counters"
 ):
     """What the physical layer counts (Blue Book ed. 12, 4.12)."""
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import unsigned
 
 
-class PRIMEMACSetup(InterfaceClass, class_id=82, version=0, name="PRIME NB OFDM PLC MAC setup"):
+class PRIMEMACSetup(InterfaceClass[S], class_id=82, version=0, name="PRIME NB OFDM PLC MAC setup"):
     """Parameters of the MAC layer, named after those of PRIME (Blue Book ed. 12, 4.12)."""
 
     mac_min_switch_search_time = attribute(2, unsigned, "seconds a node listens for beacons at least", static=True)

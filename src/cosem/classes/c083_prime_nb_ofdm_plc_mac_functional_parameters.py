@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from enum import IntFlag
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import OpenEnum, enum, flags, long, long_unsigned, octet_string, unsigned
 
 
@@ -35,7 +35,7 @@ class MACCapabilities(IntFlag):
 
 
 class PRIMEMACFunctionalParameters(
-    InterfaceClass, class_id=83, version=0, name="PRIME NB OFDM PLC MAC functional parameters"
+    InterfaceClass[S], class_id=83, version=0, name="PRIME NB OFDM PLC MAC functional parameters"
 ):
     """Identifiers and state of the node (Blue Book ed. 12, 4.12).
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import double_long_unsigned, trigger
 
 
-class PRIMEMACCounters(InterfaceClass, class_id=84, version=0, name="PRIME NB OFDM PLC MAC counters"):
+class PRIMEMACCounters(InterfaceClass[S], class_id=84, version=0, name="PRIME NB OFDM PLC MAC counters"):
     """What the MAC layer counts (Blue Book ed. 12, 4.12)."""
 
     mac_tx_data_pkt_count = attribute(2, double_long_unsigned, "data packets sent", default=0)

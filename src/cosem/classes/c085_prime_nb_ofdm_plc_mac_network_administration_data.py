@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import array, integer, long, octet_string, structure, trigger
 
 
@@ -53,7 +53,7 @@ class PhyCommunication(NamedTuple):
 
 
 class PRIMEMACNetworkAdministrationData(
-    InterfaceClass, class_id=85, version=0, name="PRIME NB OFDM PLC MAC network administration data"
+    InterfaceClass[S], class_id=85, version=0, name="PRIME NB OFDM PLC MAC network administration data"
 ):
     """Lists of the network's administration (Blue Book ed. 12, 4.12). The widths inside are from one public source."""
 

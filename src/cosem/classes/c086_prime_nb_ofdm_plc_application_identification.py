@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import long_unsigned, octet_string
 
 
 class PRIMEApplicationIdentification(
-    InterfaceClass, class_id=86, version=0, name="PRIME NB OFDM PLC Application identification"
+    InterfaceClass[S], class_id=86, version=0, name="PRIME NB OFDM PLC Application identification"
 ):
     """Who made the node's software (Blue Book ed. 12, 4.12)."""
 

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import double_long_unsigned, trigger
 
 
-class G3PLCMACLayerCounters(InterfaceClass, class_id=90, version=1, name="G3-PLC MAC layer counters"):
+class G3PLCMACLayerCounters(InterfaceClass[S], class_id=90, version=1, name="G3-PLC MAC layer counters"):
     """What the MAC layer counts (Blue Book ed. 12, 4.13). No public source describes version 0."""
 
     mac_Tx_data_packet_count = attribute(2, double_long_unsigned, "data packets sent", default=0)

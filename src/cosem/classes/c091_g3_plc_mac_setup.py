@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     OpenEnum,
     any_data,
@@ -73,7 +73,7 @@ class PersonalOperatingSpace(NamedTuple):
     POS_valid_time: int
 
 
-class G3PLCMACSetupV1(InterfaceClass, class_id=91, version=1, name="G3-PLC MAC setup", verified=False):
+class G3PLCMACSetupV1(InterfaceClass[S], class_id=91, version=1, name="G3-PLC MAC setup", verified=False):
     """Parameters named after those of ITU-T G.9903 (Blue Book ed. 12, 4.13). No public source describes version 0.
 
     Not verified: the widths inside the tables, and the layout of what the methods return (any type here).
@@ -128,7 +128,7 @@ class G3PLCMACSetupV1(InterfaceClass, class_id=91, version=1, name="G3-PLC MAC s
     )
 
 
-class G3PLCMACSetupV2(G3PLCMACSetupV1, class_id=91, version=2, verified=False):
+class G3PLCMACSetupV2(G3PLCMACSetupV1[S], class_id=91, version=2, verified=False):
     """Adds attenuation and the POS table (Blue Book ed. 13). Not verified: as in version 1."""
 
     mac_broadcast_max_CW_enabled = attribute(
@@ -143,7 +143,7 @@ class G3PLCMACSetupV2(G3PLCMACSetupV1, class_id=91, version=2, verified=False):
     )
 
 
-class G3PLCMACSetupV3(G3PLCMACSetupV2, class_id=91, version=3, verified=False):
+class G3PLCMACSetupV3(G3PLCMACSetupV2[S], class_id=91, version=3, verified=False):
     """Adds the detection of duplicates (Blue Book ed. 14). Not verified: as in version 1."""
 
     mac_duplicate_detection_TTL = attribute(26, unsigned, "seconds a frame is remembered", static=True)
@@ -153,7 +153,7 @@ class G3PLCMACSetupV3(G3PLCMACSetupV2, class_id=91, version=3, verified=False):
     )
 
 
-class G3PLCMACSetup(G3PLCMACSetupV3, class_id=91, version=4, verified=False):
+class G3PLCMACSetup(G3PLCMACSetupV3[S], class_id=91, version=4, verified=False):
     """The lifetime of neighbours became that of the POS table (Blue Book ed. 16).
 
     Not verified: as in version 1, and whether the neighbour table changed.

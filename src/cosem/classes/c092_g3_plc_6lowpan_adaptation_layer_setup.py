@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import (
     OpenEnum,
     array,
@@ -104,7 +104,7 @@ routing_configurations = array(
 
 
 class G3PLC6LoWPANSetupV0(
-    InterfaceClass, class_id=92, version=0, name="G3-PLC 6LoWPAN adaptation layer setup", verified=False
+    InterfaceClass[S], class_id=92, version=0, name="G3-PLC 6LoWPAN adaptation layer setup", verified=False
 ):
     """Parameters named after those of ITU-T G.9903 (Blue Book ed. 11).
 
@@ -171,7 +171,7 @@ class G3PLC6LoWPANSetupV0(
     adp_metric_type = attribute(16, unsigned, "metric of the routing", static=True)
 
 
-class G3PLC6LoWPANSetupV1(G3PLC6LoWPANSetupV0, class_id=92, version=1):
+class G3PLC6LoWPANSetupV1(G3PLC6LoWPANSetupV0[S], class_id=92, version=1):
     """Adds the coordinator and the type of the device (Blue Book ed. 12, 4.13). Widths inside are from one source."""
 
     adp_coord_short_address = attribute(17, long_unsigned, "short address of the coordinator", static=True)
@@ -179,7 +179,7 @@ class G3PLC6LoWPANSetupV1(G3PLC6LoWPANSetupV0, class_id=92, version=1):
     adp_device_type = attribute(19, enum(DeviceType), "what the node is", static=True)
 
 
-class G3PLC6LoWPANSetupV2(G3PLC6LoWPANSetupV1, class_id=92, version=2):
+class G3PLC6LoWPANSetupV2(G3PLC6LoWPANSetupV1[S], class_id=92, version=2):
     """Adds the default route and destination addresses (Blue Book ed. 13)."""
 
     adp_default_coord_route_enabled = attribute(
@@ -188,14 +188,14 @@ class G3PLC6LoWPANSetupV2(G3PLC6LoWPANSetupV1, class_id=92, version=2):
     adp_destination_address_set = attribute(21, array(long_unsigned), "addresses the node acts for", default=())
 
 
-class G3PLC6LoWPANSetupV3(G3PLC6LoWPANSetupV2, class_id=92, version=3):
+class G3PLC6LoWPANSetupV3(G3PLC6LoWPANSetupV2[S], class_id=92, version=3):
     """Adds limits of the link quality (Blue Book ed. 14)."""
 
     adp_low_LQI_value = attribute(22, unsigned, "link quality that counts as low", static=True)
     adp_high_LQI_value = attribute(23, unsigned, "link quality that counts as high", static=True)
 
 
-class G3PLC6LoWPANSetup(G3PLC6LoWPANSetupV3, class_id=92, version=4):
+class G3PLC6LoWPANSetup(G3PLC6LoWPANSetupV3[S], class_id=92, version=4):
     """Adds delays, trickle and clusters for flooding (Blue Book ed. 16)."""
 
     adp_delay_low_LQI = attribute(24, long_unsigned, "delay of route requests at low link quality", static=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import enum_code, long_unsigned, octet_string, raw_data, trigger, unsigned
 
 
-class WiSUNSetup(InterfaceClass, class_id=95, version=0, name="Wi-SUN setup", verified=False):
+class WiSUNSetup(InterfaceClass[S], class_id=95, version=0, name="Wi-SUN setup", verified=False):
     """Parameters of joining and of the channels (Blue Book ed. 16).
 
     From one public source, which does not give the layout of channel_plan, excluded_channels and

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import array, integer, octet_string, raw_data, trigger
 
 
-class WiSUNDiagnostic(InterfaceClass, class_id=96, version=0, name="Wi-SUN diagnostic", verified=False):
+class WiSUNDiagnostic(InterfaceClass[S], class_id=96, version=0, name="Wi-SUN diagnostic", verified=False):
     """Tables of the node (Blue Book ed. 16).
 
     From one public source, which does not give the layout of the tables' elements (kept as `Data`), nor whether the

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import boolean, enum_code, long, octet_string, trigger, unsigned
 
 
-class RPLDiagnostic(InterfaceClass, class_id=97, version=0, name="RPL diagnostic", verified=False):
+class RPLDiagnostic(InterfaceClass[S], class_id=97, version=0, name="RPL diagnostic", verified=False):
     """Where the node is in its DODAG (Blue Book ed. 16; RFC 6550).
 
     From one public source, which does not give the codes of mode_of_operation, nor whether the method is optional.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import boolean, long_unsigned, trigger, unsigned
 
 
-class MPLDiagnostic(InterfaceClass, class_id=98, version=0, name="MPL diagnostic", verified=False):
+class MPLDiagnostic(InterfaceClass[S], class_id=98, version=0, name="MPL diagnostic", verified=False):
     """Parameters of the multicast forwarding (Blue Book ed. 16; RFC 7731).
 
     From one public source, which does not give units, nor whether the method is optional. Short name offsets leave a

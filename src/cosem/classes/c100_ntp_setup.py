@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     OpenEnum,
     array,
@@ -39,7 +39,7 @@ class AuthenticationKey(NamedTuple):
 authentication_key = structure(AuthenticationKey, key_id=double_long_unsigned, key=octet_string())
 
 
-class NTPSetup(InterfaceClass, class_id=100, version=0, name="NTP setup"):
+class NTPSetup(InterfaceClass[S], class_id=100, version=0, name="NTP setup"):
     """Address and keys of the NTP server (Blue Book ed. 13; RFC 5905)."""
 
     activated = attribute(2, boolean, "whether the time is had by NTP", static=True, default=False)

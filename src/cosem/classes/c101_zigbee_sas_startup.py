@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import (
     OpenEnum,
     boolean,
@@ -22,7 +22,7 @@ class StackProfile(OpenEnum):
     ZIGBEE_PRO = 2
 
 
-class ZigBeeSASStartup(InterfaceClass, class_id=101, version=0, name="ZigBee SAS startup"):
+class ZigBeeSASStartup(InterfaceClass[S], class_id=101, version=0, name="ZigBee SAS startup"):
     """How the node starts in a network (Blue Book ed. 12, 4.14)."""
 
     short_address = attribute(2, long_unsigned, "network address of the node")

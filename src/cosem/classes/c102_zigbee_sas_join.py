@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import long_unsigned, unsigned
 
 
-class ZigBeeSASJoin(InterfaceClass, class_id=102, version=0, name="ZigBee SAS join"):
+class ZigBeeSASJoin(InterfaceClass[S], class_id=102, version=0, name="ZigBee SAS join"):
     """Scans and intervals (Blue Book ed. 12, 4.14). Attribute 5 was max_rejoin_interval before."""
 
     scan_attempts = attribute(2, unsigned, "scans of one try", static=True)

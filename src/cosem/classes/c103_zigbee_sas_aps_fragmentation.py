@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import long_unsigned
 
 
-class ZigBeeSASAPSFragmentation(InterfaceClass, class_id=103, version=0, name="ZigBee SAS APS fragmentation"):
+class ZigBeeSASAPSFragmentation(InterfaceClass[S], class_id=103, version=0, name="ZigBee SAS APS fragmentation"):
     """Delay and window of fragments (Blue Book ed. 12, 4.14)."""
 
     aps_interframe_delay = attribute(2, long_unsigned, "delay between fragments", static=True)

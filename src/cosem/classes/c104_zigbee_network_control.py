@@ -6,7 +6,7 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     array,
     bit_string,
@@ -65,7 +65,7 @@ class DeviceRegistration(NamedTuple):
         return f"DeviceRegistration({self.IEEE_address!r}, {self.key_type!r}, ...)"
 
 
-class ZigBeeNetworkControl(InterfaceClass, class_id=104, version=0, name="ZigBee network control"):
+class ZigBeeNetworkControl(InterfaceClass[S], class_id=104, version=0, name="ZigBee network control"):
     """Joining and the devices of the network (Blue Book ed. 12, 4.14). Devices are named by IEEE address.
 
     Not verified: the widths inside active_devices, the parameter of register_device and its key types, and the

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import long_unsigned, octet_string
 
 
-class ZigBeeTunnelSetup(InterfaceClass, class_id=105, version=0, name="ZigBee tunnel setup"):
+class ZigBeeTunnelSetup(InterfaceClass[S], class_id=105, version=0, name="ZigBee tunnel setup"):
     """Sizes and timeout of the tunnel (Blue Book ed. 12, 4.14)."""
 
     maximum_incoming_transfer_size = attribute(2, long_unsigned, "octets received at once at most", static=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntFlag
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     OpenEnum,
     array,
@@ -98,7 +98,7 @@ class Currency(NamedTuple):
     currency_unit: CurrencyUnit
 
 
-class Account(InterfaceClass, class_id=111, version=0):
+class Account(InterfaceClass[S], class_id=111, version=0):
     """Binds credits and charges of a payment meter together (Blue Book ed. 12, 4.6.2). Amounts are in `currency`.
 
     Bit 4 of current_credit_status has another name in one public source.

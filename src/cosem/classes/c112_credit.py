@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import IntFlag
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     OpenEnum,
     bit_string,
@@ -47,7 +47,7 @@ class CreditStatus(OpenEnum):
     CONSUMED = 4
 
 
-class Credit(InterfaceClass, class_id=112, version=0):
+class Credit(InterfaceClass[S], class_id=112, version=0):
     """An amount and when it may be used (Blue Book ed. 12, 4.6.3). Amounts are in the currency of the account."""
 
     current_credit_amount = attribute(2, double_long, "what is left", default=0)

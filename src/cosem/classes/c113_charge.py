@@ -6,7 +6,7 @@ from enum import IntFlag
 from typing import NamedTuple
 
 from cosem.classes.common import AttributeReference, attribute_reference
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     OpenEnum,
     array,
@@ -73,7 +73,7 @@ _unit_charge = structure(
 )
 
 
-class Charge(InterfaceClass, class_id=113, version=0):
+class Charge(InterfaceClass[S], class_id=113, version=0):
     """A tariff, a standing charge or a debt (Blue Book ed. 12, 4.6.4). Amounts are in the currency of the account."""
 
     total_amount_paid = attribute(2, double_long, "what was collected so far")

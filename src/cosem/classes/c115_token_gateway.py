@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import OpenEnum, array, bit_string, date_time_octets, enum, octet_string, structure
 
 
@@ -37,7 +37,7 @@ class TokenStatus(NamedTuple):
     data_value: str = ""
 
 
-class TokenGateway(InterfaceClass, class_id=115, version=0):
+class TokenGateway(InterfaceClass[S], class_id=115, version=0):
     """The last token and its result (Blue Book ed. 12, 4.6.5)."""
 
     token = attribute(2, octet_string(), "the last token", default=b"")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import (
     array,
     double_long_unsigned,
@@ -23,7 +23,7 @@ class MeterPAN(NamedTuple):
     pan_check_digit: int
 
 
-class IEC6205541Attributes(InterfaceClass, class_id=116, version=0, name="IEC 62055-41 attributes"):
+class IEC6205541Attributes(InterfaceClass[S], class_id=116, version=0, name="IEC 62055-41 attributes"):
     """Attributes of the standard transfer specification, as IEC 62055-41 has them (Blue Book ed. 13)."""
 
     meter_pan = attribute(

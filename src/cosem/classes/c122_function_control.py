@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cosem.classes.access import ObjectId, object_id
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import array, boolean, octet_string, structure
 
 
@@ -27,7 +27,7 @@ function_statuses = array(structure(FunctionStatus, function_name=octet_string()
 function_block = structure(FunctionBlock, function_name=octet_string(), function_specifications=array(object_id))
 
 
-class FunctionControl(InterfaceClass, class_id=122, version=0):
+class FunctionControl(InterfaceClass[S], class_id=122, version=0):
     """Functions by name, their state and their objects (Blue Book ed. 13).
 
     Not verified: that add_function and remove_function take one function, not an array of them, and which methods are

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from cosem.classes.common import AttributeReference, attribute_reference
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import any_data, array, long_unsigned, structure, unsigned
 
 
@@ -46,7 +46,7 @@ _range = structure(
 _entry = structure(ArrayEntry, array_object_id=unsigned, position=long_unsigned, entry=any_data)
 
 
-class ArrayManager(InterfaceClass, class_id=123, version=0):
+class ArrayManager(InterfaceClass[S], class_id=123, version=0):
     """Entries of arrays, without writing the whole array (Blue Book ed. 14).
 
     The layout of what the first two methods return is not verified (any type here).

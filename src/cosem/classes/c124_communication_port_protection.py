@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     OpenEnum,
     double_long_unsigned,
@@ -30,7 +30,7 @@ class ProtectionStatus(OpenEnum):
     LOCKED = 2
 
 
-class CommunicationPortProtection(InterfaceClass, class_id=124, version=0):
+class CommunicationPortProtection(InterfaceClass[S], class_id=124, version=0):
     """Lockout times that grow with every failure (Blue Book ed. 13)."""
 
     protection_mode = attribute(2, enum(ProtectionMode), "whether the port is locked at all", static=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import array, octet_string, raw_data
 
 
-class SCHCLPWANSetup(InterfaceClass, class_id=126, version=0, name="SCHC-LPWAN setup", verified=False):
+class SCHCLPWANSetup(InterfaceClass[S], class_id=126, version=0, name="SCHC-LPWAN setup", verified=False):
     """Rules and parameters (Blue Book ed. 15; RFC 8724).
 
     From one public source, which does not give the layout of the rules and of the fragmentation parameters (`Data`).

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import double_long_unsigned, trigger
 
 
-class SCHCLPWANDiagnostic(InterfaceClass, class_id=127, version=0, name="SCHC-LPWAN diagnostic"):
+class SCHCLPWANDiagnostic(InterfaceClass[S], class_id=127, version=0, name="SCHC-LPWAN diagnostic"):
     """Counters (Blue Book ed. 15; RFC 8724). Whether the method is optional is not verified."""
 
     schc_packets_tx_counter = attribute(2, double_long_unsigned, "packets sent", default=0)

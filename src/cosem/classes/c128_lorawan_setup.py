@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import array, boolean, double_long_unsigned, enum_code, integer, raw_data
 
 
-class LoRaWANSetup(InterfaceClass, class_id=128, version=0, name="LoRaWAN setup", verified=False):
+class LoRaWANSetup(InterfaceClass[S], class_id=128, version=0, name="LoRaWAN setup", verified=False):
     """Class, region and state of the device (Blue Book ed. 15). Attribute 2, class, is `class_` in Python.
 
     From one public source, which does not give the codes of the enumerations, the layout of device_operation,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import double_long_unsigned, enum_code, integer, trigger
 
 
-class LoRaWANDiagnostic(InterfaceClass, class_id=129, version=0, name="LoRaWAN diagnostic"):
+class LoRaWANDiagnostic(InterfaceClass[S], class_id=129, version=0, name="LoRaWAN diagnostic"):
     """Counters and signals of both receive windows (Blue Book ed. 15).
 
     Not verified: the codes of internal_error_code, and whether the method is optional.

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import octet_string, unsigned
 
 
-class ISOIEC14908Identification(InterfaceClass, class_id=130, version=0, name="ISO/IEC 14908 identification"):
+class ISOIEC14908Identification(InterfaceClass[S], class_id=130, version=0, name="ISO/IEC 14908 identification"):
     """Addresses and program of the node (Blue Book ed. 13; IEC 62056-8-8)."""
 
     node_ID = attribute(2, unsigned, "node within its subnet", static=True)

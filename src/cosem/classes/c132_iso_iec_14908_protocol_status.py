@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import double_long_unsigned, long_unsigned, trigger
 
 
-class ISOIEC14908ProtocolStatus(InterfaceClass, class_id=132, version=0, name="ISO/IEC 14908 protocol status"):
+class ISOIEC14908ProtocolStatus(InterfaceClass[S], class_id=132, version=0, name="ISO/IEC 14908 protocol status"):
     """Counters (Blue Book ed. 13; IEC 62056-8-8, where the class has no reset)."""
 
     transmission_errors = attribute(2, long_unsigned, "frames received with errors", default=0)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import enum_code, long_unsigned, trigger, unsigned
 
 
-class ISOIEC14908Diagnostic(InterfaceClass, class_id=133, version=0, name="ISO/IEC 14908 diagnostic"):
+class ISOIEC14908Diagnostic(InterfaceClass[S], class_id=133, version=0, name="ISO/IEC 14908 diagnostic"):
     """State and counters (Blue Book ed. 13; IEC 62056-8-8, where the class has no reset).
 
     The codes of the enumerations are not given by any public source; they are kept as numbers.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import boolean, enum_code, long64_unsigned, octet_string
 
 
-class HSPLCMACSetup(InterfaceClass, class_id=140, version=0, name="HS-PLC ISO/IEC 12139-1 MAC setup"):
+class HSPLCMACSetup(InterfaceClass[S], class_id=140, version=0, name="HS-PLC ISO/IEC 12139-1 MAC setup"):
     """Groups, stations and encryption (Blue Book ed. 13). Attribute 9 is written rts/cts by the standard.
 
     The codes of encryption_mode are not given by any public source; they are kept as numbers.

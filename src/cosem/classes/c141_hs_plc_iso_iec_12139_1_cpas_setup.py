@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import long64_unsigned, long_unsigned
 
 
-class HSPLCCPASSetup(InterfaceClass, class_id=141, version=0, name="HS-PLC ISO/IEC 12139-1 CPAS setup"):
+class HSPLCCPASSetup(InterfaceClass[S], class_id=141, version=0, name="HS-PLC ISO/IEC 12139-1 CPAS setup"):
     """Addresses of the sublayer (Blue Book ed. 13)."""
 
     cpas_address = attribute(2, long64_unsigned, "address of the station", static=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import enum_code, long_unsigned
 
 
-class HSPLCIPSSASSetup(InterfaceClass, class_id=142, version=0, name="HS-PLC ISO/IEC 12139-1 IP SSAS setup"):
+class HSPLCIPSSASSetup(InterfaceClass[S], class_id=142, version=0, name="HS-PLC ISO/IEC 12139-1 IP SSAS setup"):
     """Header compression and lifetime (Blue Book ed. 13).
 
     The codes of ip_header_comp_type are not given by any public source; they are kept as numbers.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import (
     OpenEnum,
     double_long_unsigned,
@@ -58,7 +58,7 @@ class QualityOfService(NamedTuple):
     CE_mode: CEMode
 
 
-class LTEMonitoringV0(InterfaceClass, class_id=151, version=0, name="LTE monitoring"):
+class LTEMonitoringV0(InterfaceClass[S], class_id=151, version=0, name="LTE monitoring"):
     """Quality of service (Blue Book ed. 13). The fields inside are from one public source."""
 
     LTE_quality_of_service = attribute(
@@ -75,7 +75,7 @@ class LTEMonitoringV0(InterfaceClass, class_id=151, version=0, name="LTE monitor
     )
 
 
-class LTEMonitoring(LTEMonitoringV0, class_id=151, version=1):
+class LTEMonitoring(LTEMonitoringV0[S], class_id=151, version=1):
     """Parameters of the network apart from the quality of service (Blue Book ed. 14). Fields as in version 0."""
 
     LTE_network_parameters = attribute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import (
     OpenEnum,
     any_data,
@@ -21,7 +21,7 @@ class TransportMode(OpenEnum):
     RELIABLE_AND_UNRELIABLE = 3
 
 
-class CoAPSetup(InterfaceClass, class_id=152, version=0, name="CoAP setup"):
+class CoAPSetup(InterfaceClass[S], class_id=152, version=0, name="CoAP setup"):
     """Parameters of the transmission, named after those of RFC 7252 (Blue Book ed. 14).
 
     Not verified: the units, and the type of version, a choice of null-data and the version of the wrapper (any type

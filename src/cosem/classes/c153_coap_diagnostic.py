@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from cosem.classes.common import attribute_capture_time
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import double_long_unsigned, structure, trigger
 
 
@@ -45,7 +45,7 @@ class BlockTransferCounter(NamedTuple):
     block_wise_transfer_timeout: int = 0
 
 
-class CoAPDiagnostic(InterfaceClass, class_id=153, version=0, name="CoAP diagnostic"):
+class CoAPDiagnostic(InterfaceClass[S], class_id=153, version=0, name="CoAP diagnostic"):
     """Counters (Blue Book ed. 14). Short name offsets leave the place after the logical name free."""
 
     messages_counter = attribute(

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import double_long_unsigned, trigger
 
 
 class G3PLCHybridRFMACLayerCounters(
-    InterfaceClass, class_id=160, version=0, name="G3-PLC Hybrid RF MAC layer counters"
+    InterfaceClass[S], class_id=160, version=0, name="G3-PLC Hybrid RF MAC layer counters"
 ):
     """What the RF MAC layer counts (Blue Book ed. 15)."""
 

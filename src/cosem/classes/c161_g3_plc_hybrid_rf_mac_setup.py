@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from cosem.classes.model import InterfaceClass, attribute, method
+from cosem.classes.model import InterfaceClass, S, attribute, method
 from cosem.classes.types import (
     any_data,
     array,
@@ -17,7 +17,9 @@ from cosem.classes.types import (
 )
 
 
-class G3PLCHybridRFMACSetup(InterfaceClass, class_id=161, version=1, name="G3-PLC Hybrid RF MAC setup", verified=False):
+class G3PLCHybridRFMACSetup(
+    InterfaceClass[S], class_id=161, version=1, name="G3-PLC Hybrid RF MAC setup", verified=False
+):
     """Parameters named after those of G3-PLC Hybrid (Blue Book ed. 16). No public source describes version 0.
 
     From one public source, which does not give the layout of the POS table (its elements are `Data`) and of what the

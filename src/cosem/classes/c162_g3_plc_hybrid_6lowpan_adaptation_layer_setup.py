@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from cosem.classes.c092_g3_plc_6lowpan_adaptation_layer_setup import routing_configurations
-from cosem.classes.model import InterfaceClass, attribute
+from cosem.classes.model import InterfaceClass, S, attribute
 from cosem.classes.types import array, boolean, long_unsigned, raw_data, unsigned
 
 
 class G3PLCHybrid6LoWPANSetup(
-    InterfaceClass,
+    InterfaceClass[S],
     class_id=162,
     version=1,
     name="G3-PLC Hybrid 6LoWPAN adaptation layer setup",

@@ -7,10 +7,10 @@ The same declaration serves as client proxy and as device object: only the `Stor
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, cast, overload
 
 from cosem.classes.types import DataType, raw_data
 from cosem.classes.types import logical_name as logical_name_type
@@ -54,19 +54,41 @@ class Selector(Generic[V]):
 
 
 class Store(Protocol):
-    """Where the values of an object are: in memory, or in a meter far away.
+    """Where the values of an object are: in memory, or in a meter far away."""
 
-    An asynchronous store returns awaitables instead.
-    """
-
-    def read(self, obj: InterfaceClass, attribute: Attribute[Any], selection: Selection | None = None) -> Any:
+    def read(self, obj: InterfaceClass[Any], attribute: Attribute[Any], selection: Selection | None = None) -> Any:
         """Return the value of `attribute`."""
 
-    def write(self, obj: InterfaceClass, attribute: Attribute[Any], value: Any) -> Any:
+    def write(self, obj: InterfaceClass[Any], attribute: Attribute[Any], value: Any) -> None:
         """Write `value`: a Python value of the attribute's type, or `Data`."""
 
-    def invoke(self, obj: InterfaceClass, method: Method[Any, Any], parameter: Any) -> Any:
+    def invoke(self, obj: InterfaceClass[Any], method: Method[Any, Any], parameter: Any) -> Any:
         """Invoke `method` and return its return value."""
+
+
+class AsyncStore(Protocol):
+    """What a `Store` answers, as awaitables. An assignment cannot be awaited: there `write` raises `ConfigError`."""
+
+    def read(
+        self, obj: InterfaceClass[Any], attribute: Attribute[Any], selection: Selection | None = None
+    ) -> Awaitable[Any]:
+        """Return an awaitable of the value of `attribute`."""
+
+    def write(self, obj: InterfaceClass[Any], attribute: Attribute[Any], value: Any) -> Awaitable[None]:
+        """Refuse: nobody would await it."""
+
+    def invoke(self, obj: InterfaceClass[Any], method: Method[Any, Any], parameter: Any) -> Awaitable[Any]:
+        """Return an awaitable of the method's return value."""
+
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar as DefaultedTypeVar
+
+    S = DefaultedTypeVar("S", bound=Store | AsyncStore, default=Store, covariant=True)
+else:
+    S = TypeVar("S", covariant=True)
+"""The store of an object, in the type of every declared class: it alone decides whether an attribute is a value or an
+awaitable. So ``Register[AsyncStore]`` and ``Register[Store]``, which is plain ``Register``, share one declaration."""
 
 
 class Attribute(Generic[V]):
@@ -112,13 +134,15 @@ class Attribute(Generic[V]):
     @overload
     def __get__(self, obj: None, owner: type) -> Attribute[V]: ...
     @overload
-    def __get__(self, obj: InterfaceClass, owner: type) -> V: ...
-    def __get__(self, obj: InterfaceClass | None, owner: type) -> Attribute[V] | V:
+    def __get__(self, obj: InterfaceClass[Store], owner: type) -> V: ...
+    @overload
+    def __get__(self, obj: InterfaceClass[AsyncStore], owner: type) -> Awaitable[V]: ...
+    def __get__(self, obj: InterfaceClass[Any] | None, owner: type) -> Attribute[V] | V | Awaitable[V]:
         if obj is None:
             return self
         return cast("V", obj.store.read(obj, self))
 
-    def __set__(self, obj: InterfaceClass, value: V | Data) -> None:
+    def __set__(self, obj: InterfaceClass[Store], value: V | Data) -> None:
         obj.store.write(obj, self, value)
 
     def __repr__(self) -> str:
@@ -164,8 +188,10 @@ class Method(Generic[P, R]):
     @overload
     def __get__(self, obj: None, owner: type) -> Method[P, R]: ...
     @overload
-    def __get__(self, obj: InterfaceClass, owner: type) -> BoundMethod[P, R]: ...
-    def __get__(self, obj: InterfaceClass | None, owner: type) -> Method[P, R] | BoundMethod[P, R]:
+    def __get__(self, obj: InterfaceClass[Store], owner: type) -> BoundMethod[P, R]: ...
+    @overload
+    def __get__(self, obj: InterfaceClass[AsyncStore], owner: type) -> BoundMethod[P, Awaitable[R]]: ...
+    def __get__(self, obj: InterfaceClass[Any] | None, owner: type) -> Method[P, R] | BoundMethod[P, Any]:
         return self if obj is None else BoundMethod(obj, self)
 
     def __repr__(self) -> str:
@@ -177,7 +203,7 @@ class BoundMethod(Generic[P, R]):
 
     __slots__ = ("method", "obj")
 
-    def __init__(self, obj: InterfaceClass, method: Method[P, R]) -> None:
+    def __init__(self, obj: InterfaceClass[Any], method: Method[P, Any]) -> None:
         self.obj = obj
         self.method = method
 
@@ -244,7 +270,7 @@ class _Withdrawn:
         raise AttributeError(f"{owner.__name__} has no {self.name} any more")
 
 
-class InterfaceClass:
+class InterfaceClass(Generic[S]):
     """An object of an interface class: a logical name (`obis`) and a `store` that holds or fetches its values.
 
     Without a store it becomes a local object that holds `values` (by attribute name) and the declared defaults.
@@ -265,12 +291,12 @@ class InterfaceClass:
 
     logical_name = attribute(1, logical_name_type, "which object this is", static=True)
 
-    def __init__(self, obis_code: Obis | str | bytes, store: Store | None = None, **values: Any) -> None:
+    def __init__(self, obis_code: Obis | str | bytes, store: S | None = None, **values: Any) -> None:
         self.obis = obis(obis_code)
         if store is None:
             from cosem.classes.store import LocalStore
 
-            store = LocalStore.holding(type(self), self.obis, values)
+            store = cast("S", LocalStore.holding(type(self), self.obis, values))
         self.store = store
 
     def __init_subclass__(
@@ -307,7 +333,7 @@ class InterfaceClass:
         return f"<{self.class_name} {self.obis}>"
 
 
-class Unknown(InterfaceClass):
+class Unknown(InterfaceClass[S]):
     """An object of a class or version that nothing declares: its attributes are read and kept as `Data`.
 
     Attributes are reached with `Attribute.undeclared` through the store.
@@ -319,7 +345,7 @@ class Unknown(InterfaceClass):
     attributes = {1: InterfaceClass.logical_name}
 
     def __init__(
-        self, obis_code: Obis | str | bytes, store: Store | None = None, *, class_id: int, class_version: int
+        self, obis_code: Obis | str | bytes, store: S | None = None, *, class_id: int, class_version: int
     ) -> None:
         self.class_id = class_id
         self.class_version = class_version
@@ -341,7 +367,7 @@ D = TypeVar("D", Attribute[Any], Method[Any, Any])
 
 
 def _numbered(
-    cls: type[InterfaceClass], before: type[InterfaceClass], kind: type[D], given: Mapping[int, D]
+    cls: type[InterfaceClass[Any]], before: type[InterfaceClass[Any]], kind: type[D], given: Mapping[int, D]
 ) -> Mapping[int, D]:
     """Return what `cls` declares and inherits of `kind`, by number; refuse repeated and missing numbers."""
     inherited: Mapping[int, D] = before.attributes if kind is Attribute else before.methods  # type: ignore[assignment]
@@ -365,7 +391,7 @@ def _numbered(
     return MappingProxyType(dict(sorted(merged.items())))
 
 
-def _register(cls: type[InterfaceClass]) -> None:
+def _register(cls: type[InterfaceClass[Any]]) -> None:
     versions = _declared.setdefault(cls.class_id, {})
     if cls.class_version in versions:
         raise DeclarationError(f"class {cls.class_id} version {cls.class_version} is declared twice")
@@ -406,9 +432,9 @@ def lookup(class_id: int, version: int | None = None) -> type[InterfaceClass] | 
     return versions[max(verified or versions)]
 
 
-def bind(class_id: int, version: int, obis_code: Obis | str | bytes, store: Store | None = None) -> InterfaceClass:
+def bind(class_id: int, version: int, obis_code: Obis | str | bytes, store: S | None = None) -> InterfaceClass[S]:
     """Return an object of that class over `store`, an `Unknown` where nothing declares the class or version."""
-    cls = lookup(class_id, version)
+    cls = cast("type[InterfaceClass[S]] | None", lookup(class_id, version))
     if cls is None:
         return Unknown(obis_code, store, class_id=class_id, class_version=version)
     return cls(obis_code, store)

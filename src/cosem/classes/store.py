@@ -27,7 +27,7 @@ class LocalStore:
         self.handlers: dict[int, Callable[[Any], Any]] = {}
 
     @classmethod
-    def holding(cls, kind: type[InterfaceClass], obis: Obis, values: Mapping[str, Any]) -> LocalStore:
+    def holding(cls, kind: type[InterfaceClass[Any]], obis: Obis, values: Mapping[str, Any]) -> LocalStore:
         """Return a store for an object of `kind` with `values` by attribute name, and the declared defaults."""
         store = cls({1: Data(Tag.OCTET_STRING, bytes(obis))})
         given = dict(values)
@@ -46,18 +46,18 @@ class LocalStore:
             return compute(selection)
         return found
 
-    def read(self, obj: InterfaceClass, attribute: Attribute[Any], selection: Selection | None = None) -> Any:
+    def read(self, obj: InterfaceClass[Any], attribute: Attribute[Any], selection: Selection | None = None) -> Any:
         """Return the value; raise `AccessError` where there is none."""
         data = self.data(attribute.id, selection)
         if data is None:
             raise AccessError(DataAccessResult.OBJECT_UNDEFINED, f"{obj!r} {attribute.name}")
         return attribute.type.from_data(data)
 
-    def write(self, obj: InterfaceClass, attribute: Attribute[Any], value: Any) -> None:
+    def write(self, obj: InterfaceClass[Any], attribute: Attribute[Any], value: Any) -> None:
         """Take a Python value or `Data`; raise `TypeMismatch` or `EncodeError` and keep the old value otherwise."""
         self.values[attribute.id] = attribute.type.to_data(value, self.values.get(attribute.id))
 
-    def invoke(self, obj: InterfaceClass, method: Method[Any, Any], parameter: Any) -> Any:
+    def invoke(self, obj: InterfaceClass[Any], method: Method[Any, Any], parameter: Any) -> Any:
         """Call what was set as handler of `method`; raise `AccessError` where nothing was."""
         handler = self.handlers.get(method.id)
         if handler is None:
@@ -68,7 +68,7 @@ class LocalStore:
             raise EncodeError(f"{method.name} needs a parameter: {method.parameter.notation}")
         return handler(parameter)
 
-    def invoke_data(self, obj: InterfaceClass, method: Method[Any, Any], parameter: Data | None) -> Data | None:
+    def invoke_data(self, obj: InterfaceClass[Any], method: Method[Any, Any], parameter: Data | None) -> Data | None:
         """Call the handler with `Data` as it came, return the return value as `Data`, None where there is none.
 
         Methods without a parameter of their own take null-data and no data too. Raises `TypeMismatch` for another type.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import IntEnum, IntFlag
 from itertools import zip_longest
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar, overload
 
 from cosem.classes.datatype import MOMENT_TAGS, elements
 from cosem.classes.datatype import ArrayType as ArrayType
@@ -35,6 +35,7 @@ from cosem.times import CosemDate, CosemDateTime, CosemTime
 
 V = TypeVar("V")
 W = TypeVar("W")
+X = TypeVar("X")
 E = TypeVar("E", bound=IntEnum)
 F = TypeVar("F", bound=IntFlag)
 
@@ -235,6 +236,14 @@ def structure(made: Callable[..., V], **fields: DataType[Any]) -> StructureType[
     return StructureType(made, fields)
 
 
+@overload
+def choice(first: DataType[V], second: DataType[W], /, *, prefer_first: bool = False) -> ChoiceType[V | W]: ...
+@overload
+def choice(
+    first: DataType[V], second: DataType[W], third: DataType[X], /, *, prefer_first: bool = False
+) -> ChoiceType[V | W | X]: ...
+@overload
+def choice(*alternatives: DataType[Any], prefer_first: bool = False) -> ChoiceType[Any]: ...
 def choice(*alternatives: DataType[Any], prefer_first: bool = False) -> ChoiceType[Any]:
     """Return a choice of `alternatives`; read as plain Python, see `ChoiceType` for writing."""
     return ChoiceType(alternatives, prefer_first=prefer_first)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cosem.association.steps import Step
 from cosem.classes.c008_clock import Clock
-from cosem.classes.model import Attribute, InterfaceClass
+from cosem.classes.model import AsyncStore, Attribute, InterfaceClass
 from cosem.client.core import ClientOptions, Core
 from cosem.client.keyfile import DeviceKeys, KeyFile
 from cosem.client.plan import Plan, open_meter, read_counter
 from cosem.client.profile import ProfileInterrupted, ProfileReader
 from cosem.client.table import ProfileTable, When
 from cosem.client.url import MeterUrl
-from cosem.client.verbs import RemoteStore, quantity, set_clock
+from cosem.client.verbs import AsyncRemoteStore, quantity, set_clock
 from cosem.codec.axdr import Data
-from cosem.errors import AccessError, ConfigError, CosemError
+from cosem.errors import AccessError, CosemError
 from cosem.obis import Obis, obis
 from cosem.times import CosemDateTime
 from cosem.units import Quantity
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from cosem.security.counters import CounterStore
 
 T = TypeVar("T")
-C = TypeVar("C", bound=InterfaceClass)
+C = TypeVar("C", bound=InterfaceClass[AsyncStore])
 V = TypeVar("V")
 MAX_WINDOW = 8
 """Verbs side by side at most: there are 16 invoke-ids, and those of unanswered requests rest for a while."""
@@ -52,7 +52,7 @@ class AsyncMeter:
         self._opener = opener or plan.opener()
         self._trace = trace
         self.core = plan.core()
-        self._store = RemoteStore(self.core, self._in_turn)
+        self._store: AsyncStore = AsyncRemoteStore(self.core, self._in_turn)
         self._turns = asyncio.Semaphore(min(self.core.options.window, MAX_WINDOW))
         self._driver: Any = None
         self.greeting: Greeting | None = None
@@ -116,13 +116,13 @@ class AsyncMeter:
         finally:
             self._driver.close()
 
-    def __getitem__(self, which: tuple[type[C], str | Obis]) -> AsyncObject[C]:
+    def __getitem__(self, which: tuple[Callable[[Obis, AsyncStore], C], str | Obis]) -> C:
         kind, name = which
-        return AsyncObject(kind(obis(name), self._store))
+        return kind(obis(name), self._store)
 
-    async def object(self, name: str | Obis) -> AsyncObject[InterfaceClass]:
+    async def object(self, name: str | Obis) -> InterfaceClass[AsyncStore]:
         """Return an object by its name alone; the object list is read once."""
-        return AsyncObject(await self._in_turn(self.core.bound(obis(name), self._store)))
+        return await self._in_turn(self.core.bound(obis(name), self._store))
 
     async def objects(self) -> dict[Obis, ObjectListElement]:
         """Return the object list of the association."""
@@ -176,22 +176,6 @@ class _Named:
 
     def __init__(self, name: Obis) -> None:
         self.obis = name
-
-
-class AsyncObject(Generic[C]):
-    """An object whose attributes are awaitables and whose methods return them."""
-
-    def __init__(self, obj: C) -> None:
-        object.__setattr__(self, "_obj", obj)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._obj, name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise ConfigError(f"an asynchronous attribute is written with `await meter.set(..., {name})`")
-
-    def __repr__(self) -> str:
-        return f"<async {self._obj!r}>"
 
 
 async def connect_async(

@@ -209,13 +209,13 @@ class Core:
 
     # --- typed objects -------------------------------------------------------------------------------------
 
-    def read(self, obj: InterfaceClass, attribute: Attribute[T], selection: Selection | None = None) -> Talk[T]:
+    def read(self, obj: InterfaceClass[Any], attribute: Attribute[T], selection: Selection | None = None) -> Talk[T]:
         """Read an attribute as its declaration types it."""
         data = yield from self.get_data(attribute.class_id, obj.obis, attribute.id, selection)
         self.tags[obj.obis, attribute.id] = data
         return self.typed(obj, attribute, data)
 
-    def typed(self, obj: InterfaceClass, attribute: Attribute[T], data: Data) -> T:
+    def typed(self, obj: InterfaceClass[Any], attribute: Attribute[T], data: Data) -> T:
         """Return `data` as the attribute's type makes it; a meter that departs from it is told apart from an error."""
         try:
             return attribute.type.from_data(data)
@@ -225,7 +225,7 @@ class Core:
                 f"{attribute.type.notation} was expected ({error})"
             ) from None
 
-    def write(self, obj: InterfaceClass, attribute: Attribute[Any], value: Any) -> Talk[None]:
+    def write(self, obj: InterfaceClass[Any], attribute: Attribute[Any], value: Any) -> Talk[None]:
         """Write an attribute; where the type leaves a choice, the one the meter has is kept."""
         like = self.tags.get((obj.obis, attribute.id))
         if like is None and len(attribute.type.tags) > 1 and not isinstance(value, Data):
@@ -236,7 +236,7 @@ class Core:
         data = attribute.type.to_data(value, like)
         yield from self.set_data(attribute.class_id, obj.obis, attribute.id, data)
 
-    def invoke(self, obj: InterfaceClass, method: Method[Any, T], parameter: Any) -> Talk[T | None]:
+    def invoke(self, obj: InterfaceClass[Any], method: Method[Any, T], parameter: Any) -> Talk[T | None]:
         """Invoke a method; `parameter` is a Python value of its type, or `Data`."""
         value = parameter if isinstance(parameter, Data) else method.parameter.to_data(parameter)
         answer = yield from self.call_data(method.class_id, obj.obis, method.id, value)
@@ -320,7 +320,7 @@ class Core:
             raise AccessError(DataAccessResult.OBJECT_UNDEFINED, f"{name} is not in the object list")
         return element
 
-    def bound(self, name: Obis, store: Any) -> Talk[InterfaceClass]:
+    def bound(self, name: Obis, store: Any) -> Talk[InterfaceClass[Any]]:
         """Return an object by its logical name alone, of the class and version the meter says it has."""
         element = yield from self.find(name)
         return bind(element.class_id, element.version, name, store)

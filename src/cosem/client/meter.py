@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from cosem.association.steps import Step
-from cosem.classes.model import InterfaceClass, Selection
+from cosem.classes.model import InterfaceClass, Selection, Store
 from cosem.client.core import ClientOptions
 from cosem.client.keyfile import DeviceKeys, KeyFile
 from cosem.client.plan import Plan, open_meter, read_counter
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from cosem.security.counters import CounterStore
 
 T = TypeVar("T")
-C = TypeVar("C", bound=InterfaceClass)
+C = TypeVar("C", bound=InterfaceClass[Store])
 
 
 class Meter:
@@ -86,10 +86,10 @@ class Meter:
     # --- objects -------------------------------------------------------------------------------------------
 
     @overload
-    def __getitem__(self, which: tuple[type[C], str | Obis]) -> C: ...
+    def __getitem__(self, which: tuple[Callable[[Obis, Store], C], str | Obis]) -> C: ...
     @overload
     def __getitem__(self, which: str | Obis) -> InterfaceClass: ...
-    def __getitem__(self, which: tuple[type[C], str | Obis] | str | Obis) -> C | InterfaceClass:
+    def __getitem__(self, which: tuple[Callable[[Obis, Store], C], str | Obis] | str | Obis) -> C | InterfaceClass:
         """Return an object: by class and logical name, or by name alone (then the object list is read once)."""
         if isinstance(which, tuple):
             kind, name = which

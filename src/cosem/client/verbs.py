@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from cosem.association.steps import Step
 from cosem.classes.model import Attribute, InterfaceClass, Method, Selection
-from cosem.client.core import Core
+from cosem.client.core import Core, Talk
 from cosem.codec.axdr import Data, Tag
 from cosem.errors import ConfigError
 from cosem.obis import Obis
@@ -17,23 +17,33 @@ from cosem.units import Quantity
 
 
 class RemoteStore:
-    """The store behind the objects of a meter; `run` carries a conversation out (or returns an awaitable that does)."""
+    """The store behind the objects of a meter; `run` carries a conversation out."""
 
-    def __init__(self, core: Core, run: Any) -> None:
+    def __init__(self, core: Core, run: Callable[[Talk[Any]], Any]) -> None:
         self._core = core
         self._run = run
 
-    def read(self, obj: InterfaceClass, attribute: Attribute[Any], selection: Selection | None = None) -> Any:
+    def read(self, obj: InterfaceClass[Any], attribute: Attribute[Any], selection: Selection | None = None) -> Any:
         """Read an attribute."""
         return self._run(self._core.read(obj, attribute, selection))
 
-    def write(self, obj: InterfaceClass, attribute: Attribute[Any], value: Any) -> Any:
+    def write(self, obj: InterfaceClass[Any], attribute: Attribute[Any], value: Any) -> None:
         """Write an attribute."""
-        return self._run(self._core.write(obj, attribute, value))
+        self._run(self._core.write(obj, attribute, value))
 
-    def invoke(self, obj: InterfaceClass, method: Method[Any, Any], parameter: Any) -> Any:
+    def invoke(self, obj: InterfaceClass[Any], method: Method[Any, Any], parameter: Any) -> Any:
         """Invoke a method."""
         return self._run(self._core.invoke(obj, method, parameter))
+
+
+class AsyncRemoteStore(RemoteStore):
+    """The same where `run` returns an awaitable that carries a conversation out."""
+
+    def write(  # type: ignore[override]
+        self, obj: InterfaceClass[Any], attribute: Attribute[Any], value: Any
+    ) -> Awaitable[None]:
+        """Refuse an assignment: nobody would await it."""
+        raise ConfigError(f"an asynchronous attribute is written with `await meter.set(..., {attribute.name})`")
 
 
 def quantity(core: Core, class_id: int, name: Obis) -> Generator[Step, Any, Quantity]:

@@ -74,7 +74,7 @@ def full_access(obj: InterfaceClass) -> AccessRights:
         )
         for number, attribute in obj.attributes.items()
     )
-    handlers: Any = obj.store.handlers  # type: ignore[union-attr]
+    handlers: Any = obj.store.handlers  # type: ignore[attr-defined]
     methods = tuple(MethodAccess(number, Access.ACCESS) for number in obj.methods if number in handlers)
     return AccessRights(attributes, methods)
 
@@ -304,7 +304,7 @@ class Association:
         elif number == 9:
             value = spec.security_setup or Obis(bytes(6))
         else:
-            held: Data | None = self.object.store.data(number)  # type: ignore[union-attr]
+            held: Data | None = self.object.store.data(number)  # type: ignore[attr-defined]
             return held if held is not None else DataAccessResult.OBJECT_UNAVAILABLE
         return kind.attributes[number].type.to_data(value)
 

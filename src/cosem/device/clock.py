@@ -145,7 +145,7 @@ class DeviceClock:
 
     def _rules(self) -> tuple[Data, ...]:
         """Return time zone, begin, end, deviation and whether daylight saving is kept, as the object holds them."""
-        values: dict[int, Data] = self.object.store.values  # type: ignore[union-attr]
+        values: dict[int, Data] = self.object.store.values  # type: ignore[attr-defined]
         return values[3], values[5], values[6], values[7], values[8]
 
     def _changes(self, year: int) -> list[tuple[int, bool]]:

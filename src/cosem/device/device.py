@@ -348,7 +348,7 @@ class PhysicalDevice:
             return self.options.selection_refused if answer is DataAccessResult.OTHER_REASON else answer
         if selection is not None:
             return self.options.selection_refused
-        data = obj.store.data(number)  # type: ignore[union-attr]
+        data = obj.store.data(number)  # type: ignore[attr-defined]
         if data is None:
             return DataAccessResult.OBJECT_UNAVAILABLE
         return axdr.encode(data)

@@ -183,7 +183,7 @@ class ShortNameAssociation(Association):
             return kind.type.to_data(rights)
         if number == SECURITY_SETUP:
             return kind.type.to_data(self.spec.security_setup or Obis(bytes(6)))
-        held: Data | None = self.object.store.data(number)  # type: ignore[union-attr]
+        held: Data | None = self.object.store.data(number)  # type: ignore[attr-defined]
         return held if held is not None else DataAccessResult.OBJECT_UNAVAILABLE
 
     def _chosen(self, selection: Selection | None) -> list[ShortNameObject]:
