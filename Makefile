@@ -8,7 +8,7 @@ COVERAGE ?= .coverage.json
 COVERED := tests/codec tests/security tests/association tests/link tests/apdu tests/explain
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test lint unit coverage bench interop clean
+.PHONY: run test lint unit docs coverage bench interop clean
 
 run: $(VENV)/.installed            ## a meter lives through a month, is read with authenticated encryption, and pushes are explained
 	$(VENV)/bin/cosem tour
@@ -27,6 +27,9 @@ unit: $(DEV)/.installed
 coverage: $(DEV)/.installed        ## lines and branches of four rooms that the tests reach; fails under 98 % of either
 	$(DEV)/bin/pytest -n 2 $(COVERED) --cov=cosem --cov-branch --cov-report=json:$(COVERAGE) --cov-report=
 	$(DEV)/bin/python tests/support/coverage_table.py $(COVERAGE) 98 codec security association link
+
+docs: $(DEV)/.installed            ## the reference pages of the interface classes, from their declarations
+	$(DEV)/bin/python docs/make_classes.py
 
 bench: $(BENCH)/.installed         ## speed as ratios against public peers, measured in one run
 	$(BENCH)/bin/python -m bench

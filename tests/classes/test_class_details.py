@@ -93,7 +93,7 @@ def test_a_mask_without_a_length_keeps_the_one_it_had():
 
 def test_a_mask_is_described_bit_by_bit():
     entries = describe(Schedule)["attributes"][1]
-    assert entries["bits"]["exec_weekdays"]["0"] == "monday"
+    assert entries["bits"]["exec_weekdays"]["0"] == "Monday"
     policy = describe(lookup(64, 1))["attributes"][1]
     assert (policy["bits"][""]["7"], "enumerations" in policy) == ("digitally signed response", False)
 
@@ -122,7 +122,7 @@ def test_codes_of_unsigned_options_are_words_and_unknown_ones_kept():
     assert option.IPCP_option_type == 77
     assert not option.IPCP_option_type.known
     assert kind.to_data((option,), data) == data
-    assert IPCPOptionType.USE_STATIC_IP_POOL.label == "use static ip pool"
+    assert IPCPOptionType.USE_STATIC_IP_POOL.label == "use static IP pool"
 
 
 def test_an_object_starts_with_the_defaults_of_the_standard():

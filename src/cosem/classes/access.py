@@ -231,6 +231,11 @@ class ObjectListElementType(DataType[ObjectListElement]):
         )
         super().__init__(self.full.notation, Tag.STRUCTURE)
 
+    @property
+    def declared(self) -> StructureType[ObjectListElement]:
+        """Return the whole structure, which is what descriptions tell."""
+        return self.full
+
     def _decode(self, data: Data) -> ObjectListElement:
         if data.tag is Tag.STRUCTURE and len(data.value) == 3:
             return ObjectListElement(*self.short.from_data(data))

@@ -99,6 +99,11 @@ class ObjectNameType(DataType[N], Generic[N]):
         self.shape = shape
         self.octets = octets
 
+    @property
+    def declared(self) -> StructureType[N]:
+        """Return the structure, which is what descriptions tell."""
+        return self.shape
+
     def _decode(self, data: Data) -> N:
         if data.tag is not Tag.OCTET_STRING:
             return self.shape.from_data(data)

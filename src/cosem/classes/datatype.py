@@ -37,6 +37,24 @@ class TypeMismatch(CosemError):
         return f"{where}expected {self.expected}, not {self.given}"
 
 
+_CAPITALS: Final = (
+    "3GPP AES APDU ARQ CBCP CDMA CHAP CRC CSD DLMS DNS DSCP EAP ECDH ECDSA EDGE FCS FDMA FIFO FTP GCM GMAC "
+    "GPRS GPS GSM HDLC HSDPA HSUPA IEC IP LAN LCP LIFO LTE MAC MD5 MS NB PAP PLC PPP RF RSSI SAP SHA SMS SMTP "
+    "SNR TCP TLS UDP UMTS UTC VLAN VPN WAN XML"
+)
+_SPELT: Final = {word.lower(): word for word in _CAPITALS.split()} | {
+    "coap": "CoAP", "dhcpv6": "DHCPv6", "hz": "Hz", "ipv4": "IPv4", "ipv6": "IPv6", "khz": "kHz", "xdlms": "xDLMS",
+    "xdr": "XDR", "zigbee": "ZigBee", "monday": "Monday", "tuesday": "Tuesday", "wednesday": "Wednesday",
+    "thursday": "Thursday", "friday": "Friday", "saturday": "Saturday", "sunday": "Sunday",
+}  # fmt: skip
+"""Words of names that are not written in small letters."""
+
+
+def name_words(name: str) -> str:
+    """Return the name of a code or bit in words: ``MAINS_FREQUENCY_50_HZ`` as ``mains frequency 50 Hz``."""
+    return " ".join(_SPELT.get(word, word) for word in name.lower().split("_"))
+
+
 class OpenEnum(IntEnum):
     """An enumeration of octets that keeps codes it does not know: each becomes a member with `known` False."""
 
@@ -57,7 +75,7 @@ class OpenEnum(IntEnum):
     @property
     def label(self) -> str:
         """Return the name in words, for example ``ready for reconnection``."""
-        return self._name_.lower().replace("_", " ") if self.known else f"unknown ({int(self)})"
+        return name_words(self._name_) if self.known else f"unknown ({int(self)})"
 
 
 class DataType(Generic[V]):

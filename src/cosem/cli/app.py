@@ -19,7 +19,7 @@ from cosem.errors import ConfigError, CosemError
 COMMANDS = {
     "decode": ("cosem.cli.decode", "explain octets, layer by layer"),
     "obis": ("cosem.cli.catalogue", "say what an OBIS code means"),
-    "class": ("cosem.cli.catalogue", "show an interface class"),
+    "class": ("cosem.cli.classes", "show an interface class"),
     "objects": ("cosem.cli.meter", "list the objects of an association"),
     "get": ("cosem.cli.meter", "read attributes"),
     "set": ("cosem.cli.meter", "write an attribute"),

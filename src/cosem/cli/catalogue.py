@@ -1,13 +1,10 @@
-"""``cosem obis`` and ``cosem class``: what the Blue Book says."""
+"""``cosem obis``: what the Blue Book says about codes."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import click
 
 from cosem.cli.output import DONE, heading, print_json, print_table
-from cosem.errors import ConfigError
 
 
 @click.command("obis")
@@ -47,59 +44,3 @@ def _class_names(numbers: tuple[int, ...]) -> list[str]:
 
     names = known()
     return [names.get(number, f"class {number}") for number in numbers]
-
-
-@click.command("class")
-@click.argument("which", required=False, metavar="[ID | NAME]")
-@click.option("--version", "version", type=int, help="Version of the class; the newest known without it.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def class_command(which: str | None, version: int | None, as_json: bool) -> int:
-    """Show an interface class: attributes, methods, types, short-name offsets. Without ID, list what is known."""
-    from cosem.classes import describe, find, known, lookup, versions_of
-
-    if which is None:
-        rows = [(class_id, sorted(versions_of(class_id)), words) for class_id, words in known().items()]
-        if as_json:
-            print_json([{"class_id": number, "versions": versions, "name": words} for number, versions, words in rows])
-        else:
-            shown = [(number, ", ".join(map(str, versions)), words) for number, versions, words in rows]
-            print_table(("class", "versions", "name"), shown, right=(0,))
-        return DONE
-    declared = lookup(int(which), version) if which.isdigit() else find(which)
-    if declared is not None and version is not None:
-        declared = lookup(declared.class_id, version)
-    if declared is None:
-        raise ConfigError(f"no interface class {which!r}{'' if version is None else f' version {version}'} is known")
-    description = describe(declared)
-    if as_json:
-        print_json(description)
-        return DONE
-    heading(f"{description['name']}   class_id = {description['class_id']}, version = {description['version']}")
-    if description.get("description"):
-        click.echo(description["description"])
-    print_table(
-        ("attribute", "name", "type", "short name", ""),
-        [
-            (a["id"], a["name"], a["type"], _offset(a.get("short_name_offset")), "static" if a.get("static") else "")
-            for a in description["attributes"]
-        ],
-        right=(0,),
-    )
-    if description["methods"]:
-        print_table(
-            ("method", "name", "parameter", "short name", ""),
-            [
-                (m["id"], m["name"], m["type"] or "", _offset(m.get("short_name_offset")), _optional(m))
-                for m in description["methods"]
-            ],
-            right=(0,),
-        )
-    return DONE
-
-
-def _offset(offset: int | None) -> str:
-    return "" if offset is None else f"x + {offset:02X}h"
-
-
-def _optional(method: dict[str, Any]) -> str:
-    return {True: "optional", False: "mandatory"}.get(method.get("optional"), "")  # type: ignore[arg-type]
