@@ -496,6 +496,10 @@ BLOCK = DataBlock(False, 1, FIVE)
         *((Conformance.MULTIPLE_REFERENCES, service) for service in LISTS),
         (Conformance.ATTRIBUTE0_SUPPORTED_WITH_GET, GetRequestNormal(ENERGY._replace(attribute=0), None)),
         (Conformance.ATTRIBUTE0_SUPPORTED_WITH_SET, SetRequestNormal(ENERGY._replace(attribute=0), None, FIVE)),
+        (
+            Conformance.ATTRIBUTE0_SUPPORTED_WITH_SET,
+            SetRequestWithFirstDatablock(ENERGY._replace(attribute=0), None, BLOCK),
+        ),
     ],
 )
 def test_service_not_negotiated(missing: Conformance, service: object) -> None:

@@ -1,23 +1,35 @@
 """The reference pages of the interface classes say what the declarations say."""
 
-import importlib.util
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from cosem.classes import describe, known, lookup, versions_of
-from cosem.classes.description import flag_words
-from cosem.times import ClockStatus
+import cosem.classes
+from cosem.classes import describe, lookup, versions_of
 
 DOCS = Path(__file__).parents[2] / "docs"
+FILES = [int(path.name[1:].partition("_")[0]) for path in Path(cosem.classes.__file__).parent.glob("c[0-9]*.py")]
 
 
 @pytest.fixture(scope="module")
 def made():
-    spec = importlib.util.spec_from_file_location("make_classes", DOCS / "make_classes.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.pages()
+    """The pages of today, by a process of its own: the tests of this one declare classes that are nobody's."""
+    code = (
+        "import json, sys; sys.path.insert(0, sys.argv[1]); from make_classes import pages; print(json.dumps(pages()))"
+    )
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(DOCS)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
 
 
 def test_the_committed_pages_are_the_declarations_of_today(made):
@@ -28,12 +40,12 @@ def test_the_committed_pages_are_the_declarations_of_today(made):
 
 
 def test_there_is_a_page_for_every_class_and_the_index_leads_to_all_of_them(made):
-    assert len(made) == len(known()) + 1
+    assert len(made) == len(FILES) + 1
     assert all(f"]({name})" in made["README.md"] for name in made if name != "README.md")
 
 
 def test_a_page_has_every_member_field_code_and_bit_of_every_version(made):
-    for class_id in known():
+    for class_id in FILES:
         (page,) = [text for name, text in made.items() if name.startswith(f"{class_id:03d}_")]
         for cls in versions_of(class_id).values():
             described = describe(cls)
@@ -58,9 +70,3 @@ def test_types_that_attributes_refer_to_are_described():
     assert named["unsigned ClockStatus"]["bits"]["7"] == "daylight saving"
     assert named["enum ClockBase"]["codes"]["4"] == "GPS"
     assert named["PresetTime"]["fields"][0]["name"] == "preset_time"
-
-
-def test_bits_are_told_in_words_and_none_is_dropped():
-    assert flag_words(ClockStatus.INVALID | ClockStatus.DAYLIGHT_SAVING) == "invalid, daylight saving"
-    assert flag_words(ClockStatus(0)) == "none"
-    assert flag_words(ClockStatus(0x90)) == "daylight saving, bit 4"

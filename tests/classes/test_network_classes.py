@@ -59,7 +59,7 @@ def test_capabilities_are_bits_of_a_number():
         MACCapabilities.SWITCH_CAPABLE | MACCapabilities.PACKET_AGGREGATION | MACCapabilities.ARQ
     )
     assert kind.from_data(axdr.long_unsigned(0x8080)) == 0x8080
-    assert describe(lookup(83))["attributes"][13]["bits"][""]["11"] == "arq buffering switching"
+    assert describe(lookup(83))["attributes"][13]["bits"][""]["11"] == "ARQ buffering switching"
 
 
 def test_status_bits_of_a_zigbee_device_keep_their_number():

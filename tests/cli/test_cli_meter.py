@@ -129,6 +129,7 @@ def test_one_value_as_json(cosem: Cosem, url: str, world: Served) -> None:
         "text": f"{value} Wh",
         "scaler": 0,
         "unit": 30,
+        "unit_symbol": "Wh",
         "scaled": str(value),
     }
     document = cosem("get", url, CLOCK, "--json").json
@@ -239,6 +240,51 @@ def test_a_clock_without_deviation_is_not_compared(cosem: Cosem, monkeypatch: py
         monkeypatch.setitem(world.meter.device.readers, (bytes(Obis.parse(CLOCK)), 2), lambda selection: octets)
         done = cosem("clock", world.url())
         assert done == Done(0, "2026-11-01T12:00:00\n", "")
+
+
+def test_codes_and_status_bits_are_words_with_their_numbers_beside(cosem: Cosem, url: str) -> None:
+    assert cosem("get", url, f"{ENERGY}:scaler_unit").out == "scaler 0, unit Wh (30)\n"
+    assert cosem("get", url, f"{CLOCK}:status").out == "none (0)\n"
+    assert cosem("get", url, f"{CLOCK}:clock_base").out.endswith(")\n")
+    assert cosem("get", url, "0-0:96.10.1").out == "none (0)\n"
+    document = cosem("get", url, "0-0:96.10.1", "--json").json
+    assert (document["value"], document["text"]) == ({"unsigned": 0}, "none (0)")
+    document = cosem("get", url, f"{SWITCH}:control_state", "--json").json
+    assert (document["value"], document["text"]) == ({"enum": 1}, "connected (1)")
+    clock = cosem("clock", url, "--json").json
+    assert (clock["status"], clock["status_words"]) == (0, "none")
+
+
+def test_a_code_is_set_in_words(cosem: Cosem, url: str) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("cosem.client.core.Core.set_data", _said)
+        done = cosem("set", url, f"{SWITCH}:control_mode", "mode 4")
+        assert done == Done(0, "{'enum': 4}\n", f"{SWITCH}:control_mode is mode 4 (4)\n")
+        assert cosem("set", url, f"{SWITCH}:control_mode", "MODE_2").err.endswith("mode 2 (2)\n")
+        assert cosem("set", url, f"{SWITCH}:control_mode", "3").err.endswith("mode 3 (3)\n")
+        assert "'mode 44' is no enum" in cosem("set", url, f"{SWITCH}:control_mode", "mode 44").err
+
+
+def _said(core: Any, class_id: int, name: Any, attribute: int, value: Any) -> Iterator[None]:
+    from cosem.codec.json import to_json
+
+    print(to_json(value))
+    yield from ()
+
+
+def test_a_summer_time_is_told_and_a_profile_names_its_status_bits(cosem: Cosem) -> None:
+    with served(days=0.5, end=datetime(2026, 7, 1, tzinfo=UTC)) as world:
+        url = world.url()
+        assert cosem("get", url, CLOCK).out == "2026-07-01T02:00:00+02:00 (daylight saving)\n"
+        done = cosem("clock", url)
+        assert done.out == "2026-07-01T02:00:00+02:00\n"
+        assert done.err.startswith("daylight saving\n")
+        row = cosem("profile", url, PROFILE).out.splitlines()[1].split("\t")
+        assert row[1] == "daylight saving (8)"
+        assert cosem("profile", url, PROFILE, "--csv").out.splitlines()[1].split(",")[1] == "8"
+        document = cosem("profile", url, PROFILE, "--json").json
+        assert document["columns"][1]["bits"]["3"] == "daylight saving"
+        assert document["rows"][0][1] == 8
 
 
 # --- profile ---------------------------------------------------------------------------------------------------

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from cosem.classes import Clock, DisconnectControl, ExtendedRegister, ProfileGeneric, Register, Unknown
+from cosem.classes import (
+    Attribute,
+    Clock,
+    DisconnectControl,
+    ExtendedRegister,
+    ProfileGeneric,
+    Register,
+    TypeMismatch,
+    Unknown,
+)
 from cosem.classes import Data as DataObject
 from cosem.client import ClientOptions, DeviceKeys, connect
 from cosem.codec import axdr
@@ -20,6 +29,7 @@ from cosem.errors import (
     AssociationRejected,
     ConfigError,
     ConnectionLost,
+    EncodeError,
     ExceptionResponseReceived,
     KeyMissing,
     LocalProtocolError,
@@ -164,6 +174,45 @@ def test_a_value_of_another_type_than_declared_is_told_with_both_types(world: Se
         obj = meter[Register, ENERGY]
         with pytest.raises(RemoteProtocolError, match="the meter answers double-long-unsigned, structure"):
             meter.core.typed(obj, Register.scaler_unit, axdr.double_long_unsigned(1))
+
+
+def test_what_nobody_declared_is_read_and_written_back_unchanged(world: Served) -> None:
+    """An object of an unknown class, and an attribute beyond a known one's, keep their type to the last octet."""
+    name = Obis.parse("0-0:97.97.0")
+    with world.connect() as meter:
+        element = meter.objects()[name]
+        meter.core.objects = {name: element._replace(version=77)}
+        obj = meter[name]
+        assert isinstance(obj, Unknown)
+        assert (obj.class_id, obj.class_version) == (1, 77)
+        value = Attribute.undeclared(obj.class_id, 2)
+        data = obj.store.read(obj, value)
+        assert data == axdr.double_long_unsigned(0)
+        obj.store.write(obj, value, data)
+        assert obj.store.read(obj, value) == data
+        with pytest.raises(EncodeError, match=r"0-0:97.97.0.255 > 2"):
+            obj.store.write(obj, value, 5)
+        beyond = Attribute.undeclared(1, 9)
+        with pytest.raises(AccessError, match=r"0-0:97.97.0.255:9: read-write-denied"):
+            obj.store.write(obj, beyond, axdr.structure(axdr.null()))
+
+
+def test_a_mistake_names_the_object_the_attribute_and_both_types_and_is_not_sent(world: Served) -> None:
+    with world.connect() as meter:
+        sent: list[object] = []
+        meter.core.set_data = lambda *arguments: sent.append(arguments)  # type: ignore[method-assign,assignment]
+        switch, clock = meter[DisconnectControl, SWITCH], meter[Clock, "0-0:1.0.0"]
+        with pytest.raises(EncodeError) as mistaken:
+            switch.control_mode = "four"  # type: ignore[assignment]
+        assert str(mistaken.value) == ("a str of this value has no encoding as enum in 0-0:96.3.10.255 > control_mode")
+        with pytest.raises(EncodeError, match=r"99 is no code of enum ControlMode in 0-0:96.3.10.255 > control_mode"):
+            switch.control_mode = 99  # type: ignore[assignment]
+        with pytest.raises(TypeMismatch) as unmatched:
+            clock.time_zone = axdr.unsigned(60)
+        assert str(unmatched.value) == "0-0:1.0.0.255 > time_zone: expected long, not unsigned"
+        with pytest.raises(EncodeError, match=r"a int of this value .* as long in 0-0:1.0.0.255 > shift_time\(\)"):
+            clock.shift_time(1 << 20)
+        assert sent == []
 
 
 # --- writing ---------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAcce
 from cosem.classes import AssociationLN, lookup
 from cosem.classes.access import Access, AccessRights, AttributeAccess, MethodAccess
 from cosem.classes.c001_data import Data as DataObject
-from cosem.classes.c070_disconnect_control import DisconnectControl
+from cosem.classes.c070_disconnect_control import ControlMode, DisconnectControl
 from cosem.codec import axdr
 from cosem.device.associations import AssociationSpec, full_access, only, read_only
 from cosem.device.device import DeviceOptions, LogicalDevice, PhysicalDevice
@@ -142,6 +142,22 @@ def test_a_choice_keeps_the_type_it_was_built_with() -> None:
     assert device.set(opened, target, None, axdr.encode(axdr.long(4))) is DataAccessResult.TYPE_UNMATCHED
     assert device.set(opened, target, None, axdr.encode(axdr.unsigned(4))) is DataAccessResult.SUCCESS
     assert device.get(opened, target, None) == axdr.encode(axdr.unsigned(4))
+
+
+def test_a_code_outside_its_enumeration_is_refused_unless_it_stands_there_or_the_option_takes_it() -> None:
+    name, other = "0-0:96.3.11", axdr.encode(axdr.enum(129))
+    target = attribute(70, name, 4)
+    switch = DisconnectControl(name, output_state=True, control_state=1, control_mode=1)
+    device = small_device(full_access, switch, writable={4})
+    opened = open_session(device)
+    assert device.set(opened, target, None, other) is DataAccessResult.OTHER_REASON
+    assert device.set(opened, target, None, axdr.encode(axdr.unsigned(2))) is DataAccessResult.TYPE_UNMATCHED
+    assert device.set(opened, target, None, axdr.encode(axdr.enum(6))) is DataAccessResult.SUCCESS
+    assert switch.control_mode == 6
+    switch.control_mode = ControlMode(129)
+    assert device.set(opened, target, None, other) is DataAccessResult.SUCCESS
+    device.options = DeviceOptions(unknown_code=DataAccessResult.SUCCESS)
+    assert device.set(opened, target, None, axdr.encode(axdr.enum(130))) is DataAccessResult.SUCCESS
 
 
 # --- ACTION --------------------------------------------------------------------------------------------------------

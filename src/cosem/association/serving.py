@@ -236,6 +236,9 @@ class Serving:
             return NOT_SUPPORTED
         if len(getattr(service, "targets", ())) > MAX_ITEMS:
             return TOO_LONG
+        whole = getattr(service, "target", None) is not None and service.target.attribute == 0
+        if whole and not self.session.conformance & Conformance.ATTRIBUTE0_SUPPORTED_WITH_SET:
+            return NOT_SUPPORTED
         incoming = self._begin(service, invoke)
         return self._take_set_block(incoming, service, service.block, invoke)
 

@@ -255,13 +255,18 @@ MOMENT_TAGS: Final = {12: Tag.DATE_TIME, 5: Tag.DATE, 4: Tag.TIME}
 
 
 class EnumType(DataType[E]):
-    """enum, or another type of one octet, whose codes are the members of `members`, an `OpenEnum` or `Unit`."""
+    """enum, or another type of one octet, whose codes are the members of `members`, an `OpenEnum` or `Unit`.
 
-    __slots__ = ("members", "tag")
+    Unknown codes are read and kept. A plain number is written only where it is a known code or the value so far: who
+    means another one gives the member, ``ControlMode(129)``, or `Data`.
+    """
+
+    __slots__ = ("codes", "members", "tag")
 
     def __init__(self, members: type[E], tag: Tag = Tag.ENUM) -> None:
         super().__init__(tag.label, tag)
         self.members = members
+        self.codes = frozenset(int(member) for member in members.__members__.values())
         self.tag = tag
 
     def _decode(self, data: Data) -> E:
@@ -272,6 +277,8 @@ class EnumType(DataType[E]):
     def _encode(self, value: E, like: Data | None) -> Data:
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 255:
             raise self._refuse(value)
+        if value not in self.codes and not isinstance(value, self.members) and (like is None or like.value != value):
+            raise EncodeError(f"{value} is no code of {self.notation} {self.members.__name__}")
         return Data(self.tag, int(value))
 
 

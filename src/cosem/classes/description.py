@@ -18,6 +18,7 @@ from cosem.classes.types import (
     StructureType,
     simple,
 )
+from cosem.classes.words import enum_words
 from cosem.units import Unit
 
 
@@ -113,21 +114,6 @@ def _codes(members: type[IntEnum]) -> dict[str, str]:
 
 def _bits(members: type[IntFlag]) -> dict[str, str]:
     return {str(flag.value.bit_length() - 1): name_words(str(flag.name)) for flag in members}
-
-
-def enum_words(member: IntEnum) -> str:
-    """Return a code's name in words, without its number where it is known."""
-    label: str | None = getattr(member, "label", None)
-    return name_words(member.name) if label is None else label
-
-
-def flag_words(value: IntFlag) -> str:
-    """Return the bits that are set in words, ``none`` where no bit is; bits without a name by their number."""
-    known = [flag for flag in type(value) if flag in value and flag.value]
-    rest = int(value) & ~sum(flag.value for flag in known)
-    words = [name_words(str(flag.name)) for flag in known]
-    words += [f"bit {bit}" for bit in range(rest.bit_length()) if rest >> bit & 1]
-    return ", ".join(words) or "none"
 
 
 # --- named types -------------------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, Protocol, TypeVar, cast, overload
 
-from cosem.classes.types import DataType, raw_data
+from cosem.classes.types import DataType, TypeMismatch, raw_data
 from cosem.classes.types import logical_name as logical_name_type
 from cosem.codec.axdr import Data
-from cosem.errors import ConfigError, CosemError
+from cosem.errors import ConfigError, CosemError, EncodeError
 from cosem.obis import Obis, obis
 
 V = TypeVar("V")
@@ -123,6 +123,13 @@ class Attribute(Generic[V]):
         self.class_id = class_id
         self.name = name
 
+    def to_data(self, obis: Obis, value: V | Data, like: Data | None = None) -> Data:
+        """Return a value of the object `obis` as `Data`; as `DataType.to_data`, with both names in what is raised."""
+        try:
+            return self.type.to_data(value, like)
+        except (EncodeError, TypeMismatch) as error:
+            raise error.within(self.name).within(str(obis)) from None
+
     @classmethod
     def undeclared(cls, class_id: int, id: int) -> Attribute[Data]:
         """Return an attribute that no declaration knows: its value is kept as `Data`."""
@@ -181,6 +188,13 @@ class Method(Generic[P, R]):
         self.reserved = reserved
         self.class_id = 0
         self.name = ""
+
+    def to_data(self, obis: Obis, parameter: P | Data) -> Data:
+        """Return a parameter for the object `obis` as `Data`; as `Attribute.to_data`."""
+        try:
+            return self.parameter.to_data(parameter)
+        except (EncodeError, TypeMismatch) as error:
+            raise error.within(f"{self.name}()").within(str(obis)) from None
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = self.name or name

@@ -55,7 +55,7 @@ class LocalStore:
 
     def write(self, obj: InterfaceClass[Any], attribute: Attribute[Any], value: Any) -> None:
         """Take a Python value or `Data`; raise `TypeMismatch` or `EncodeError` and keep the old value otherwise."""
-        self.values[attribute.id] = attribute.type.to_data(value, self.values.get(attribute.id))
+        self.values[attribute.id] = attribute.to_data(obj.obis, value, self.values.get(attribute.id))
 
     def invoke(self, obj: InterfaceClass[Any], method: Method[Any, Any], parameter: Any) -> Any:
         """Call what was set as handler of `method`; raise `AccessError` where nothing was."""

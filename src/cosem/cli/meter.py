@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cosem.cli.output import DONE, SAID_NO, json_text, print_json, print_table, printable
+from cosem.cli.output import DONE, SAID_NO, json_text, note, print_json, print_table, printable
 from cosem.cli.values import parse_value
 from cosem.errors import AccessError, ConfigError, CosemError
 
@@ -165,45 +165,26 @@ def resolve(meter: Meter, target: Target, *, method: bool = False) -> tuple[int,
     return element.class_id, target.name, number, members.get(number)
 
 
-def shown(data: Data, declared: Any) -> str:
-    """Return a value for people: typed by its declaration, as a date-time, as text, or as it is."""
+def shown(data: Data, kind: Any) -> str:
+    """Return a value for people: in the words of its type, or as it is where that is not known or departed from."""
+    from cosem.classes.words import value_words
     from cosem.codec.json import to_json
 
-    if declared is not None:
+    if kind is not None:
         try:
-            return printable(_words(declared.type.from_data(data)))
+            return printable(value_words(kind.from_data(data)))
         except CosemError:  # a meter that departs from the declaration is shown as it is
             pass
     return json_text(to_json(data))
 
 
-def _words(value: Any) -> str:
-    from enum import IntEnum
+def type_of(class_id: int, name: Obis, number: int, declared: Any) -> Any:
+    """Return the type that says what an attribute's values mean, None where nothing does."""
+    from cosem.classes.words import coded_type
 
-    from cosem.obis import Obis
-    from cosem.times import CosemDateTime
-
-    if isinstance(value, CosemDateTime):
-        return value.isoformat()
-    if isinstance(value, Obis):
-        return str(value)
-    if isinstance(value, bytes):
-        if len(value) == 12:
-            moment = CosemDateTime.from_octets(value)
-            if moment.in_range:
-                return moment.isoformat()
-        if value and all(0x20 <= octet < 0x7F for octet in value):
-            return value.decode("ascii")
-        return value.hex()
-    if isinstance(value, IntEnum):
-        label = getattr(value, "label", None) or value.name.lower()
-        return f"{label} ({int(value)})"
-    if isinstance(value, tuple):
-        names = getattr(value, "_fields", None)
-        if names:
-            return ", ".join(f"{name} {_words(item)}" for name, item in zip(names, value, strict=True))
-        return "; ".join(_words(item) for item in value) if len(value) <= 50 else f"{len(value)} elements"
-    return str(value)
+    if class_id == 1 and (kind := coded_type(class_id, name, number)) is not None:
+        return kind
+    return None if declared is None else declared.type
 
 
 # --- get -------------------------------------------------------------------------------------------------------
@@ -231,7 +212,8 @@ def get_command(url: str, targets: tuple[str, ...], as_json: bool, **options: An
             except AccessError as error:
                 answer["error"] = str(error)
                 continue
-            answer |= {"class": class_id, "attribute": number, "value": to_json(data), "text": shown(data, declared)}
+            answer |= {"class": class_id, "attribute": number, "value": to_json(data)}
+            answer["text"] = shown(data, type_of(class_id, name, number, declared))
             if number == 2 and isinstance(data.value, (int, float)) and not isinstance(data.value, bool):
                 scaler_unit = meter.run(meter.core.scaler_unit(class_id, name))
                 if scaler_unit is not None:
@@ -239,6 +221,7 @@ def get_command(url: str, targets: tuple[str, ...], as_json: bool, **options: An
                     answer |= {
                         "scaler": scaler_unit.scaler,
                         "unit": int(scaler_unit.unit),
+                        "unit_symbol": scaler_unit.unit.symbol,
                         "scaled": str(quantity.value),
                         "text": str(quantity),
                     }
@@ -263,7 +246,12 @@ def get_command(url: str, targets: tuple[str, ...], as_json: bool, **options: An
 @click.argument("value")
 @meter_options
 def set_command(url: str, target: str, value: str, **options: Any) -> int:
-    """Write an attribute. VALUE is a plain value (the meter's own type is kept) or typed JSON: {"unsigned": 3}."""
+    """Write an attribute. VALUE is a plain value (the meter's own type is kept), a code in words, or typed JSON.
+
+    Typed JSON is {"unsigned": 3}.
+    """
+    from cosem.classes.words import coded_type
+
     parsed = Target(target)
     with connected(url, **options) as meter:
         class_id, name, number, declared = resolve(meter, parsed)
@@ -275,6 +263,9 @@ def set_command(url: str, target: str, value: str, **options: Any) -> int:
                 current = None
         data = parse_value(value, current, declared.type if declared is not None else None)
         meter.set(class_id, name, number, data)
+    kind = coded_type(class_id, name, number)
+    if kind is not None and data.tag in kind.tags:
+        note(f"{target} is {shown(data, kind)}")
     return DONE
 
 
@@ -294,7 +285,7 @@ def call_command(url: str, target: str, value: str | None, **options: Any) -> in
         parameter = axdr.integer(0) if value is None else parse_value(value, None, kind)
         answer = meter.call(class_id, name, number, parameter)
     if answer is not None:
-        click.echo(shown(answer, None))
+        click.echo(shown(answer, None if declared is None else declared.returns))
     return DONE
 
 
@@ -310,7 +301,9 @@ def clock_command(url: str, moment: str | None, as_json: bool, **options: Any) -
     """Read the clock, or set it."""
     from datetime import UTC, datetime
 
+    from cosem.classes.words import flag_words
     from cosem.cli.values import parse_time
+    from cosem.times import ClockStatus
 
     wanted = None if moment in (None, "now") else parse_time(moment or "")
     with connected(url, **options) as meter:
@@ -318,6 +311,9 @@ def clock_command(url: str, moment: str | None, as_json: bool, **options: Any) -
             meter.set_clock(wanted)
         shown_time = meter.clock()
     answer: dict[str, Any] = {"time": shown_time.isoformat(), "octets": shown_time.to_octets().hex()}
+    if shown_time.clock_status is not None:
+        status = ClockStatus(shown_time.clock_status)
+        answer |= {"status": int(status), "status_words": flag_words(status)}
     if shown_time.deviation is not None and shown_time.year is not None:
         ahead = (shown_time.to_datetime() - datetime.now(UTC)).total_seconds()
         answer["ahead_seconds"] = round(ahead, 1)
@@ -325,6 +321,8 @@ def clock_command(url: str, moment: str | None, as_json: bool, **options: Any) -
         print_json(answer)
         return DONE
     click.echo(answer["time"])
+    if answer.get("status"):
+        click.echo(answer["status_words"], err=True)
     if "ahead_seconds" in answer:
         ahead = answer["ahead_seconds"]
         click.echo(f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this computer", err=True)

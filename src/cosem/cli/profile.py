@@ -67,8 +67,9 @@ def profile_command(
         writer.writerow(headings)
         writer.writerows(map(printable, table.text(row)) for row in table.rows)
     else:
-        numbers = [index for index, column in enumerate(table.columns) if not column.is_time]
-        print_table(headings, (table.text(row) for row in table.rows), right=numbers)
+        numbers = [index for index, column in enumerate(table.columns) if not column.is_time and not _coded(column)]
+        kinds = [_coded(column) for column in table.columns]
+        print_table(headings, (_in_words(table, row, kinds) for row in table.rows), right=numbers)
     return status
 
 
@@ -83,6 +84,7 @@ def _document(table: Any) -> dict[str, Any]:
             "unit": None if column.scaler_unit is None else int(column.scaler_unit.unit),
             "unit_symbol": None if column.scaler_unit is None else column.scaler_unit.unit.symbol,
         }
+        | ({} if (kind := _coded(column)) is None else _meaning(kind))
         for column in table.columns
     ]
     return {
@@ -90,6 +92,32 @@ def _document(table: Any) -> dict[str, Any]:
         "capture_period": table.capture_period,
         "rows": [[_plain(item) for item in table.quantities(row)] for row in table.rows],
     }
+
+
+def _coded(column: Any) -> Any:
+    """Return the type of a column of codes or bits, None for numbers."""
+    from cosem.classes.words import coded_type
+
+    capture = column.capture
+    return None if capture.data_index else coded_type(capture.class_id, capture.logical_name, capture.attribute_index)
+
+
+def _in_words(table: Any, row: Any, kinds: list[Any]) -> list[str]:
+    from cosem.classes.words import coded
+
+    cells: list[str] = table.text(row)
+    for index, kind in enumerate(kinds):
+        if kind is not None and type(row[index]) is int and 0 <= row[index] <= 0xFF:
+            cells[index] = coded(kind.members(row[index]))
+    return cells
+
+
+def _meaning(kind: Any) -> dict[str, Any]:
+    """Return what the numbers of a column mean, beside them."""
+    from cosem.classes.description import bits_of, enumerations_of
+
+    codes, bits = enumerations_of(kind).get(""), bits_of(kind).get("")
+    return ({"codes": codes} if codes else {}) | ({"bits": bits} if bits else {})
 
 
 def _plain(value: Any) -> Any:

@@ -28,6 +28,8 @@ def parse_value(text: str, like: Data | None, declared: Any = None) -> Data:
             return from_json(json.loads(text))
         except ValueError:
             raise ConfigError(f"{text!r} is no JSON") from None
+    if (code := _code(text, declared)) is not None:
+        return code
     tag = like.tag if like is not None else _only_tag(declared)
     if tag is None:
         raise ConfigError(f'the type of {text!r} cannot be told: write it as JSON, for example {{"unsigned": 3}}')
@@ -37,6 +39,18 @@ def parse_value(text: str, like: Data | None, declared: Any = None) -> Data:
     except (ValueError, CosemError):
         raise ConfigError(f"{text!r} is no {tag.label}, which is what stands there") from None
     return data
+
+
+def _code(text: str, declared: Any) -> Data | None:
+    """Return the code that `text` names in words; None where the type has no such word."""
+    from cosem.classes.datatype import EnumType
+    from cosem.classes.words import enum_words
+
+    if not isinstance(declared, EnumType):
+        return None
+    wanted = text.strip().lower().replace("_", " ")
+    members = declared.members.__members__.values()
+    return next((declared.to_data(member) for member in members if enum_words(member).lower() == wanted), None)
 
 
 def _only_tag(declared: Any) -> Tag | None:

@@ -233,12 +233,12 @@ class Core:
                 like = yield from self.get_data(attribute.class_id, obj.obis, attribute.id)
             except AccessError:
                 like = None
-        data = attribute.type.to_data(value, like)
+        data = attribute.to_data(obj.obis, value, like)
         yield from self.set_data(attribute.class_id, obj.obis, attribute.id, data)
 
     def invoke(self, obj: InterfaceClass[Any], method: Method[Any, T], parameter: Any) -> Talk[T | None]:
         """Invoke a method; `parameter` is a Python value of its type, or `Data`."""
-        value = parameter if isinstance(parameter, Data) else method.parameter.to_data(parameter)
+        value = parameter if isinstance(parameter, Data) else method.to_data(obj.obis, parameter)
         answer = yield from self.call_data(method.class_id, obj.obis, method.id, value)
         if answer is None or method.returns is None:
             return None

@@ -17,7 +17,7 @@ from cosem.association.server import AssociationProfile, Session
 from cosem.classes.access import Access
 from cosem.classes.c017_sap_assignment import AssignedSAP, SAPAssignment
 from cosem.classes.model import Attribute, InterfaceClass, Method, Selection
-from cosem.classes.types import TypeMismatch
+from cosem.classes.types import OpenEnum, TypeMismatch
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
 from cosem.device.associations import ASSOCIATION_CLASSES, Association, AssociationSpec
@@ -31,6 +31,7 @@ from cosem.security.context import BROADCAST_SET, UNICAST, SecurityContext
 from cosem.security.counters import CounterStore, MemoryCounterStore, ReceivingCounter, SendingCounter
 from cosem.security.policy import Policy
 from cosem.security.title import SystemTitle
+from cosem.units import Unit
 
 MANAGEMENT_SAP = 1
 LEASE = 1000
@@ -48,13 +49,15 @@ Writer = Callable[[Data], DataAccessResult]
 class DeviceOptions:
     """Where the standard leaves a choice.
 
-    The results for an attribute or method that does not exist, for a request less protected than the access right
-    asks, for a selection that cannot be served (scope-of-access-violated is the other usual one), and for a command
-    that the control mode of a disconnector does not allow; and whether control mode 0 closes the contact.
+    The results for a code outside its enumeration (success takes it, as manufacturers with codes of their own do), for
+    an attribute or method that does not exist, for a request less protected than the access right asks, for a selection
+    that cannot be served (scope-of-access-violated is the other usual one), and for a command that the control mode of
+    a disconnector does not allow; and whether control mode 0 closes the contact.
     """
 
     unknown_attribute: DataAccessResult = DataAccessResult.READ_WRITE_DENIED
     weak_protection: DataAccessResult = DataAccessResult.READ_WRITE_DENIED
+    unknown_code: DataAccessResult = DataAccessResult.OTHER_REASON
     selection_refused: DataAccessResult = DataAccessResult.OTHER_REASON
     disconnect_refused: ActionResult = ActionResult.SUCCESS
     mode0_closes_relay: bool = True
@@ -430,6 +433,8 @@ class PhysicalDevice:
             # A CHOICE was made when the meter was built; a client cannot make another.
             if current is not None and current.tag is not value.tag and len(attribute.type.tags) > 1:
                 return DataAccessResult.TYPE_UNMATCHED
+            if self.options.unknown_code and value != current and _has_unknown_code(attribute.type.from_data(value)):
+                return self.options.unknown_code
             if writer is not None:
                 result = writer(value)
             elif obj.class_id in ASSOCIATION_CLASSES:
@@ -542,6 +547,13 @@ class PhysicalDevice:
         if selection is not None:
             return self.options.selection_refused
         return DataAccessResult(int(self.action(session, target, data)[0]))
+
+
+def _has_unknown_code(value: Any) -> bool:
+    """Whether a code of an enumeration in `value` is none that its declaration has."""
+    if isinstance(value, tuple):
+        return any(map(_has_unknown_code, value))
+    return isinstance(value, (OpenEnum, Unit)) and not value.known
 
 
 def _refuse(parameter: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from cosem.apdu.base import SelectiveAccess
 from cosem.classes.c007_profile_generic import ProfileGeneric, SortMethod
 from cosem.classes.common import CaptureObject
+from cosem.classes.words import ProfileStatus
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag, encode_length
 from cosem.device.clock import DAY, DeviceClock
@@ -26,11 +27,10 @@ MAX_COLUMNS = 64
 SHORTEST_PERIOD = 60
 """Seconds. A client cannot make a meter capture all the time."""
 
-DAYLIGHT_SAVING = 0x08
-CLOCK_ADJUSTED = 0x20
-CLOCK_INVALID = 0x02
-POWER_DOWN = 0x80
-"""Bits of the profile status (AMR profile status, 0-0:96.10.1) as companion specifications set them."""
+DAYLIGHT_SAVING = int(ProfileStatus.DAYLIGHT_SAVING)
+CLOCK_ADJUSTED = int(ProfileStatus.CLOCK_ADJUSTED)
+CLOCK_INVALID = int(ProfileStatus.CLOCK_INVALID)
+POWER_DOWN = int(ProfileStatus.POWER_DOWN)
 
 
 class Column(NamedTuple):
