@@ -313,6 +313,12 @@ class InterfaceClass(Generic[S]):
             store = cast("S", LocalStore.holding(type(self), self.obis, values))
         self.store = store
 
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, store: object) -> type[InterfaceClass]:
+            """Return the class itself: what stands in brackets is for type checkers, and 140 classes pay for it."""
+            return cls
+
     def __init_subclass__(
         cls, *, class_id: int | None = None, version: int | None = None, name: str = "", verified: bool = True
     ) -> None:
