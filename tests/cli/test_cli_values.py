@@ -169,7 +169,27 @@ def test_interface_classes_are_shown(capsys: pytest.CaptureFixture[str]) -> None
     out = _run(capsys, "class", "64")[1]
     assert "attribute\tname\ttype\tshort name" in out
     assert "method\tname" in out
+    out = _run(capsys, "class", "disconnect control")[1]
+    assert "enum ControlState\n" in out
+    assert "2\tready for reconnection\n" in out
+    assert "Other versions: 1 (--version)." in out
+    assert "7\tdaylight saving\n" in _run(capsys, "class", "clock")[1]
+    assert "preset_time\toctet-string(date-time)\n" in _run(capsys, "class", "clock")[1]
+    assert "1\tbuffer\trange_descriptor\t" in _run(capsys, "class", "profile generic")[1]
+    assert "This version is not verified." in _run(capsys, "class", "70", "--version", "1")[1]
     status, _, err = _run(capsys, "class", "70", "--version", "9")
     assert (status, "no interface class '70' version 9 is known" in err) == (2, True)
     status, _, err = _run(capsys, "class", "Nonsense")
     assert (status, "no interface class is called 'Nonsense'" in err) == (2, True)
+
+
+@pytest.mark.parametrize("which", [("8",), ("15", "--version", "3"), ("64",), ("111",)])
+def test_a_class_fits_a_terminal_of_80_columns(
+    which: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    for module in ("output", "classes"):
+        monkeypatch.setattr(f"cosem.cli.{module}.is_terminal", lambda: True)
+    lines = _run(capsys, "class", *which)[1].splitlines()
+    assert len(lines) > 30
+    assert max(map(len, lines)) <= 80
