@@ -74,7 +74,7 @@ def test_a_neighbour_of_a_g3_node():
     data = axdr.decode(bytes.fromhex("0101 020b 120001 0301 04063c 1602 0f00 1601 0406fc 1140 0f02 1105 110a"))
     (neighbour,) = neighbours.from_data(data)
     assert isinstance(neighbour, Neighbour)
-    assert (neighbour.tone_map, neighbour.modulation.label, neighbour.lqi) == ("001111", "qpsk or dqpsk", 64)
+    assert (neighbour.tone_map, neighbour.modulation.label, neighbour.lqi) == ("001111", "QPSK or DQPSK", 64)
     assert neighbours.to_data((neighbour,), data) == data
 
 

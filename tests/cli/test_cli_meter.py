@@ -257,7 +257,7 @@ def test_codes_and_status_bits_are_words_with_their_numbers_beside(cosem: Cosem,
 
 def test_a_code_is_set_in_words(cosem: Cosem, url: str) -> None:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("cosem.client.core.Core.set_data", _said)
+        patched.setattr("cosem.client.meter.Meter.set", _said)
         done = cosem("set", url, f"{SWITCH}:control_mode", "mode 4")
         assert done == Done(0, "{'enum': 4}\n", f"{SWITCH}:control_mode is mode 4 (4)\n")
         assert cosem("set", url, f"{SWITCH}:control_mode", "MODE_2").err.endswith("mode 2 (2)\n")
@@ -265,11 +265,10 @@ def test_a_code_is_set_in_words(cosem: Cosem, url: str) -> None:
         assert "'mode 44' is no enum" in cosem("set", url, f"{SWITCH}:control_mode", "mode 44").err
 
 
-def _said(core: Any, class_id: int, name: Any, attribute: int, value: Any) -> Iterator[None]:
+def _said(meter: Any, class_id: int, name: Any, attribute: int, value: Any) -> None:
     from cosem.codec.json import to_json
 
     print(to_json(value))
-    yield from ()
 
 
 def test_a_summer_time_is_told_and_a_profile_names_its_status_bits(cosem: Cosem) -> None:
