@@ -19,8 +19,11 @@ from cosem.client.probe import (
     HDLC,
     LINK_ONLY,
     MAX_ATTEMPTS,
+    MAX_SERIAL_ATTEMPTS,
+    OPENED,
     REFUSED,
     SILENT,
+    SPEEDS,
     UNREACHABLE,
     WRAPPER,
     Attempt,
@@ -30,6 +33,7 @@ from cosem.client.probe import (
     attempt,
     plan,
     probe,
+    serial_plan,
 )
 from cosem.client.url import MeterUrl
 from cosem.device.random import SeededRandom
@@ -281,3 +285,79 @@ def test_every_course_of_events_ends_in_words(
     assert report.words()
     assert (report.url("meter", 1) is None) == (report.found is None)
     assert len(report.to_json("meter", 1)["tried"]) == len(tried)
+
+
+# --- serial ports ----------------------------------------------------------------------------------------------
+
+
+def on_port(url: str, *outcomes: Outcome) -> tuple[Report, list[Attempt]]:
+    """Probe a serial port whose tries end as told, in silence behind that."""
+    parsed = MeterUrl.parse(url)
+    assert parsed.serial is not None
+    steps = probe(serial_plan(parsed.serial, parsed.server, parsed.physical, parsed.address_size))
+    tried = [next(steps)]
+    ends = iter(outcomes)
+    while True:
+        try:
+            tried.append(steps.send(next(ends, Outcome(SILENT))))
+        except StopIteration as stop:
+            return stop.value, tried
+
+
+def test_a_silent_port_is_tried_at_every_speed_and_by_mode_e_within_a_limit() -> None:
+    report, tried = on_port("hdlc+serial:///dev/ttyUSB0?baud=2400")
+    assert len(tried) <= MAX_SERIAL_ATTEMPTS
+    assert tried[0].port is not None
+    assert tried[0].port.line.baud == 2400
+    assert {item.port.line.baud for item in tried if item.port and item.port.mode_e is None} == set(SPEEDS)
+    assert sum(1 for item in tried if item.port and item.port.mode_e is not None) == 1
+    assert report.found is None
+    assert "by HDLC at several speeds and by mode E" in report.words()[0]
+    assert "tried" in report.to_json("", 0)
+
+
+def test_an_optical_port_that_opens_is_not_opened_again() -> None:
+    opened = Outcome(OPENED, "CSM opens the port", baud=4800, identification="CSM COSEM")
+    report, tried = on_port("optical:///dev/ttyUSB0?max_baud=4800", opened, Outcome(SILENT), Outcome(ASSOCIATED))
+    assert [item.port.mode_e is not None for item in tried if item.port] == [True, False, False]
+    assert {item.port.line.baud for item in tried[1:] if item.port} == {4800}
+    url = report.url("", 0)
+    assert url is not None
+    assert url.startswith("optical:///dev/ttyUSB0?max_baud=4800&client=16&server=1&physical=")
+    assert MeterUrl.parse(url).physical == tried[-1].physical
+    assert "Mode E opened the port; HDLC goes on at 4800 Bd." in report.words()
+
+
+def test_an_optical_port_whose_addresses_are_all_silent_is_told_in_words() -> None:
+    report, tried = on_port("optical:///dev/ttyUSB0", Outcome(OPENED, baud=9600))
+    assert len(tried) == 7
+    assert "no HDLC address that was tried answers" in report.words()[0]
+
+
+def test_a_speed_at_which_hdlc_is_spoken_is_kept() -> None:
+    silent = [Outcome(SILENT)] * 8
+    report, tried = on_port("hdlc+serial:///dev/ttyUSB0", *silent, Outcome(DISCONNECTED))
+    assert tried[8].port is not None
+    assert {item.port for item in tried[8:]} == {tried[8].port}
+    assert tried[8].port.line.baud != 9600
+    assert "HDLC is spoken here" in report.words()[0]
+
+
+def test_a_meter_of_another_mode_ends_a_probe_with_its_words() -> None:
+    heard = b"/ABC5 meter\r\n"
+    report, tried = on_port("optical:///dev/ttyUSB0", Outcome(FOREIGN, "identifies itself for mode C", heard))
+    assert len(tried) == 1
+    assert report.words() == ["Something comes that is no meter of HDLC or mode E: identifies itself for mode C."]
+
+
+def test_noise_at_one_speed_leaves_the_others() -> None:
+    noise = Outcome(FOREIGN, "unknown octets: FF", b"\xff")
+    report, tried = on_port("hdlc+serial:///dev/ttyUSB0?baud=1200", *[noise] * 9, Outcome(ASSOCIATED))
+    assert tried[-1].port is not None
+    assert tried[-1].port.line.baud != 1200
+    url = report.url("", 0)
+    assert url is not None
+    serial = MeterUrl.parse(url).serial
+    assert serial is not None
+    assert serial.line == tried[-1].port.line
+    assert report.found == tried[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import threading
 import time
@@ -270,3 +271,37 @@ def test_time_outs_grow_with_what_the_line_needs() -> None:
     assert optical.connect_timeout > slow.connect_timeout > fast.connect_timeout
     assert wanted.response_timeout == 5.0
     assert wanted.connect_timeout > 5.0
+
+
+def probed(capsys: pytest.CaptureFixture[str], url: str, timeout: str = "0.1") -> tuple[int, Any]:
+    """Probe over the command line without patience; return the exit status and the document."""
+    from cosem.cli.app import run
+
+    with pytest.raises(SystemExit) as ended:
+        run(["probe", url, "--timeout", timeout, "--pause", "0", "--json"])
+    return int(ended.value.code or 0), json.loads(capsys.readouterr().out)
+
+
+def test_probe_opens_an_optical_port_and_gives_the_url_that_reads(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(mode_e=ModeESettings(times=QUICK), echo=True) as (_, path):
+        status, document = probed(capsys, f"hdlc+serial://{path}")
+        assert status == 0
+        assert document["url"] == f"optical://{path}?client=16&server=1"
+        assert [item["outcome"] for item in document["tried"]] == ["silent"] * 7 + ["associated"]
+        assert "It opens as CSM COSEM and goes on at 9600 Bd." in document["words"]
+        with connect(document["url"], device=DEVICE) as meter:
+            assert meter.get(1, "0-0:42.0.0", 2).value.decode() == document["name"]
+
+
+def test_probe_finds_hdlc_on_a_serial_port_past_its_echo(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(echo=True) as (_, path):
+        status, document = probed(capsys, f"hdlc+serial://{path}?baud=19200", "2")
+        assert status == 0
+        assert document["url"] == f"hdlc+serial://{path}?baud=19200&client=16&server=1"
+        assert document["name"] == "CSM10000001"
+
+
+def test_probe_of_a_port_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    status, document = probed(capsys, "optical:///dev/no-such-port")
+    assert status == 1
+    assert document["words"] == ["there is no serial port /dev/no-such-port: is the adapter plugged in?"]

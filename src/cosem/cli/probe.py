@@ -11,8 +11,9 @@ from cosem.cli.output import DONE, SAID_NO, note, print_json, printable
 from cosem.errors import ConfigError
 
 if TYPE_CHECKING:
-    from cosem.client.probe import Report
+    from cosem.client.probe import ProbeMachine, Report
     from cosem.client.url import MeterUrl
+    from cosem.io.blocking import Transport
 
 TIMEOUT = 3.0
 PAUSE = 0.5
@@ -24,16 +25,17 @@ PAUSE = 0.5
 @click.option("--pause", type=click.FloatRange(0, 60), default=PAUSE, show_default=True, help="Seconds between tries.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def probe_command(url: str, timeout: float | None, pause: float, as_json: bool) -> int:
-    """Find out how the meter at tcp://HOST:PORT or hdlc+tcp://HOST:PORT wants to be spoken to.
+    """Find out how the meter at tcp://HOST:PORT, hdlc+tcp://HOST:PORT, hdlc+serial:///PORT or optical:///PORT wants to
+    be spoken to.
 
-    Tries the wrapper and HDLC, usual addresses, logical and short names: a few times, with pauses, as the public client
-    only. No password and no key is ever tried.
+    Tries the wrapper and HDLC, usual addresses, logical and short names; on serial ports mode E and the usual speeds: a
+    few times, with pauses, as the public client only. No password and no key is ever tried.
     """
     from cosem.client.url import MeterUrl
 
     parsed = MeterUrl.parse(url)
-    if getattr(parsed, "transport", "tcp") != "tcp":
-        raise ConfigError("probe tries meters over TCP: write tcp://host:port or hdlc+tcp://host:port")
+    if parsed.transport == "udp":
+        raise ConfigError("probe tries meters over TCP and on serial ports: write tcp://, hdlc+tcp://, hdlc+serial://")
     report = run_probe(parsed, timeout or parsed.timeout or TIMEOUT, pause, quiet=as_json)
     if as_json:
         print_json(report.to_json(parsed.host, parsed.port))
@@ -50,19 +52,26 @@ def probe_command(url: str, timeout: float | None, pause: float, as_json: bool) 
 
 
 def run_probe(url: MeterUrl, timeout: float, pause: float, *, quiet: bool = False) -> Report:
-    """Drive a probe over TCP: a new connection for every try, and a pause before the next."""
+    """Drive a probe: a new connection, or the port opened anew, for every try, and a pause before the next."""
     import secrets
 
-    from cosem.client.probe import ProbeMachine, attempt, plan, probe
-    from cosem.io.blocking import BlockingDriver, TcpTransport
+    from cosem.client.probe import SILENT, Outcome, ProbeMachine, attempt, plan, probe, serial_plan
+    from cosem.io.blocking import BlockingDriver
 
-    steps = probe(plan(url.framing, url.server, url.physical, url.address_size))
+    place = (url.server, url.physical, url.address_size)
+    steps = probe(plan(url.framing, *place) if url.serial is None else serial_plan(url.serial, *place))
     trying = next(steps)
+    first = trying
     while True:
         machine = ProbeMachine(trying, timeout)
-        driver = BlockingDriver(machine, TcpTransport(url.host, url.port, timeout=timeout))
+        driver = BlockingDriver(machine, _transport(url, machine, timeout))
         try:
             outcome = driver.run(attempt(machine, secrets.token_bytes))
+        except ConfigError as error:
+            # A port that does not have this speed has others; one that cannot be used at all says so at once.
+            if trying is first or trying.port is None:
+                raise
+            outcome = Outcome(SILENT, str(error))
         finally:
             driver.close()
         if not quiet:
@@ -73,3 +82,15 @@ def run_probe(url: MeterUrl, timeout: float, pause: float, *, quiet: bool = Fals
             report: Report = stop.value
             return report
         time.sleep(pause)
+
+
+def _transport(url: MeterUrl, machine: ProbeMachine, timeout: float) -> Transport:
+    """Return the way to the meter: the serial port follows the line of the machine's link."""
+    from cosem.io.blocking import TcpTransport
+    from cosem.link.serial import SerialLink
+
+    if isinstance(machine.link, SerialLink) and url.serial is not None:
+        from cosem.io.serial import SerialTransport
+
+        return SerialTransport(url.serial.path, machine.link.line)
+    return TcpTransport(url.host, url.port, timeout=timeout)

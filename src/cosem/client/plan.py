@@ -112,7 +112,7 @@ class Plan:
         if serial is None:
             link = client_link(self.url, tolerances)
         else:
-            link = serial.link(self._line, tolerances, hdlc_parameters(self.url))
+            link = serial.link(self._line, tolerances, hdlc_parameters(self.url), size=self.url.address_size)
         if self.url.gateway is None:
             return link
         from cosem.link.gateway import GatewayLink

@@ -1,6 +1,7 @@
 """Finding out how a silent or unknown meter wants to be spoken to: framing, addresses, referencing.
 
 Polite: a bounded number of tries, one association of the public client at the most, no password and no proof ever.
+On a serial port the speed is unknown too, and mode E may come before HDLC.
 `probe` says what to try next and learns what came of it; `attempt` is the conversation that tries. Whoever drives both
 makes a new machine for every try and pauses in between.
 """
@@ -8,8 +9,8 @@ makes a new machine for every try and pauses in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from cosem.apdu.base import AttributeDescriptor
@@ -26,10 +27,15 @@ from cosem.link.hdlc.frame import FLAG
 from cosem.obis import Obis
 from cosem.results import AcseServiceUser
 
+if TYPE_CHECKING:
+    from cosem.client.serial import SerialUrl
+
 PUBLIC_CLIENT: Final = 16
 MANAGEMENT: Final = 1
 MAX_ATTEMPTS: Final = 14
 """Tries of one probe. Each costs the meter one connection, and the person who waits a few seconds."""
+MAX_SERIAL_ATTEMPTS: Final = 28
+"""Tries on a serial port, where most are heard by nobody: the speed is another."""
 MAX_HEARD: Final = 256
 """Octets kept of what came: enough to recognise anything."""
 MAX_SHOWN: Final = 16
@@ -44,6 +50,8 @@ LINK_ONLY = "link only"
 """HDLC is connected, no APDU came."""
 DISCONNECTED = "disconnected"
 """HDLC is spoken, but this address does not connect: DM, or frames from another address."""
+OPENED = "opened"
+"""Mode E opened the port, and HDLC stays silent at this address."""
 FOREIGN = "foreign"
 """Octets came that are no frame of the kind that was tried."""
 CLOSED = "closed"
@@ -53,6 +61,10 @@ UNREACHABLE = "unreachable"
 _HDLC_ADDRESSES: Final = ((None, 1), (17, 2), (16, 2), (1, 2), (17, 4), (16, 4), (1, 4))
 """Lower address and octets of the address of the management logical device, as meters leave their makers: without a
 lower address; 17, 16 or 1 (the first address that is not reserved in use as a default) in two octets, then in four."""
+_USUAL_PLACES: Final = _HDLC_ADDRESSES[:2]
+"""What is tried at each speed: all of them at all speeds would take minutes."""
+SPEEDS: Final = (9600, 19200, 2400, 4800, 115200, 38400, 57600, 1200, 600, 300)
+"""Bd of serial ports, the likeliest first: what meters leave their makers with, then what mode E knows."""
 _FOREIGN: Final = (
     (b"HTTP/", "HTTP: a web server"),
     (b"SSH-", "SSH: a login shell"),
@@ -68,7 +80,8 @@ _DEVICE_NAME = AttributeDescriptor(1, Obis.parse("0-0:42.0.0"), 2)
 class Attempt(NamedTuple):
     """One try: the public client (unless `client` says otherwise) to one logical device in one framing.
 
-    `physical` and `address_size` (octets: 1, 2 or 4) are of HDLC; `referencing` is ``"ln"`` or ``"sn"``.
+    `physical` and `address_size` (octets: 1, 2 or 4) are of HDLC; `referencing` is ``"ln"`` or ``"sn"``. `port` is a
+    serial port; `opened` is what a URL has to say of it where mode E has opened it before this try.
     """
 
     framing: str
@@ -77,17 +90,22 @@ class Attempt(NamedTuple):
     address_size: int | None = None
     referencing: str = "ln"
     client: int = PUBLIC_CLIENT
+    port: SerialUrl | None = None
+    opened: SerialUrl | None = None
 
     def __str__(self) -> str:
         where = f"client {self.client}, server {self.server}"
         if self.framing == HDLC:
             where += "" if self.physical is None else f", physical {self.physical}"
             where += f", {self.address_size or 'fewest'} octet{'' if self.address_size == 1 else 's'} of address"
-        return f"{self.framing}, {where}, {'logical' if self.referencing == 'ln' else 'short'} names"
+        how = self.framing
+        if self.port is not None:
+            how = f"{'' if self.port.mode_e is None else 'mode E, then '}{how}, {self.port.line}"
+        return f"{how}, {where}, {'logical' if self.referencing == 'ln' else 'short'} names"
 
     def settings(self, timeout: float) -> AssociationSettings:
         """Return the association of this try: no secret, no protection."""
-        return AssociationSettings(
+        settings = AssociationSettings(
             client_sap=self.client,
             server_sap=self.server,
             physical=self.physical,
@@ -97,9 +115,19 @@ class Attempt(NamedTuple):
             connect_timeout=timeout,
             release_timeout=timeout,
         )
+        if self.port is not None:
+            from cosem.client.serial import MAX_PDU_SIZE
+
+            settings.max_pdu_size = MAX_PDU_SIZE
+            self.port.give_time(settings, timeout + self.port.extra)
+        return settings
 
     def link(self, timeout: float) -> Link:
         """Return the link of this try, which repeats nothing: a try is one question."""
+        if self.port is not None:
+            from cosem.link.line import Line
+
+            return self.port.link(Line(self.port.line), size=self.address_size, tries=1, response=timeout)
         if self.framing == HDLC:
             from cosem.link.hdlc.link import HdlcLink, HdlcTimeouts
 
@@ -118,8 +146,18 @@ class Attempt(NamedTuple):
             query["address_size"] = self.address_size
         if self.referencing != "ln":
             query["referencing"] = self.referencing
+        if (serial := self.opened or self.port) is not None:
+            return serial.url(query)
         shown = f"[{host}]" if ":" in host else host
         return f"{SCHEMES[self.framing]}://{shown}:{port}?{urlencode(query)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the try for a machine; a serial port as its scheme, path and speed."""
+        answer = self._asdict()
+        port, opened = answer.pop("port"), answer.pop("opened")
+        if port is not None:
+            answer |= {"scheme": (opened or port).scheme, "path": port.path, "baud": port.line.baud}
+        return answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +165,8 @@ class Outcome:
     """How a try ended: one of the words above, and the reason. `heard` is the beginning of what came.
 
     `context_refused`: the meter knows another referencing, or wants ciphering. `devices` are the logical devices behind
-    it (SAP and name), `name` is that of the one that answered.
+    it (SAP and name), `name` is that of the one that answered. `baud` is the speed that mode E agreed on, 0
+    where there was no mode E, and `identification` who answered it.
     """
 
     kind: str
@@ -137,6 +176,8 @@ class Outcome:
     name: str = ""
     devices: tuple[tuple[int, str], ...] = ()
     max_pdu_size: int = 0
+    baud: int = 0
+    identification: str = ""
 
     @property
     def found(self) -> bool:
@@ -149,12 +190,18 @@ class ProbeMachine(Initiator):
 
     def __init__(self, attempt: Attempt, timeout: float) -> None:
         super().__init__(attempt.link(timeout), attempt.settings(timeout))
+        self.attempt = attempt
         self.heard = b""
 
     def receive(self, octets: bytes, now: float) -> None:
         """Take octets from the transport."""
         self.heard = (self.heard + octets[:MAX_HEARD])[:MAX_HEARD]
         super().receive(octets, now)
+
+    @property
+    def answered(self) -> bytes:
+        """The beginning of what the other side sent, without echoes of ours."""
+        return getattr(self.link, "heard", self.heard)
 
 
 def attempt(machine: ProbeMachine, random: Callable[[int], bytes]) -> Generator[Step, Any, Outcome]:
@@ -169,6 +216,8 @@ def attempt(machine: ProbeMachine, random: Callable[[int], bytes]) -> Generator[
         outcome = _ended(machine, error)
     else:
         outcome = yield from _look_around(machine)
+    if (opened := _opened(machine)) is not None:
+        outcome = replace(outcome, identification=opened[0], baud=opened[1])
     if outcome.found:
         # Also where only the link layer is connected: whoever comes next finds it free.
         yield from release(machine)
@@ -176,21 +225,37 @@ def attempt(machine: ProbeMachine, random: Callable[[int], bytes]) -> Generator[
     return outcome
 
 
+def _opened(machine: ProbeMachine) -> tuple[str, int] | None:
+    """Return who answered the opening of mode E and the speed agreed on, or None."""
+    from cosem.link.mode_e.link import ModeEClient
+
+    link = getattr(machine.link, "inner", None)
+    if not isinstance(link, ModeEClient) or link.identification is None or link.agreed is None:
+        return None
+    found = link.identification
+    return f"{found.manufacturer} {found.text.strip()}".strip(), link.agreed
+
+
 def _ended(machine: ProbeMachine, error: CosemError) -> Outcome:
-    heard = machine.heard
+    heard = machine.answered
     if isinstance(error, AssociationRejected):
         refused = error.diagnostic == AcseServiceUser.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED
         return Outcome(REFUSED, str(error), heard, context_refused=refused and error.source == "user")
     if machine.heard_apdu:
         return Outcome(REFUSED, str(error), heard)
-    hdlc = type(machine.link).__name__ == "HdlcLink"
+    hdlc = machine.attempt.framing == HDLC
     if hdlc and machine.heard_link:
         return Outcome(LINK_ONLY, "the link layer connects, no APDU comes back", heard)
     if hdlc and heard and recognise(heard) == _HDLC_FRAMES:
         return Outcome(DISCONNECTED, machine.problems[-1] if machine.problems else str(error), heard)
+    if (opened := _opened(machine)) is not None:
+        return Outcome(OPENED, f"{opened[0]} opens the port at {opened[1]} Bd, HDLC stays silent here", heard)
+    if heard and machine.attempt.port is not None and machine.attempt.port.mode_e is not None:
+        # Mode E says itself what came instead: another mode, noise, a data readout.
+        return Outcome(FOREIGN, str(error), heard)
     if heard:
         return Outcome(FOREIGN, recognise(heard) or f"unknown octets: {heard[:MAX_SHOWN].hex(' ').upper()}", heard)
-    if isinstance(error, ConnectionLost):
+    if isinstance(error, ConnectionLost) and machine.attempt.port is None:
         return Outcome(CLOSED, "the other side closes the connection without an answer")
     return Outcome(SILENT, "no answer")
 
@@ -203,7 +268,9 @@ def _look_around(machine: ProbeMachine) -> Generator[Step, Any, Outcome]:
         value = yield from _read(machine, _DEVICE_NAME)
         name = _text(value)
         devices = _devices((yield from _read(machine, _SAP_LIST)))
-    return Outcome(ASSOCIATED, heard=machine.heard, name=name, devices=devices, max_pdu_size=machine.peer_max_pdu_size)
+    return Outcome(
+        ASSOCIATED, heard=machine.answered, name=name, devices=devices, max_pdu_size=machine.peer_max_pdu_size
+    )
 
 
 def _read(machine: ProbeMachine, target: AttributeDescriptor) -> Generator[Step, Any, Any]:
@@ -262,7 +329,7 @@ class Report:
         if outcome.kind == UNREACHABLE:
             if len(self.tried) > 1:
                 return [f"The connection was there before and is refused now ({outcome.reason}): try again in a while."]
-            return [outcome.reason + "."]
+            return [outcome.reason if outcome.reason.endswith("?") else f"{outcome.reason}."]
         if found is None:
             return self._nothing()
         lines = [f"A meter answers: {found}."]
@@ -277,12 +344,29 @@ class Report:
         else:
             lines.append(f"It does not let the public client in: {outcome.reason}.")
             lines.append("Use client=, auth= and keys that it knows.")
+        if outcome.identification:
+            lines.insert(1, f"It opens as {outcome.identification} and goes on at {outcome.baud} Bd.")
+        elif found.opened is not None:
+            lines.insert(1, f"Mode E opened the port; HDLC goes on at {found.port.line.baud if found.port else 0} Bd.")
+        elif found.port is not None and self.tried[0][0].port != found.port and found.port.mode_e is None:
+            lines.append(
+                "If a session of mode E was cut off a moment ago, wait some minutes and use optical:// instead."
+            )
         if found.referencing == "sn":
             lines.append("It uses short names (referencing=sn).")
         return lines
 
     def _nothing(self) -> list[str]:
         kinds = {outcome.kind for _, outcome in self.tried}
+        serial = self.tried[0][0].port is not None if self.tried else False
+        if OPENED in kinds:
+            return [
+                "Mode E opens the port, but no HDLC address that was tried answers: the physical address is another "
+                "(often made of the last digits of the serial number): physical=N; or the head cannot follow the "
+                "change of speed: max_baud=300."
+            ]
+        if serial and self.outcome.kind == FOREIGN:
+            return [f"Something comes that is no meter of HDLC or mode E: {self.outcome.reason}."]
         if self.outcome.kind == FOREIGN:
             return [f"Something else answers: {self.outcome.reason}. Is this the right port?"]
         if DISCONNECTED in kinds:
@@ -295,6 +379,12 @@ class Report:
                 "The port opens but every connection is closed without an answer: it may be busy with another client, "
                 "or take only addresses it knows."
             ]
+        if serial:
+            return [
+                f"The port opens but nothing answers in {len(self.tried)} tries, by HDLC at several speeds and by mode "
+                "E: is the head on the meter and the right way round, are the two wires of an RS-485 line swapped, has "
+                "the meter another physical address (physical=N), is the parity another?"
+            ]
         return [
             f"The port opens but nothing answers in {len(self.tried)} tries, by wrapper and by HDLC: the meter may be "
             "without power behind its modem, have another physical address (physical=N), or another speed is set."
@@ -304,14 +394,14 @@ class Report:
         """Return the report for a machine."""
         outcome, found = self.outcome, self.found
         return {
-            "found": None if found is None else found._asdict(),
+            "found": None if found is None else found.to_json(),
             "url": self.url(host, port),
             "outcome": outcome.kind,
             "reason": outcome.reason,
             "name": outcome.name,
             "devices": [{"sap": sap, "name": name} for sap, name in outcome.devices],
             "words": self.words(),
-            "tried": [{**tried._asdict(), "outcome": end.kind, "reason": end.reason} for tried, end in self.tried],
+            "tried": [{**tried.to_json(), "outcome": end.kind, "reason": end.reason} for tried, end in self.tried],
         }
 
 
@@ -327,11 +417,64 @@ def plan(framing: str, server: int = MANAGEMENT, physical: int | None = None, si
     return list(dict.fromkeys((*wrapper, *hdlc)))
 
 
+_Place = tuple[int, int | None, int | None]
+"""Server, physical address and octets of both."""
+
+
+def serial_plan(
+    port: SerialUrl, server: int = MANAGEMENT, physical: int | None = None, size: int | None = None
+) -> list[Attempt]:
+    """Return what may be tried on a serial port: as the URL says, then HDLC at once or mode E, then other speeds."""
+    from cosem.client.serial import HDLC_LINE, SerialUrl
+    from cosem.link.mode_e.settings import ModeESettings
+
+    own = server != MANAGEMENT or physical is not None or size is not None
+    said = [(server, physical, size)] if own else []
+    places: list[_Place] = [*said, *((MANAGEMENT, *place) for place in _HDLC_ADDRESSES)]
+    usual: list[_Place] = [*said, *((MANAGEMENT, *place) for place in _USUAL_PLACES)]
+    line = port.line if port.mode_e is None else HDLC_LINE
+    plain = SerialUrl(port.path, port.echo, line)
+    usual_opening = ModeESettings()
+    mode_e = port if port.mode_e is not None else SerialUrl(port.path, port.echo, usual_opening.initial, usual_opening)
+    first = [_at(usual[0], mode_e)]
+    at_once = [_at(place, plain) for place in places]
+    others = [
+        _at(place, replace(plain, line=line._replace(baud=baud)))
+        for baud in SPEEDS
+        if baud != line.baud
+        for place in usual
+    ]
+    order = (*first, *at_once) if port.mode_e is not None else (*at_once, *first)
+    return list(dict.fromkeys((*order, *others)))
+
+
+def _at(place: _Place, port: SerialUrl, opened: SerialUrl | None = None) -> Attempt:
+    server, physical, size = place
+    return Attempt(HDLC, server, physical, size, port=port, opened=opened)
+
+
+def _following(trying: Attempt, outcome: Outcome) -> list[Attempt] | None:
+    """Return what is left to try on a serial port whose speed is known now, None where it is not."""
+    from cosem.client.serial import SerialUrl
+    from cosem.link.line import LineSettings
+
+    port = trying.port
+    if port is None or outcome.kind not in (OPENED, DISCONNECTED):
+        return None
+    opened = trying.opened
+    if port.mode_e is not None:
+        # The meter waits for HDLC now, and would not hear another opening for minutes.
+        port, opened = SerialUrl(port.path, port.echo, LineSettings(outcome.baud)), port
+    return [_at((MANAGEMENT, *place), port, opened) for place in _HDLC_ADDRESSES if (MANAGEMENT, *place) != trying[1:4]]
+
+
 def probe(candidates: list[Attempt]) -> Generator[Attempt, Outcome, Report]:
     """Yield what to try and take what came of it, until a meter is found, something else is, or nothing is left."""
     report = Report()
     waiting = list(candidates)
-    while waiting and len(report.tried) < MAX_ATTEMPTS:
+    known_speed = False
+    most = MAX_SERIAL_ATTEMPTS if any(item.port is not None for item in waiting) else MAX_ATTEMPTS
+    while waiting and len(report.tried) < most:
         trying = waiting.pop(0)
         outcome = yield trying
         report.tried.append((trying, outcome))
@@ -348,7 +491,14 @@ def probe(candidates: list[Attempt]) -> Generator[Attempt, Outcome, Report]:
                 if second.kind == ASSOCIATED or (second.kind == REFUSED and not second.context_refused):
                     report.found, report.outcome = report.tried[-1]
             break
-        if outcome.kind == FOREIGN:
+        if not known_speed and (left := _following(trying, outcome)) is not None:
+            waiting, known_speed = left, True
+        if outcome.kind == FOREIGN and trying.port is not None:
+            # Mode E that is another mode ends it; anything else may be the right meter at a wrong speed.
+            report.outcome = outcome
+            if trying.port.mode_e is not None and recognise(outcome.heard) is not None:
+                break
+        elif outcome.kind == FOREIGN:
             report.outcome = outcome
             known = recognise(outcome.heard)
             other = {_HDLC_FRAMES: HDLC, _WRAPPER: WRAPPER}.get(known or "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from cosem.errors import ConfigError
 from cosem.link.echo import ECHO_MODES
@@ -77,16 +78,60 @@ class SerialUrl:
         )
         return cls(path, echo, settings.initial, settings)
 
-    def link(self, line: Line, tolerances: Tolerances = TOLERANT, parameters: HdlcParameters | None = None) -> Link:
-        """Return a new link for this port; `parameters` are what HDLC asks for."""
+    def link(
+        self,
+        line: Line,
+        tolerances: Tolerances = TOLERANT,
+        parameters: HdlcParameters | None = None,
+        *,
+        size: int | None = None,
+        tries: int = TRIES,
+        response: float = ANSWER,
+    ) -> Link:
+        """Return a new link for this port.
+
+        `parameters` are what HDLC asks for, `size` is how many octets the server address takes, `tries` how often a frame is sent, `response` the seconds a
+        meter may take for its answer beside the time on the line.
+        """
         from cosem.link.serial import SerialLink
 
+        make = partial(
+            _hdlc, tolerances=tolerances, parameters=parameters, size=size, tries=tries, response=response
+        )
         if self.mode_e is None:
-            return SerialLink(_hdlc(line.settings, tolerances, parameters), line, echo=self.echo)
+            return SerialLink(make(line.settings), line, echo=self.echo)
         from cosem.link.mode_e.link import ModeEClient
 
-        hdlc = partial(_hdlc, tolerances=tolerances, parameters=parameters)
-        return SerialLink(ModeEClient(hdlc, self.mode_e, line), line, echo=self.echo)
+        return SerialLink(ModeEClient(make, self.mode_e, line), line, echo=self.echo)
+
+    @property
+    def extra(self) -> float:
+        """Seconds that a question and its answer take on this line."""
+        return 2 * (self.line if self.mode_e is None else LineSettings(SLOWEST)).seconds(FRAME)
+
+    @property
+    def scheme(self) -> str:
+        """The scheme of the URL."""
+        return "hdlc+serial" if self.mode_e is None else "optical"
+
+    def url(self, query: dict[str, Any]) -> str:
+        """Return the URL of this port with `query` behind what is not as usual."""
+        said: dict[str, Any] = {} if self.echo == "auto" else {"echo": self.echo}
+        if self.mode_e is None:
+            line, names = self.line, {letter: name for name, letter in PARITIES.items()}
+            said |= {"baud": line.baud} if line.baud != HDLC_LINE.baud else {}
+            said |= {"parity": names[line.parity]} if line.parity != HDLC_LINE.parity else {}
+            said |= {"stopbits": line.stopbits} if line.stopbits != HDLC_LINE.stopbits else {}
+        else:
+            mode_e, usual = self.mode_e, ModeESettings()
+            said |= {"baud": mode_e.baud} if mode_e.baud != usual.baud else {}
+            said |= {"address": mode_e.address} if mode_e.address else {}
+            said |= {"max_baud": mode_e.max_baud} if mode_e.max_baud else {}
+            said |= {"parity": "software"} if mode_e.software_parity else {}
+            said |= {"wakeup": "yes"} if mode_e.wake_up else {}
+            said |= {"insist": "yes"} if mode_e.insist else {}
+        path = self.path if self.path.startswith("/") else f"/{self.path}"
+        return f"{self.scheme}://{path}?{urlencode(said | query)}"
 
     @property
     def no_meeting(self) -> str:
@@ -108,16 +153,25 @@ class SerialUrl:
         settings.connect_timeout += 0.0 if mode_e is None else mode_e.seconds
 
 
-def _response(line: LineSettings) -> float:
-    return ANSWER + 2 * line.seconds(FRAME)
+def _response(line: LineSettings, answer: float = ANSWER) -> float:
+    return answer + 2 * line.seconds(FRAME)
 
 
-def _hdlc(line: LineSettings, tolerances: Tolerances = TOLERANT, parameters: HdlcParameters | None = None) -> Link:
+def _hdlc(
+    line: LineSettings,
+    tolerances: Tolerances,
+    parameters: HdlcParameters | None,
+    size: int | None,
+    tries: int,
+    response: float,
+) -> Link:
     from cosem.link.hdlc.link import HdlcLink, HdlcTimeouts
     from cosem.link.hdlc.parameters import DEFAULT
 
-    timeouts = HdlcTimeouts(response=_response(line), retries=TRIES - 1)
-    return HdlcLink(parameters=parameters or DEFAULT, timeouts=timeouts, tolerances=tolerances)
+    timeouts = HdlcTimeouts(response=_response(line, response), retries=tries - 1)
+    return HdlcLink(
+        parameters=parameters or DEFAULT, timeouts=timeouts, tolerances=tolerances, server_address_size=size
+    )
 
 
 def _count(query: dict[str, str], name: str, default: int) -> int:

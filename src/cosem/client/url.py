@@ -129,8 +129,8 @@ class MeterUrl:
         if physical is not None and framing != "hdlc":
             raise ConfigError("physical is an HDLC address: use it with hdlc+tcp://, hdlc+serial:// or optical://")
         size = query.pop("address_size", None)
-        if size is not None and (framing != "hdlc" or serial is not None or size not in ADDRESS_SIZES):
-            raise ConfigError(f"address_size={size}: use 1, 2 or 4 octets, with hdlc+tcp://")
+        if size is not None and (framing != "hdlc" or size not in ADDRESS_SIZES):
+            raise ConfigError(f"address_size={size}: use 1, 2 or 4 octets, where HDLC is spoken")
         if framing != "hdlc" and (named := query.keys() & {"information", "window"}):
             raise ConfigError(f"{min(named)} belongs to HDLC: use it with hdlc+tcp://, hdlc+serial:// or optical://")
         information = _number(query, "information", 128, LONGEST_INFORMATION, least=1)

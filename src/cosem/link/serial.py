@@ -8,6 +8,9 @@ from cosem.link.base import Address, Link, LinkDown, LinkEvent
 from cosem.link.echo import EchoCanceller
 from cosem.link.line import Line
 
+MAX_HEARD = 256
+"""Octets kept of what came first: enough to recognise anything."""
+
 
 class SerialLink:
     """`inner` (HDLC, or mode E and then HDLC) without the echoes of the line; implements `cosem.link.base.Link`.
@@ -17,12 +20,14 @@ class SerialLink:
 
     repairs: ClassVar[bool] = True
     """HDLC does."""
+    heard: bytes
+    """The beginning of what the other side sent, without echoes, until the line is lost."""
 
     def __init__(self, inner: Link, line: Line, *, echo: str = "auto") -> None:
         self.inner = inner
         self.line = line
         self.echo = EchoCanceller(echo)
-        self._heard = False
+        self.heard = b""
 
     def connect(self, address: Address, now: float) -> list[LinkEvent]:
         """Open the link layer towards `address`."""
@@ -50,7 +55,8 @@ class SerialLink:
     def _hand_on(self, octets: bytes, now: float) -> list[LinkEvent]:
         if not octets:
             return []
-        self._heard = True
+        if len(self.heard) < MAX_HEARD:
+            self.heard = (self.heard + octets)[:MAX_HEARD]
         return self.inner.receive(octets, now)
 
     def next_timer(self) -> float | None:
@@ -62,7 +68,7 @@ class SerialLink:
         """Hand on what was no echo after all, then let the link act."""
         events = self._hand_on(self.echo.release(now), now)
         events += self.inner.handle_timer(now)
-        if self._heard or not self.echo.present:
+        if self.heard or not self.echo.present:
             return events
         # Where only our own octets came back the head works, and that is half of the diagnosis.
         return [_with_echo(event) for event in events]
@@ -70,7 +76,7 @@ class SerialLink:
     def lost(self, now: float) -> list[LinkEvent]:
         """Close every address because the transport is gone."""
         self.echo.reset()
-        self._heard = False
+        self.heard = b""
         return self.inner.lost(now)
 
 

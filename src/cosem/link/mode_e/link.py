@@ -193,6 +193,13 @@ class ModeEClient(_ModeELink):
         self._orderly = False
         self._rest_until = 0.0
 
+    @property
+    def agreed(self) -> int | None:
+        """The speed of HDLC that was agreed on with who answered, None where there is no HDLC to be had."""
+        found = self.identification
+        offers = found is not None and (found.mode == "E" or self.settings.insist) and found.letter in BAUD
+        return BAUD[self._letter] if offers else None
+
     def connect(self, address: Address, now: float) -> list[LinkEvent]:
         """Open the port if need be, and HDLC towards `address`; `LinkUp` follows, or `LinkDown` with the reason."""
         if self.state is State.HDLC:
