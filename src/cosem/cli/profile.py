@@ -23,7 +23,7 @@ from cosem.errors import ConfigError
 @click.option("--column", "columns", multiple=True, metavar="OBIS", help="Only this column (again for more).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-@click.option("--parquet", type=click.Path(path_type=Path), help="Write a Parquet file.")
+@click.option("--parquet", type=click.Path(path_type=Path), help="Write a Parquet file (needs cosem[parquet]).")
 @meter_options
 def profile_command(
     url: str,
@@ -40,11 +40,20 @@ def profile_command(
     from cosem.client import ProfileInterrupted
     from cosem.obis import Obis
 
+    if sum((as_csv, as_json, parquet is not None)) > 1:
+        raise ConfigError("--csv, --json and --parquet exclude each other")
     if parquet is not None:
-        raise ConfigError("--parquet is not in this version yet: use --csv or --json")
+        from cosem.client.arrow import need_arrow
+
+        need_arrow()
+        if parquet.is_dir() or not parquet.absolute().parent.is_dir():
+            # Before a profile is read for an hour, not behind it.
+            raise ConfigError(f"{parquet} cannot be written: name a file in a folder that exists")
     name = Obis.parse(code)
     first = None if start is None else parse_time(start)
     last = None if end is None else parse_time(end)
+    if first is not None and last is not None and (first.tzinfo is None) == (last.tzinfo is None) and first > last:
+        raise ConfigError(f"--from {start} is later than --to {end}")
     wanted = [Obis.parse(column) for column in columns]
     status = DONE
     stopped: dict[str, Any] = {}
@@ -60,7 +69,12 @@ def profile_command(
                 stopped["resume_from"] = interrupted.resume_from.isoformat()
                 note(f"go on with --from {stopped['resume_from']}")
     headings = [column.name for column in table.columns]
-    if as_json:
+    if parquet is not None:
+        from cosem.client.arrow import write_parquet
+
+        write_parquet(table, parquet)
+        note(f"{len(table)} rows of {len(table.columns)} columns are in {parquet}")
+    elif as_json:
         print_json(_document(table) | ({"error": stopped} if stopped else {}))
     elif as_csv:
         writer = csv.writer(sys.stdout, lineterminator="\n")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from cosem.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from cosem.client.arrow import to_arrow as to_arrow
+    from cosem.client.arrow import write_parquet as write_parquet
     from cosem.client.async_meter import AsyncMeter as AsyncMeter
     from cosem.client.async_meter import connect_async as connect_async
     from cosem.client.core import ClientOptions as ClientOptions
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from cosem.client.url import MeterUrl as MeterUrl
 
 _WHERE = {
+    "arrow": ("to_arrow", "write_parquet"),
     "async_meter": ("AsyncMeter", "connect_async"),
     "meter": ("Meter", "connect"),
     "core": ("ClientOptions",),
