@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -170,7 +172,11 @@ def test_several_values_and_one_that_fails(cosem: Cosem, url: str) -> None:
         (("call", "URL", f"{SWITCH}:77"), 1, "0-0:96.3.10.255:77()"),
         (("clock", "URL", "--set", "noon"), 2, "'noon' is no time"),
         (("profile", "URL", PROFILE, "--from", "yesterday"), 2, "'yesterday' is no time"),
-        (("profile", "URL", PROFILE, "--parquet", "x"), 2, "not in this version yet"),
+        (("profile", "URL", PROFILE, "--csv", "--parquet", "x"), 2, "exclude each other"),
+        (("profile", "URL", PROFILE, "--from", "2026-10-02", "--to", "2026-10-01"), 2, "is later than"),
+        (("get", "URL", f"{CLOCK}:300"), 2, "between -128 and 127"),
+        (("get", "URL", f"{CLOCK}:{'9' * 20}"), 2, "has no attribute"),
+        (("get", "URL", f"{CLOCK}:²"), 2, "no OBIS code"),
         (("profile", "URL", PROFILE, "--column", "1-0:9.9.9"), 2, "is no column of this profile"),
         (("get", "URL", ENERGY, "--keys", "none.toml"), 2, "there is no key file none.toml"),
         (("get", "URL", ENERGY, "--trace", "no/such/folder"), 2, "No such file or directory"),
@@ -490,7 +496,7 @@ def test_help_names_every_command_without_importing_them(cosem: Cosem) -> None:
     ("raised", "status", "words"),
     [
         (KeyboardInterrupt(), 130, "interrupted"),
-        (OSError(5, "Input/output error"), 2, "Input/output error"),
+        (OSError(5, "Input/output error"), 1, "Input/output error"),
         (PermissionError(13, "Permission denied", "secret.toml"), 2, "secret.toml: Permission denied"),
     ],
 )
@@ -619,3 +625,86 @@ def test_the_package_is_a_command(capsys: pytest.CaptureFixture[str], monkeypatc
         runpy.run_module("cosem.cli", run_name="__main__")
     assert not ended.value.code
     assert json.loads(capsys.readouterr().out)["obis"] == "1-0:1.8.0.255"
+
+
+# --- what was read is kept, and what cannot be said is not a traceback ---------------------------------------------
+
+
+def test_a_target_the_meter_answers_with_an_exception_leaves_the_others(cosem: Cosem, url: str) -> None:
+    done = cosem("get", url, ENERGY, f"{CLOCK}:0", f"{CLOCK}:time_zone", "--json")
+    assert done.status == 1
+    first, second, third = done.json
+    assert first["unit"] == 30
+    assert "exception-response" in second["error"]
+    assert third["value"] == {"long": -60}
+
+
+def test_what_was_read_before_the_link_died_is_printed(cosem: Cosem, world: Served) -> None:
+    answers: list[bytes] = []
+
+    def forward(number: int, octets: bytes) -> bytes | None:
+        answers.append(octets)
+        # The AARE, the object list in one piece, and the value of the first.
+        return octets if len(answers) <= 3 else None
+
+    with Proxy(world.wrapper, forward) as proxy:
+        host, port = proxy.address
+        done = cosem("get", f"tcp://{host}:{port}", "0-0:42.0.0", CLOCK, "0-0:96.1.0", "--json")
+    assert done.status == 1
+    first, second, third = done.json
+    assert first["text"].startswith("CSM")
+    assert "error" in second
+    assert third["error"] == "not read"
+
+
+def test_parquet_is_refused_before_the_meter_is_dialled(
+    cosem: Cosem, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    done = cosem("profile", "tcp://127.0.0.1:1", PROFILE, "--parquet", str(tmp_path / "x"))
+    assert done.status == 2
+    assert "pip install 'cosem[parquet]'" in done.err
+
+
+def test_a_profile_as_parquet(cosem: Cosem, url: str, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "day.parquet"
+    done = cosem("profile", url, PROFILE, "--parquet", str(path), "--from", "2026-10-31T12", "--to", "2026-10-31T13")
+    assert (done.status, done.out) == (0, "")
+    assert parquet.read_table(path).num_rows == 5
+    missing = cosem("profile", url, PROFILE, "--parquet", str(tmp_path / "no" / "x"))
+    assert (missing.status, "folder that exists" in missing.err) == (2, True)
+
+
+def test_keys_that_are_missing_are_wrong_usage(cosem: Cosem, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.toml"
+    empty.write_text("[default]\n")
+    done = cosem("get", "tcp://127.0.0.1:1?auth=low", ENERGY, "--keys", str(empty))
+    assert (done.status, done.out) == (2, "")
+    assert "auth=low needs a password" in done.err
+
+
+def test_a_wrong_key_is_told_with_what_to_look_at(cosem: Cosem, url: str, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.toml"
+    wrong.write_text(f'[default]\nglobal_unicast_encryption_key = "{"11" * 16}"\nauthentication_key = "{"22" * 16}"\n')
+    done = cosem("get", url, ENERGY, "--keys", str(wrong))
+    assert done.status == 1
+    assert "no-reason-given. Are the keys and the system titles those of this meter" in done.err
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a file that takes nothing")
+def test_an_answer_that_cannot_be_written_is_one_sentence() -> None:
+    for arguments in (["class", "--json"], ["obis", "x", "--json"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [sys.executable, "-m", "cosem", *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            )
+        assert done.returncode != 0
+        assert "Traceback" not in done.stderr
+
+
+def test_a_class_that_is_no_number(cosem: Cosem) -> None:
+    for text in ("²", "9" * 5000):
+        done = cosem("class", text)
+        assert (done.status, done.out) == (2, "")
+        assert "no interface class" in done.err

@@ -185,6 +185,21 @@ def _initiate_response(machine: Initiator, octets: bytes) -> InitiateResponse:
     raise RemoteProtocolError(f"{service.service} where an initiate response was expected")
 
 
+_REJECTION_HINTS: dict[tuple[str, int], str] = {
+    ("user", AcseServiceUser.NO_REASON_GIVEN): (
+        ". Are the keys and the system titles those of this meter, and does this client exist in it?"
+    ),
+    ("user", AcseServiceUser.APPLICATION_CONTEXT_NAME_NOT_SUPPORTED): (
+        ". It wants another security (security=none or security=both) or another referencing"
+    ),
+    ("user", AcseServiceUser.AUTHENTICATION_MECHANISM_NAME_NOT_RECOGNISED): ". Try another auth=",
+    ("user", AcseServiceUser.AUTHENTICATION_MECHANISM_NAME_REQUIRED): ". Try another auth=",
+    ("user", AcseServiceUser.AUTHENTICATION_FAILURE): ". The password, or auth=, is not the one that it knows",
+    ("user", AcseServiceUser.AUTHENTICATION_REQUIRED): ". It wants authentication: say auth=",
+}
+"""What people can do about it: a diagnostic alone helps few."""
+
+
 def _rejection(aare: Aare) -> CosemError:
     names = AcseServiceProvider if aare.diagnostic_source == "provider" else AcseServiceUser
     detail = (
@@ -193,6 +208,7 @@ def _rejection(aare: Aare) -> CosemError:
     if aare.user_information and aare.user_information[0] == 0x0E:
         error = parse(aare.user_information).service
         detail += f" ({error.error_class_name}: {error.error_name})"
+    detail += _REJECTION_HINTS.get((aare.diagnostic_source, int(aare.diagnostic)), "")
     return AssociationRejected(detail, int(aare.result), aare.diagnostic_source, int(aare.diagnostic))
 
 

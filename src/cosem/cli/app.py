@@ -77,7 +77,10 @@ def run(arguments: list[str] | None = None) -> Any:
     except CosemError as error:
         sys.exit(report_error(error, as_json="--json" in arguments))
     except OSError as error:
-        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        if not error.filename:
+            # Writing the answer failed: standard output cannot take an explanation either.
+            sys.exit(report_error(CosemError(f"the answer cannot be written: {error.strerror}"), as_json=False))
+        what = f"{error.filename}: {error.strerror}"
         sys.exit(report_error(ConfigError(what), as_json="--json" in arguments))
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)

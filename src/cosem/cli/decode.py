@@ -57,6 +57,8 @@ def decode_command(
 
 def read_octets(source: str) -> bytes:
     """Return octets from hex text, a file (of hex text or raw octets), or ``-`` for standard input."""
+    if not source.strip():
+        raise ConfigError("there are no octets to decode: give hex digits, the name of a file, or - for standard input")
     if source == "-":
         return _from_bytes(sys.stdin.buffer.read(), "standard input")
     if (octets := _from_hex(source)) is not None:

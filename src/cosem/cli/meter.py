@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cosem.cli.output import DONE, SAID_NO, json_text, note, print_json, print_table, printable
-from cosem.cli.values import parse_value
-from cosem.errors import AccessError, ConfigError, CosemError
+from cosem.cli.values import parse_number, parse_value
+from cosem.errors import AccessError, ConfigError, CosemError, RemoteProtocolError
 
 if TYPE_CHECKING:
     from cosem.client import Meter
@@ -135,7 +135,7 @@ class Target:
 def _split(text: str) -> tuple[str, str | None]:
     """Cut the attribute off: it stands behind the last colon, but ``1-0:1.8.0`` has a colon of its own."""
     head, _, tail = text.rpartition(":")
-    if head and (tail.isidentifier() or tail.lstrip("-").isdigit()) and ("." in head or len(head) == 12):
+    if head and (tail.isidentifier() or tail.lstrip("-").isdecimal()) and ("." in head or len(head) == 12):
         return head, tail
     return text, None
 
@@ -154,14 +154,15 @@ def resolve(meter: Meter, target: Target, *, method: bool = False) -> tuple[int,
         if method:
             raise ConfigError(f"{target.text!r} names no method: write OBIS:METHOD")
         member = "2"
-    if member.lstrip("-").isdigit():
-        number = int(member)
-    else:
+    number = parse_number(member)
+    if number is None:
         number = next((key for key, item in members.items() if item.name.lower() == member.lower()), 0)
         if not number:
             kind = "method" if method else "attribute"
             known = ", ".join(item.name for item in members.values())
             raise ConfigError(f"{target.name} has no {kind} {member!r}; it has {known or 'none that is known'}")
+    elif not -128 <= number <= 127:
+        raise ConfigError(f"{target.text!r}: numbers of attributes and methods are between -128 and 127")
     return element.class_id, target.name, number, members.get(number)
 
 
@@ -212,6 +213,16 @@ def get_command(url: str, targets: tuple[str, ...], as_json: bool, **options: An
             except AccessError as error:
                 answer["error"] = str(error)
                 continue
+            except CosemError as error:
+                if isinstance(error, ConfigError) or len(parsed) == 1:
+                    raise
+                answer["error"] = str(error)
+                if isinstance(error, RemoteProtocolError):
+                    continue
+                # Nothing more comes; what was read before is not lost.
+                unread = parsed[len(answers) :]
+                answers += [{"target": item.text, "obis": str(item.name), "error": "not read"} for item in unread]
+                break
             answer |= {"class": class_id, "attribute": number, "value": to_json(data)}
             answer["text"] = shown(data, type_of(class_id, name, number, declared))
             if number == 2 and isinstance(data.value, (int, float)) and not isinstance(data.value, bool):

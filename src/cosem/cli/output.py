@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cosem.errors import ConfigError, CosemError
+from cosem.errors import ConfigError, CosemError, KeyMissing
 
 DONE, SAID_NO, WRONG_USAGE = 0, 1, 2
 
@@ -34,11 +34,14 @@ def printable(text: str) -> str:
 
 def report_error(error: CosemError, *, as_json: bool) -> int:
     """Print `error` as one sentence (or as a JSON document) and return the exit status."""
-    if as_json:
-        print_json({"error": {"what": str(error), "kind": type(error).__name__}})
-    else:
+    try:
+        if as_json:
+            print_json({"error": {"what": str(error), "kind": type(error).__name__}})
+    except OSError:
+        as_json = False  # standard output takes nothing any more
+    if not as_json:
         click.echo(f"{click.style('cosem:', fg='red', bold=True)} {printable(str(error))}", err=True)
-    return WRONG_USAGE if isinstance(error, ConfigError) else SAID_NO
+    return WRONG_USAGE if isinstance(error, (ConfigError, KeyMissing)) else SAID_NO
 
 
 def is_terminal() -> bool:

@@ -103,6 +103,12 @@ def _octets(text: str) -> bytes:
     return CosemDateTime.from_datetime(datetime.fromisoformat(text)).to_octets()
 
 
+def parse_number(text: str) -> int | None:
+    """Return a whole number in plain decimal digits, None for anything else (also for one of no use: over 9 digits)."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdecimal() and len(digits) <= 9 else None
+
+
 def parse_time(text: str) -> datetime:
     """Return an ISO 8601 date or date-time; without a zone it is the meter's local time. Raises `ConfigError`."""
     try:
