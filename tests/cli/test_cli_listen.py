@@ -442,3 +442,39 @@ def test_layouts_by_country_and_unverified_senders_said_aloud(tmp_path: Path) ->
     assert note.startswith("note: [open] says verify = false")
     assert "1-0:1.7.0.255 = 1415 W  (active power import, instantaneous)" in out
     assert ", not verified" in out
+
+
+@pytest.mark.skipif(not hasattr(os, "openpty"), reason="pseudo-terminals are POSIX")
+@pytest.mark.parametrize("framing", ["hdlc", "mbus"])
+def test_listening_on_a_serial_port_until_it_is_gone(tmp_path: Path, framing: str) -> None:
+    pytest.importorskip("serial")
+    own, other = os.openpty()
+    trace = tmp_path / "trace.jsonl"
+    arguments = ("listen", f"{framing}+serial://{os.ttyname(other)}", "--json", "-v", "--trace", str(trace))
+    with _cosem(*arguments, "--keys", str(key_file(tmp_path)), folder=tmp_path) as process:
+        assert process.stderr is not None
+        assert process.stdout is not None
+        line = {"hdlc": "9600 Bd 8N1", "mbus": "2400 Bd 8E1"}[framing]
+        assert process.stderr.readline() == f"listening on {os.ttyname(other)} at {line}\n"
+        os.write(own, b"\x55noise" + _framed(framing, _general(5)))
+        document = json.loads(process.stdout.readline())
+        os.close(other)
+        os.close(own)
+        out, err = process.communicate(timeout=20)
+    assert (document["verified"], document["readings"][0]["obis"]) == (True, "1-0:1.8.0.255")
+    assert process.returncode == 1
+    assert "nothing more can come from" in json.loads(out)["error"]["what"]
+    assert " < 55 6e 6f" in err
+    traced = [bytes.fromhex(json.loads(text)["octets"]) for text in trace.read_text().splitlines()]
+    assert b"".join(traced).startswith(b"\x55noise")
+
+
+def test_listening_on_what_cannot_push_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    for url, words in (
+        ("optical:///dev/ttyUSB0", "do not push by mode E"),
+        ("mbus+serial:///dev/ttyUSB0?databits=7", "8 data bits"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            run(["listen", url])
+        assert ended.value.code == 2
+        assert words in capsys.readouterr().err

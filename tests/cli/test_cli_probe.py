@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
@@ -108,3 +109,14 @@ def test_a_wrong_url_is_wrong_usage(probe: Callable[..., tuple[int, str, str]]) 
     assert probe("http://127.0.0.1")[0] == 2
     assert probe("hdlc+tcp://127.0.0.1?address_size=3")[0] == 2
     assert probe("tcp://127.0.0.1?address_size=4")[0] == 2
+
+
+def test_tries_are_traced(probe: Callable[..., tuple[int, str, str]], world: Served, tmp_path: Path) -> None:
+    host, port = world.wrapper
+    trace = tmp_path / "trace.jsonl"
+    status, out, err = probe(f"tcp://{host}:{port}", "-v", "--trace", str(trace), "--json", timeout="2")
+    assert status == 0
+    assert json.loads(out)["outcome"] == "associated"
+    assert "> 00 01 00 10 00 01" in err
+    directions = [json.loads(line)["direction"] for line in trace.read_text().splitlines()]
+    assert directions[:2] == [">", "<"]

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from cosem.cli.output import DONE, heading, is_terminal, print_json, print_table
+from cosem.cli.values import parse_number
 from cosem.errors import ConfigError
 
 PIPE_WIDTH = 100
@@ -31,7 +32,8 @@ def class_command(which: str | None, version: int | None, as_json: bool) -> int:
             shown = [(number, ", ".join(map(str, versions)), words) for number, versions, words in rows]
             print_table(("class", "versions", "name"), shown, right=(0,))
         return DONE
-    declared = lookup(int(which), version) if which.isdigit() else find(which, version)
+    number = parse_number(which)
+    declared = lookup(number, version) if number is not None else find(which, version)
     if declared is None:
         raise ConfigError(f"no interface class {which!r}{'' if version is None else f' version {version}'} is known")
     description = describe(declared)

@@ -8,12 +8,12 @@ import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import click
 
 from cosem.cli.output import DONE, print_json, printable
-from cosem.errors import ConfigError
+from cosem.cli.trace import Tracer, trace_options
+from cosem.errors import ConfigError, ConnectionLost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,9 +33,19 @@ MAX_PEERS = 10_000
 @click.option("--country", help="Two letters (NO, SI): tells layouts of national pushes apart that look alike.")
 @click.option("--count", type=click.IntRange(min=1), help="Stop after so many pushes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document per push and line.")
-def listen_command(url: str, key_file: Path | None, country: str | None, count: int | None, as_json: bool) -> int:
+@trace_options
+def listen_command(
+    url: str,
+    key_file: Path | None,
+    country: str | None,
+    count: int | None,
+    as_json: bool,
+    verbose: int,
+    trace_file: Path | None,
+) -> int:
     """Listen for pushes, until interrupted: tcp://HOST:PORT and udp://HOST:PORT (wrapper), hdlc+tcp://HOST:PORT, or
-    mbus+tcp://HOST:PORT (M-Bus frames of a customer interface behind a transparent converter).
+    mbus+tcp://HOST:PORT (M-Bus frames of a customer interface behind a transparent converter); on a serial port
+    hdlc+serial:///PORT or mbus+serial:///PORT.
 
     Values are shown by OBIS code where the push names them or has the layout of a meter that is known. What is
     protected needs the sender's keys.
@@ -44,10 +54,9 @@ def listen_command(url: str, key_file: Path | None, country: str | None, count: 
     from cosem.client.listen import Senders
     from cosem.client.url import MeterUrl
 
-    host = urlsplit(url).hostname
     parsed = MeterUrl.parse(url, pushes=True)
-    if host is None:
-        raise ConfigError(f"{url!r} names no address to listen on")
+    if parsed.serial is not None and parsed.serial.mode_e is not None:
+        raise ConfigError("meters do not push by mode E: listen on hdlc+serial:// or mbus+serial://")
     file = KeyFile.find(key_file)
     devices = (file.device(parsed.device),) if parsed.device else file.all()
     default = file.device(parsed.device)
@@ -55,21 +64,36 @@ def listen_command(url: str, key_file: Path | None, country: str | None, count: 
     for device in devices:
         if not device.verify:
             click.echo(f"note: [{device.name}] says verify = false: what it sends is not proven genuine", err=True)
-    with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_listen(parsed, Senders(devices), settings, count, as_json))
+    with Tracer(verbose, trace_file, url, key_file) as tracer, contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_listen(parsed, Senders(devices), settings, count, as_json, tracer.sink))
     return DONE
 
 
 class _Desk:
     """Where the pushes of all connections come together to be shown."""
 
-    def __init__(self, make: Callable[[], Listener], count: int | None, as_json: bool) -> None:
+    def __init__(
+        self,
+        make: Callable[[], Listener],
+        count: int | None,
+        as_json: bool,
+        trace: Callable[[str, bytes], None] | None = None,
+    ) -> None:
         self.make = make
+        self.trace = trace
         self.left = count
         self.as_json = as_json
         self.stop = asyncio.Event()
         self.connections: set[asyncio.BaseTransport] = set()
         self.error: OSError | None = None
+        self.lost: Exception | None = None
+
+    def take(self, listener: Listener, octets: bytes) -> None:
+        """Give a listener what came, and show what it makes of it."""
+        if self.trace is not None:
+            self.trace("<", octets)
+        for push in listener.receive(octets, asyncio.get_running_loop().time()):
+            self.show(push)
 
     def show(self, push: Push) -> None:
         """Print a push, and stop after the last that was wanted or when nobody reads any more."""
@@ -106,8 +130,7 @@ class _Connection(asyncio.Protocol):
         self.desk.connections.add(transport)
 
     def data_received(self, data: bytes) -> None:
-        for push in self.listener.receive(data, asyncio.get_running_loop().time()):
-            self.desk.show(push)
+        self.desk.take(self.listener, data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.transport is not None:
@@ -129,33 +152,53 @@ class _Datagrams(asyncio.DatagramProtocol):
             listener = self.desk.make()
         # The last to speak is the last to be forgotten.
         self.listeners[addr] = listener
-        for push in listener.receive(data, asyncio.get_running_loop().time()):
-            self.desk.show(push)
+        self.desk.take(listener, data)
+
+
+class _Port(_Connection):
+    """A serial port on which a meter pushes; where it goes away nothing more can come."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if not self.desk.stop.is_set():
+            self.desk.lost = exc or ConnectionLost("the serial port is gone")
+            self.desk.stop.set()
 
 
 async def _listen(
-    url: Any, senders: Senders, settings: tuple[Tolerances, str | None], count: int | None, as_json: bool
+    url: Any,
+    senders: Senders,
+    settings: tuple[Tolerances, str | None],
+    count: int | None,
+    as_json: bool,
+    trace: Callable[[str, bytes], None] | None,
 ) -> None:
     from cosem.client.listen import Listener
     from cosem.client.plan import client_link
 
     loop = asyncio.get_running_loop()
-    desk = _Desk(lambda: Listener(client_link(url, settings[0]), senders, *settings), count, as_json)
+    desk = _Desk(lambda: Listener(client_link(url, settings[0]), senders, *settings), count, as_json, trace)
     for name in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(name, desk.stop.set)
-    server: asyncio.Server | asyncio.DatagramTransport
+    server: asyncio.Server | asyncio.BaseTransport
     try:
-        if url.transport == "udp":
+        if url.serial is not None:
+            from cosem.io.serial import open_serial
+            from cosem.link.line import Line
+
+            server = await open_serial(url.serial.path, Line(url.serial.line), _Port(desk))
+            where = f"{url.serial.path} at {url.serial.line}"
+        elif url.transport == "udp":
             server, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(desk), (url.host, url.port))
-            address = server.get_extra_info("sockname")
+            where = _place(server.get_extra_info("sockname"))
         else:
             server = await loop.create_server(lambda: _Connection(desk), url.host, url.port)
-            address = server.sockets[0].getsockname()
+            where = _place(server.sockets[0].getsockname())
     except OSError as error:
         raise ConfigError(f"cannot listen on {url.host}:{url.port}: {error.strerror}") from None
     try:
-        click.echo(f"listening on {address[0]}:{address[1]}", err=True)
+        click.echo(f"listening on {where}", err=True)
         await desk.stop.wait()
     finally:
         server.close()
@@ -164,6 +207,12 @@ async def _listen(
         await asyncio.sleep(0)
     if desk.error is not None:
         raise desk.error
+    if desk.lost is not None:
+        raise ConnectionLost(f"nothing more can come from {where}: {desk.lost}")
+
+
+def _place(address: Any) -> str:
+    return f"{address[0]}:{address[1]}"
 
 
 def push_document(push: Push) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cosem.cli.output import DONE, SAID_NO, json_text, note, print_json, print_table, printable
+from cosem.cli.trace import Tracer, trace_options
 from cosem.cli.values import parse_number, parse_value
 from cosem.errors import AccessError, ConfigError, CosemError, RemoteProtocolError
 
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
 def meter_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that every command has which talks to a meter."""
     for option in (
-        click.option(
-            "--trace", "trace_file", type=click.Path(path_type=Path), help="Write frames and PDUs as JSON lines."
-        ),
-        click.option("-v", "verbose", count=True, help="Trace frames (-v) and PDUs (-vv) on standard error."),
+        trace_options,
         click.option("--counters", type=click.Path(path_type=Path), help="File that keeps invocation counters."),
         click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file (TOML)."),
     ):
@@ -39,12 +37,11 @@ def connected(
     url: str, key_file: Path | None, counters: Path | None, verbose: int, trace_file: Path | None
 ) -> Iterator[Meter]:
     """Connect to a meter, with traces where they were asked for."""
-    from cosem.cli.trace import Tracer
     from cosem.client import connect
 
     with (
         Tracer(verbose, trace_file, url, key_file) as tracer,
-        connect(url, keys=key_file, counters=counters, trace=tracer.octets if tracer.wanted else None) as meter,
+        connect(url, keys=key_file, counters=counters, trace=tracer.sink) as meter,
     ):
         yield meter
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cosem.cli.output import DONE, SAID_NO, note, print_json, printable
+from cosem.cli.trace import Tracer, trace_options
 from cosem.errors import ConfigError
 
 if TYPE_CHECKING:
     from cosem.client.probe import ProbeMachine, Report
     from cosem.client.url import MeterUrl
-    from cosem.io.blocking import Transport
+    from cosem.io.blocking import Trace, Transport
 
 TIMEOUT = 3.0
 PAUSE = 0.5
@@ -23,8 +25,11 @@ PAUSE = 0.5
 @click.argument("url")
 @click.option("--timeout", type=click.FloatRange(0.05, 60), help=f"Seconds to wait for an answer ({TIMEOUT:g}).")
 @click.option("--pause", type=click.FloatRange(0, 60), default=PAUSE, show_default=True, help="Seconds between tries.")
+@trace_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def probe_command(url: str, timeout: float | None, pause: float, as_json: bool) -> int:
+def probe_command(
+    url: str, timeout: float | None, pause: float, as_json: bool, verbose: int, trace_file: Path | None
+) -> int:
     """Find out how the meter at tcp://HOST:PORT, hdlc+tcp://HOST:PORT, hdlc+serial:///PORT or optical:///PORT wants to
     be spoken to.
 
@@ -36,7 +41,8 @@ def probe_command(url: str, timeout: float | None, pause: float, as_json: bool) 
     parsed = MeterUrl.parse(url)
     if parsed.transport == "udp":
         raise ConfigError("probe tries meters over TCP and on serial ports: write tcp://, hdlc+tcp://, hdlc+serial://")
-    report = run_probe(parsed, timeout or parsed.timeout or TIMEOUT, pause, quiet=as_json)
+    with Tracer(verbose, trace_file, url, None) as tracer:
+        report = run_probe(parsed, timeout or parsed.timeout or TIMEOUT, pause, quiet=as_json, trace=tracer.sink)
     if as_json:
         print_json(report.to_json(parsed.host, parsed.port))
     else:
@@ -51,7 +57,9 @@ def probe_command(url: str, timeout: float | None, pause: float, as_json: bool) 
     return DONE if report.found is not None else SAID_NO
 
 
-def run_probe(url: MeterUrl, timeout: float, pause: float, *, quiet: bool = False) -> Report:
+def run_probe(
+    url: MeterUrl, timeout: float, pause: float, *, quiet: bool = False, trace: Trace | None = None
+) -> Report:
     """Drive a probe: a new connection, or the port opened anew, for every try, and a pause before the next."""
     import secrets
 
@@ -64,7 +72,7 @@ def run_probe(url: MeterUrl, timeout: float, pause: float, *, quiet: bool = Fals
     first = trying
     while True:
         machine = ProbeMachine(trying, timeout)
-        driver = BlockingDriver(machine, _transport(url, machine, timeout))
+        driver = BlockingDriver(machine, _transport(url, machine, timeout), trace=trace)
         try:
             outcome = driver.run(attempt(machine, secrets.token_bytes))
         except ConfigError as error:

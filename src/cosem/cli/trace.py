@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from cosem.explain.keyring import Keyring
     from cosem.explain.tree import Explained, Explanation
+
+
+def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of traces to a command: `verbose` and `trace_file`."""
+    for option in (
+        click.option(
+            "--trace", "trace_file", type=click.Path(path_type=Path), help="Write frames and PDUs as JSON lines."
+        ),
+        click.option("-v", "verbose", count=True, help="Trace frames (-v) and PDUs (-vv) on standard error."),
+    ):
+        command = option(command)
+    return command
 
 
 class Tracer:
@@ -41,7 +54,7 @@ class Tracer:
             from cosem.client.keyfile import KeyFile
             from cosem.client.url import MeterUrl
 
-            device = MeterUrl.parse(self._url).device
+            device = MeterUrl.parse(self._url, pushes=True).device
             self._keyring = keyring_from_file(self._key_file, device)
             keys = KeyFile.find(self._key_file).device(device)
             self._secrets = [secret for secret in (keys.password, keys.hls_secret) if secret]
@@ -52,6 +65,11 @@ class Tracer:
     ) -> None:
         if self._file is not None:
             self._file.close()
+
+    @property
+    def sink(self) -> Callable[[str, bytes], None] | None:
+        """What takes writes and reads, None where nothing is to be traced."""
+        return self.octets if self.wanted else None
 
     def octets(self, direction: str, octets: bytes) -> None:
         """Take one write (``>``) or read (``<``)."""

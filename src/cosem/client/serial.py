@@ -33,6 +33,8 @@ TRIES = 4
 SLOWEST = 300
 """Bd of a meter of mode E that does not change its speed."""
 HDLC_LINE = LineSettings()
+MBUS_LINE = LineSettings(2400, parity="E")
+"""Of the wired M-Bus (EN 13757-2)."""
 _WINDOWS_PORT = re.compile(r"/(COM\d+)", re.IGNORECASE)
 _YES = {"yes": True, "no": False}
 NO_MEETING = (
@@ -58,15 +60,17 @@ class SerialUrl:
         windows = _WINDOWS_PORT.fullmatch(path)
         path = windows.group(1) if windows else path
         echo = _word(query, "echo", "auto", ECHO_MODES)
-        if scheme == "hdlc+serial":
+        if scheme != "optical":
+            usual = MBUS_LINE if scheme == "mbus+serial" else HDLC_LINE
+            names = {letter: name for name, letter in PARITIES.items()}
             line = LineSettings(
-                _count(query, "baud", 9600),
+                _count(query, "baud", usual.baud),
                 _count(query, "databits", 8),
-                PARITIES[_word(query, "parity", "none", tuple(PARITIES))],
+                PARITIES[_word(query, "parity", names[usual.parity], tuple(PARITIES))],
                 _count(query, "stopbits", 1),
             ).checked()
             if line.databits != 8:
-                raise ConfigError("HDLC needs 8 data bits")
+                raise ConfigError(f"{'M-Bus' if usual is MBUS_LINE else 'HDLC'} needs 8 data bits")
             return cls(path, echo, line)
         settings = ModeESettings(
             baud=_count(query, "baud", 300),

@@ -15,10 +15,10 @@ DEFAULT_PORT = 4059
 """The port registered for DLMS/COSEM."""
 
 SCHEMES = {"tcp": "wrapper", "udp": "wrapper", "hdlc+tcp": "hdlc"}
-PUSH_SCHEMES = {"mbus+tcp": "mbus"}
+PUSH_SCHEMES = {"mbus+tcp": "mbus", "mbus+serial": "mbus"}
 """What only pushes come by."""
-SERIAL_SCHEMES = ("hdlc+serial", "optical")
-"""HDLC on a serial port: from the start, or after IEC 62056-21 mode E."""
+SERIAL_SCHEMES = ("hdlc+serial", "optical", "mbus+serial")
+"""HDLC on a serial port, from the start or after IEC 62056-21 mode E; M-Bus frames there."""
 AUTHENTICATION_LATER = ("high-ecdsa",)
 AUTHENTICATION = {
     "none": 0,
@@ -99,7 +99,7 @@ class MeterUrl:
             from cosem.client.serial import SerialUrl
 
             serial = SerialUrl.parse(scheme, parts.netloc, parts.path, query)
-            return cls._from_query("hdlc", "serial", "", 0, query, serial)
+            return cls._from_query(PUSH_SCHEMES.get(scheme, "hdlc"), "serial", "", 0, query, serial)
         if not parts.hostname:
             raise ConfigError(f"{text!r} names no host")
         if parts.path not in ("", "/"):
