@@ -635,11 +635,11 @@ def test_a_target_the_meter_answers_with_an_exception_leaves_the_others(cosem: C
     assert done.status == 1
     first, second, third = done.json
     assert first["unit"] == 30
-    assert "exception-response" in second["error"]
+    assert ("no short name" if "referencing=sn" in url else "exception-response") in second["error"]
     assert third["value"] == {"long": -60}
 
 
-def test_what_was_read_before_the_link_died_is_printed(cosem: Cosem, world: Served) -> None:
+def test_what_was_read_before_the_link_died_is_printed(cosem: Cosem) -> None:
     answers: list[bytes] = []
 
     def forward(number: int, octets: bytes) -> bytes | None:
@@ -647,7 +647,7 @@ def test_what_was_read_before_the_link_died_is_printed(cosem: Cosem, world: Serv
         # The AARE, the object list in one piece, and the value of the first.
         return octets if len(answers) <= 3 else None
 
-    with Proxy(world.wrapper, forward) as proxy:
+    with served(days=0.05) as logical, Proxy(logical.wrapper, forward) as proxy:
         host, port = proxy.address
         done = cosem("get", f"tcp://{host}:{port}", "0-0:42.0.0", CLOCK, "0-0:96.1.0", "--json")
     assert done.status == 1

@@ -94,14 +94,12 @@ class SerialUrl:
     ) -> Link:
         """Return a new link for this port.
 
-        `parameters` are what HDLC asks for, `size` is how many octets the server address takes, `tries` how often a frame is sent, `response` the seconds a
-        meter may take for its answer beside the time on the line.
+        `parameters` are what HDLC asks for, `size` is how many octets the server address takes, `tries` how often a
+        frame is sent, `response` the seconds a meter may take for its answer beside the time on the line.
         """
         from cosem.link.serial import SerialLink
 
-        make = partial(
-            _hdlc, tolerances=tolerances, parameters=parameters, size=size, tries=tries, response=response
-        )
+        make = partial(_hdlc, tolerances=tolerances, parameters=parameters, size=size, tries=tries, response=response)
         if self.mode_e is None:
             return SerialLink(make(line.settings), line, echo=self.echo)
         from cosem.link.mode_e.link import ModeEClient
