@@ -27,12 +27,14 @@ from cosem.link.base import Address
 from cosem.link.hdlc.link import HdlcLink
 from cosem.link.mbus_frame import MbusLink
 from cosem.link.wrapper import WrapperLink
+from cosem.models import load_text
 from cosem.security.counters import MemoryCounterStore
 from cosem.security.gcm import protect
 from cosem.simulator.meter import DEMO_KEYS
 from cosem.times import CosemDateTime
 from support.served import DEVICE, key_file
 
+SMALL_MODEL = Path(__file__).parents[1] / "data" / "model_small.json"
 SOURCE = str(Path(__file__).parents[2] / "src")
 TITLE = b"CSM\x00\x00\x00\x00\x01"
 MOMENT = CosemDateTime.parse("2026-11-01T12:00:00+01:00").to_octets()
@@ -296,6 +298,56 @@ def test_a_simulated_meter_makes_ports_with_an_echo(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=20)
     assert (process.returncode, out, err) == (0, "", "")
+
+
+def test_a_simulated_meter_is_the_meter_of_a_model(tmp_path: Path) -> None:
+    arguments = ("simulate", "meter", "--json", "--port", "0", "--model", str(SMALL_MODEL), "--at", "2026-11-01")
+    with _cosem(*arguments, folder=tmp_path) as process:
+        assert process.stdout is not None
+        document = json.loads(process.stdout.readline())
+        assert document["serial"] is None
+        assert set(document["urls"]) == {"client 16", "client 16, hdlc", "client 1", "client 1, hdlc"}
+        model = load_text(SMALL_MODEL.read_text(encoding="utf-8"))
+        for name, url in document["urls"].items():
+            client = 16 if "16" in name else 1
+            with connect(url, device=DEVICE, counters=MemoryCounterStore()) as meter:
+                meter.objects()
+                assert list(meter.core.elements) == model.logical_devices[0].object_list(client)
+                assert meter["1-0:1.8.0"].value == 12345  # type: ignore[attr-defined]
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("m.json", "{", "m.json: the model is no JSON (line 1, column 2)"),
+        ("m.toml", "{", "m.toml: the model is no TOML"),
+        ("m.json", "\udcff", "m.json: the model is no text in UTF-8"),
+        ("m.json", '{"cosem_model": 1, "logical_devices": [{"sap": 0}]}', "m.json: logical device 1: sap: a number"),
+        ("m.json", '{"cosem_model": 1}', "the model has no association"),
+        ("none.json", None, "none.json: No such file or directory"),
+    ],
+)
+def test_mistakes_in_a_model(
+    name: str, text: str | None, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(SystemExit) as ended:
+        run(["simulate", "meter", "--model", str(tmp_path / name)])
+    assert ended.value.code == 2
+    err = capsys.readouterr().err
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_a_model_says_itself_what_the_electricity_meter_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run(["simulate", "meter", "--model", str(SMALL_MODEL), "--compress-nulls"])
+    assert ended.value.code == 2
+    assert "--compress-nulls belongs to the electricity meter, not to --model" in capsys.readouterr().err
 
 
 def test_a_simulated_meter_tells_people_where_it_is_and_stops_at_an_interrupt(tmp_path: Path) -> None:

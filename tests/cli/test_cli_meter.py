@@ -86,7 +86,11 @@ def test_objects_as_a_table_as_json_and_as_a_model(cosem: Cosem, world: Served, 
     )
     document = cosem("objects", url, "--json", "--save", str(tmp_path / "model.json")).json
     assert len(document) == len(lines) - 1
-    assert json.loads((tmp_path / "model.json").read_text()) == {"objects": document}
+    model = json.loads((tmp_path / "model.json").read_text())
+    (device,) = model["logical_devices"]
+    assert [item["obis"] for item in device["objects"]] == [item["obis"] for item in document]
+    assert [item["client"] for item in device["associations"]] == [1, 16, 2]
+    assert "value" not in device["objects"][0]["attributes"][1]
     energy = next(item for item in document if item["obis"] == "1-0:1.8.0.255")
     assert (energy["class"], energy["version"], energy["name"]) == (3, 0, "Register")
     assert energy["attributes"][1] == {"id": 2, "name": "value", "access": "r", "rights": 1}
@@ -94,13 +98,29 @@ def test_objects_as_a_table_as_json_and_as_a_model(cosem: Cosem, world: Served, 
     clock = next(item for item in document if item["obis"] == "0-0:1.0.0.255")
     assert {"id": 1, "name": "adjust_to_quarter", "access": True} in clock["methods"]
     assert cosem("objects", world.url(client="16"), "--save", str(tmp_path / "public.json")).status == 0
-    assert len(json.loads((tmp_path / "public.json").read_text())["objects"]) < len(document)
+    public = json.loads((tmp_path / "public.json").read_text())
+    assert len(public["logical_devices"][0]["objects"]) < len(document)
+
+
+def test_a_model_with_values_is_told_what_has_none(cosem: Cosem, url: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    done = cosem("objects", url, "--save", str(path), "--values", "--rows", "10", "--json")
+    assert (done.status, len(done.json) > 10) == (0, True)
+    objects = {item["obis"]: item for item in json.loads(path.read_text())["logical_devices"][0]["objects"]}
+    assert objects["0-0:96.3.10.255"]["attributes"][2]["value"] == {"code": 1, "word": "connected"}
+    assert objects["1-0:99.1.0.255"]["attributes"][1]["skipped"] == "96 rows, more than 10"
+    assert f"attributes have no value in {path}" in done.err
+    assert DEMO_PASSWORD.hex() not in path.read_text()
+    assert DEMO_PASSWORD.decode() not in path.read_text()
+    done = cosem("objects", url, "--values")
+    assert (done.status, done.out) == (2, "")
+    assert "add --save" in done.err
 
 
 def test_a_model_that_cannot_be_written_is_told(cosem: Cosem, world: Served, tmp_path: Path) -> None:
     done = cosem("objects", world.url(client="16"), "--save", str(tmp_path / "no" / "model.json"))
     assert (done.status, done.out) == (2, "")
-    assert "model.json: No such file or directory" in done.err
+    assert "model.json cannot be written: there is no folder" in done.err
     assert "Traceback" not in done.err
 
 
@@ -128,6 +148,7 @@ def test_one_value_as_json(cosem: Cosem, url: str, world: Served) -> None:
         "class": 3,
         "attribute": 2,
         "value": {"double-long-unsigned": value},
+        "typed": {"double-long-unsigned": value},
         "text": f"{value} Wh",
         "scaler": 0,
         "unit": 30,
@@ -148,7 +169,7 @@ def test_several_values_and_one_that_fails(cosem: Cosem, url: str) -> None:
     done = cosem("get", url, CLOCK, "1-0:9.9.9", "--json")
     assert done.status == 1
     assert [sorted(item) for item in done.json] == [
-        ["attribute", "class", "obis", "target", "text", "value", "words"],
+        ["attribute", "class", "obis", "target", "text", "typed", "value", "words"],
         ["error", "obis", "target", "words"],
     ]
 

@@ -15,6 +15,18 @@ from cosem.tolerances import TOLERANT, Tolerances
 
 CIPHERINGS = ("glo", "ded", "general")
 REFERENCING = ("ln", "sn")
+AUTHENTICATION = {
+    "none": 0,
+    "low": 1,
+    "high": 2,
+    "high-md5": 3,
+    "high-sha1": 4,
+    "high-gmac": 5,
+    "high-sha256": 6,
+}
+"""Authentication mechanisms by the words that URLs and models of devices have for them."""
+SECURITY = {"none": 0x00, "auth": 0x10, "enc": 0x20, "both": 0x30}
+"""Protection by such words, as bits of the security control."""
 NO_KEYS = Keys()
 
 

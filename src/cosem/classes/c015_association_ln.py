@@ -6,13 +6,14 @@ from __future__ import annotations
 from operator import index
 from typing import Generic, NamedTuple, TypeVar
 
-from cosem.classes.access import ObjectListElementType, object_id
+from cosem.classes.access import ObjectListElement, ObjectListElementType, object_id
 from cosem.classes.common import named_user, user
 from cosem.classes.model import InterfaceClass, S, Selector, attribute, method
 from cosem.classes.types import (
     DataType,
     OpenEnum,
     StructureType,
+    TypeMismatch,
     array,
     bit_string,
     enum,
@@ -251,3 +252,22 @@ class AssociationLN(AssociationLNV2[S], class_id=15, version=3):
 
     add_object = method(3, _ELEMENTS[3], "adds an object to the list", sn_offset=0x70)
     remove_object = method(4, _ELEMENTS[3], "takes an object off the list", sn_offset=0x78)
+
+
+def read_object_list(data: Data) -> tuple[ObjectListElement, ...]:
+    """Return an object list of whatever version it is. Raises `TypeMismatch` where it is none.
+
+    Modes 0 to 6 also fit a bit mask: that rights are masks is told by the list's own entry for the association.
+    """
+    for cls in (AssociationLN, AssociationLNV2, AssociationLNV1, AssociationLNV0):
+        try:
+            elements = cls.object_list.type.from_data(data)
+        except TypeMismatch:
+            if cls is AssociationLNV0:
+                raise
+            continue
+        own = next((item for item in elements if item.class_id == 15), None)
+        if cls is AssociationLN and (own is None or own.version < 3):
+            continue
+        break
+    return elements

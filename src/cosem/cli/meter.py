@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,18 +48,29 @@ def connected(
 
 @click.command("objects")
 @click.argument("url")
-@click.option("--save", type=click.Path(path_type=Path), help="Write the object list as a JSON model.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write a model of the meter (JSON), see docs/models.md.")
+@click.option("--values", is_flag=True, help="Read all readable values into the model, too.")
+@click.option(
+    "--rows",
+    type=click.IntRange(0),
+    default=100,
+    show_default=True,
+    help="Leave out buffers of profiles with more rows than this.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @meter_options
-def objects_command(url: str, save: Path | None, as_json: bool, **options: Any) -> int:
+def objects_command(url: str, save: Path | None, values: bool, rows: int, as_json: bool, **options: Any) -> int:
     """List the objects of the association, with what this client may do with each."""
+    if values and save is None:
+        raise ConfigError("--values goes into a model: add --save MODEL.json")
     with connected(url, **options) as meter:
-        elements = list(meter.objects().values())
-    rows = [_object_row(element) for element in elements]
-    if save is not None:
-        save.write_text(json.dumps({"objects": rows}, indent=1) + "\n", encoding="utf-8")
+        if save is not None:
+            _save(meter, save, values, rows)
+        meter.objects()
+        elements = list(meter.core.elements)
+    found = [_object_row(element) for element in elements]
     if as_json:
-        print_json(rows)
+        print_json(found)
         return DONE
     print_table(
         ("class", "version", "logical name", "what it is", "attributes", "methods", "meaning"),
@@ -73,11 +84,30 @@ def objects_command(url: str, save: Path | None, as_json: bool, **options: Any) 
                 " ".join(str(m["id"]) for m in row["methods"] if m["access"]),
                 row["words"],
             )
-            for row in rows
+            for row in found
         ],
         right=(0, 1),
     )
     return DONE
+
+
+def _save(meter: Meter, path: Path, values: bool, rows: int) -> None:
+    """Write the model of a meter, with a bar of progress for people."""
+    from cosem.models import dumps
+
+    if not path.parent.is_dir():  # told before the reading, not after it
+        raise ConfigError(f"{path} cannot be written: there is no folder {path.parent}")
+    with click.progressbar(length=1, label="reading", file=sys.stderr) as bar:
+
+        def progress(done: int, of: int) -> None:
+            bar.length = of
+            bar.update(done - bar.pos)
+
+        model = meter.model(values=values, rows=rows, progress=progress)
+    path.write_text(dumps(model), encoding="utf-8")
+    left_out = sum(len(obj.errors) + len(obj.skipped) for obj in model.logical_devices[0].objects)
+    if left_out:
+        note(f"{left_out} attributes have no value in {path}: each says why")
 
 
 def _object_row(element: Any) -> dict[str, Any]:
@@ -195,6 +225,7 @@ def type_of(class_id: int, name: Obis, number: int, declared: Any) -> Any:
 @meter_options
 def get_command(url: str, targets: tuple[str, ...], as_json: bool, **options: Any) -> int:
     """Read attributes, by name or number; without one the value (2). What fails is told beside what was read."""
+    from cosem.classes.json_form import value_to_json
     from cosem.codec.json import to_json
     from cosem.obis_names import words
 
@@ -222,6 +253,8 @@ def get_command(url: str, targets: tuple[str, ...], as_json: bool, **options: An
                 break
             answer |= {"class": class_id, "attribute": number, "value": to_json(data)}
             answer["text"] = shown(data, type_of(class_id, name, number, declared))
+            if declared is not None:
+                answer["typed"] = value_to_json(declared.type, data)
             if number == 2 and isinstance(data.value, (int, float)) and not isinstance(data.value, bool):
                 scaler_unit = meter.run(meter.core.scaler_unit(class_id, name))
                 if scaler_unit is not None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
+from cosem.cli.models import keys_of, model_meter, model_urls, present
 from cosem.cli.output import DONE, print_json
-from cosem.cli.values import parse_time
 from cosem.errors import ConfigError
 
 TICK = 1.0
@@ -92,23 +91,32 @@ def simulate_command() -> None:
 @click.option("--optical", metavar="PORT", help="Also serve IEC 62056-21 mode E, then HDLC, on a port; pty makes one.")
 @click.option("--echo", is_flag=True, help="Give back whatever comes on these ports, as many optical heads do.")
 @click.option("--compress-nulls", is_flag=True, help="Write null-data for what did not change in the load profile.")
+@click.option(
+    "--model",
+    "model_file",
+    type=click.Path(path_type=Path),
+    help="Be the meter of this model (JSON or TOML, see docs/models.md) instead.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one JSON document.")
-def simulate_meter(**options: Any) -> int:
-    """Be a three-phase electricity meter, until interrupted.
+@click.pass_context
+def simulate_meter(context: click.Context, /, **options: Any) -> int:
+    """Be a three-phase electricity meter, or the meter of a model, until interrupted.
 
-    Clients: 16 public without security, 1 management, 2 reading with the password.
+    Clients: 16 public without security, 1 management, 2 reading with the password; or those of the model.
     """
-    meter, keys_note = _build(options)
+    if options["model_file"] is not None:
+        meter, keys_note = model_meter(context, options)
+    else:
+        meter, keys_note = _build(options)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(meter, options, keys_note))
     return DONE
 
 
 def _build(options: dict[str, Any]) -> tuple[Any, str]:
-    from cosem.client.keyfile import KeyFile
     from cosem.client.url import AUTHENTICATION, SECURITY
     from cosem.device.meter import MeterSettings
-    from cosem.simulator.meter import DEMO_KEYS, DEMO_PASSWORD, DEMO_SECRET, simulated_meter
+    from cosem.simulator.meter import simulated_meter
 
     if options["auth"] not in AUTHENTICATION:
         raise ConfigError(f"--auth {options['auth']} is none of {', '.join(AUTHENTICATION)}")
@@ -116,14 +124,9 @@ def _build(options: dict[str, Any]) -> tuple[Any, str]:
         raise ConfigError(f"--security {options['security']} is none of {', '.join(SECURITY)}")
     mechanism = AUTHENTICATION[options["auth"]]
     seed = options["seed"]
-    keys, password, secret, title = DEMO_KEYS, DEMO_PASSWORD, DEMO_SECRET, b"CSM" + (2**32 + seed).to_bytes(5, "big")
-    note = "example keys (see the README); never use them for anything real"
-    if options["key_file"] is not None:
-        device = KeyFile.load(options["key_file"]).device(options["device"])
-        keys, note = device.keys, f"keys of {options['key_file']}"
-        password = device.password or password
-        secret = device.hls_secret or secret
-        title = device.system_title or title
+    secrets = keys_of(options)
+    keys, password, secret, note = secrets.keys, secrets.password, secrets.secret, secrets.note
+    title = secrets.title or b"CSM" + (2**32 + seed).to_bytes(5, "big")
     if (SECURITY[options["security"]] or mechanism == 5) and keys.global_unicast_encryption_key is None:
         raise ConfigError(f"{options['key_file']} holds no global_unicast_encryption_key for this meter")
     settings = MeterSettings(
@@ -137,11 +140,7 @@ def _build(options: dict[str, Any]) -> tuple[Any, str]:
         compress_nulls=options["compress_nulls"],
         referencing=options["referencing"],
     )
-    end = datetime.now(UTC).replace(microsecond=0)
-    if options["at"] is not None:
-        end = parse_time(options["at"])
-        end = end if end.tzinfo is not None else end.replace(tzinfo=UTC)
-    return simulated_meter(seed=seed, end=end, days=options["days"], settings=settings), note
+    return simulated_meter(seed=seed, end=present(options), days=options["days"], settings=settings), note
 
 
 async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
@@ -258,10 +257,27 @@ def _announce(
     meter: Any, options: dict[str, Any], keys_note: str, port: int, hdlc_port: int, ports: dict[str, str]
 ) -> None:
     """Say where the meter can be reached, as whom."""
+    host = f"[{options['host']}]" if ":" in options["host"] else options["host"]
+    if options["model_file"] is not None:
+        what, serial = f"meter {meter.model.name or options['model_file']}", None
+        urls = model_urls(meter, host, port, hdlc_port, ports)
+    else:
+        what, serial = f"electricity meter {meter.settings.serial}", meter.settings.serial
+        urls = _urls(options, host, port, hdlc_port, ports)
+    if options["as_json"]:
+        print_json({"serial": serial, "urls": urls})
+        return
+    click.echo(f"{what}, {keys_note}")
+    width = max(11, *map(len, urls))
+    for name, url in urls.items():
+        click.echo(f"  {name:<{width}} {url}")
+    click.echo("interrupt (Ctrl-C) to stop")
+
+
+def _urls(options: dict[str, Any], host: str, port: int, hdlc_port: int, ports: dict[str, str]) -> dict[str, str]:
     names = "&referencing=sn" if options["referencing"] == "sn" else ""
     security = f"auth={options['auth']}&security={options['security']}{names}"
-    host = f"[{options['host']}]" if ":" in options["host"] else options["host"]
-    urls = {
+    return {
         "public": f"tcp://{host}:{port}{names.replace('&', '?')}",
         # By short names only what is protected goes over UDP.
         **({} if names else {"udp": f"udp://{host}:{port}"}),
@@ -270,13 +286,6 @@ def _announce(
         "hdlc": f"hdlc+tcp://{host}:{hdlc_port}?client=1&{security}",
         **{name: f"{url}?client=1&{security}" for name, url in ports.items()},
     }
-    if options["as_json"]:
-        print_json({"serial": meter.settings.serial, "urls": urls})
-        return
-    click.echo(f"electricity meter {meter.settings.serial}, {keys_note}")
-    for name, url in urls.items():
-        click.echo(f"  {name:<11} {url}")
-    click.echo("interrupt (Ctrl-C) to stop")
 
 
 async def _tick(live: Any) -> None:

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 
     from cosem.classes.access import ObjectListElement
     from cosem.client.inbound import Greeting
+    from cosem.client.survey import Progress
     from cosem.io.aio import Opener
     from cosem.io.blocking import Trace
+    from cosem.models.model import DeviceModel
     from cosem.security.counters import CounterStore
 
 T = TypeVar("T")
@@ -127,6 +129,14 @@ class AsyncMeter:
     async def objects(self) -> dict[Obis, ObjectListElement]:
         """Return the object list of the association."""
         return await self._in_turn(self.core.object_list())
+
+    async def model(
+        self, *, values: bool = False, rows: int | None = None, progress: Progress | None = None
+    ) -> DeviceModel:
+        """Return what the meter consists of, as a model; see `cosem.client.survey.survey`."""
+        from cosem.client.survey import survey  # what no other verb needs
+
+        return await self._in_turn(survey(self.core, values=values, rows=rows, progress=progress))
 
     async def get(self, attribute: Attribute[V], name: str | Obis) -> V:
         """Read one attribute, with its type: ``await meter.get(Register.value, "1-0:1.8.0")``."""

@@ -32,7 +32,6 @@ Talk = Generator[Step, Any, T]
 CURRENT_ASSOCIATION = Obis.parse("0-0:40.0.0.255")
 NAME_OBJECT = Obis.parse("0-0:42.0.0.255")
 CLOCK_OBJECT = Obis.parse("0-0:1.0.0.255")
-ASSOCIATION_VERSIONS = (3, 2, 1, 0)
 LIST_SIZE = 16
 """Attributes asked for in one GET with list; meters' own limits begin at about 20."""
 LIST_HEADROOM = 48
@@ -79,6 +78,10 @@ class Core:
         self.options = options or ClientOptions()
         self._random = random
         self.objects: dict[Obis, ObjectListElement] | None = None
+        self.elements: tuple[ObjectListElement, ...] = ()
+        """The object list as it came: a meter may have two objects of one logical name, or list one twice."""
+        self.base_names: dict[Obis, int] = {}
+        """The short names of the object list, where there are any."""
         self.tags: dict[tuple[Obis, int], Data] = {}
         self.scalers: dict[Obis, ScalerUnit | None] = {}
         self.no_meeting = NO_MEETING
@@ -291,25 +294,14 @@ class Core:
     def object_list(self) -> Talk[dict[Obis, ObjectListElement]]:
         """Return the objects of this association, read once."""
         if self.objects is None:
-            from cosem.classes.model import lookup
+            from cosem.classes.c015_association_ln import read_object_list
 
-            association = self.options.association
-            data = yield from self.get_data(15, association, 2)
-            elements: Sequence[ObjectListElement] | None = None
-            for version in ASSOCIATION_VERSIONS:
-                declared = lookup(15, version)
-                assert declared is not None
-                try:
-                    elements = declared.attributes[2].type.from_data(data)
-                except CosemError:
-                    continue
-                if version == 3 and not _masks(elements):
-                    # Modes 0 to 6 also fit a bit mask; the list's own entry for the association tells the version.
-                    continue
-                break
-            if elements is None:
-                raise RemoteProtocolError("the object list has a form that no version of class 15 knows")
-            self.objects = {element.logical_name: element for element in elements}
+            data = yield from self.get_data(15, self.options.association, 2)
+            try:
+                self.elements = read_object_list(data)
+            except CosemError:
+                raise RemoteProtocolError("the object list has a form that no version of class 15 knows") from None
+            self.objects = {element.logical_name: element for element in self.elements}
         return self.objects
 
     def find(self, name: Obis) -> Talk[ObjectListElement]:
@@ -370,9 +362,3 @@ def decoded(octets: bytes, what: str) -> Data:
 def answer_of(where: str, item: Any) -> Data | AccessError:
     """Return an element of an answer to a list: its value, or what it failed with at `where`."""
     return decoded(item, where) if isinstance(item, bytes) else AccessError(item, where)
-
-
-def _masks(elements: Sequence[ObjectListElement]) -> bool:
-    """Whether rights read as bit masks make sense: the association's own entry says that it is version 3."""
-    own = next((item for item in elements if item.class_id == 15), None)
-    return own is not None and own.version >= 3

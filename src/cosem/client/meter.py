@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cosem.classes.access import ObjectListElement
+    from cosem.client.survey import Progress
     from cosem.io.blocking import Trace, Transport
+    from cosem.models.model import DeviceModel
     from cosem.security.counters import CounterStore
 
 T = TypeVar("T")
@@ -99,6 +101,12 @@ class Meter:
     def objects(self) -> dict[Obis, ObjectListElement]:
         """Return the object list of the association."""
         return self.run(self.core.object_list())
+
+    def model(self, *, values: bool = False, rows: int | None = None, progress: Progress | None = None) -> DeviceModel:
+        """Return what the meter consists of, as a model; see `cosem.client.survey.survey`."""
+        from cosem.client.survey import survey  # what no other verb needs
+
+        return self.run(survey(self.core, values=values, rows=rows, progress=progress))
 
     def get(self, class_id: int, name: str | Obis, attribute: int, selection: Selection | None = None) -> Data:
         """Read any attribute as `Data`."""

@@ -118,6 +118,8 @@ class ShortNameCore(Core):
             self.objects = {
                 name: item.element._replace(access_rights=rights.get(item.base_name)) for name, item in listed.items()
             }
+            self.elements = tuple(self.objects.values())
+            self.base_names = {name: item.base_name for name, item in listed.items()}
         return self.objects
 
     def find(self, name: Obis) -> Talk[ObjectListElement]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlsplit
 
+from cosem.association.settings import AUTHENTICATION as AUTHENTICATION
+from cosem.association.settings import SECURITY as SECURITY
 from cosem.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,16 +22,6 @@ PUSH_SCHEMES = {"mbus+tcp": "mbus", "mbus+serial": "mbus"}
 SERIAL_SCHEMES = ("hdlc+serial", "optical", "mbus+serial")
 """HDLC on a serial port, from the start or after IEC 62056-21 mode E; M-Bus frames there."""
 AUTHENTICATION_LATER = ("high-ecdsa",)
-AUTHENTICATION = {
-    "none": 0,
-    "low": 1,
-    "high": 2,
-    "high-md5": 3,
-    "high-sha1": 4,
-    "high-gmac": 5,
-    "high-sha256": 6,
-}
-SECURITY = {"none": 0x00, "auth": 0x10, "enc": 0x20, "both": 0x30}
 CIPHERING = ("glo", "ded", "general")
 REFERENCING = ("ln", "sn")
 LONGEST_INFORMATION, WIDEST_WINDOW = 2030, 7

@@ -20,7 +20,7 @@ from cosem.classes.model import Attribute, InterfaceClass, Method, Selection
 from cosem.classes.types import OpenEnum, TypeMismatch
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
-from cosem.device.associations import ASSOCIATION_CLASSES, Association, AssociationSpec
+from cosem.device.associations import ASSOCIATION_CLASSES, SECRETS, Association, AssociationSpec
 from cosem.device.behaviour import Schedule
 from cosem.device.errors import Refused
 from cosem.device.random import Random, accept_random
@@ -343,7 +343,7 @@ class PhysicalDevice:
         if access & 0xFC and not _protected(access, session.request_protection):
             return self.options.weak_protection
         number = target[2]
-        if target[0] in ASSOCIATION_CLASSES:
+        if target[0] in ASSOCIATION_CLASSES and id(obj) in self._associations:
             return self._association_attribute(obj, session, number, selection)
         reader = self.readers.get((obj.obis, number))
         if reader is not None:
@@ -365,8 +365,8 @@ class PhysicalDevice:
             session = next((item for item in self.sessions if item.state is shown), self._nobody(shown))
         chosen = None
         if selection is not None:
-            known = type(obj).attributes[number].selectors
-            if selection.selector not in known:
+            declared = type(obj).attributes.get(number)
+            if declared is None or selection.selector not in declared.selectors:
                 return self.options.selection_refused
             try:
                 chosen = Selection(selection.selector, axdr.decode(selection.parameters))
@@ -437,8 +437,9 @@ class PhysicalDevice:
                 return self.options.unknown_code
             if writer is not None:
                 result = writer(value)
-            elif obj.class_id in ASSOCIATION_CLASSES:
-                result = self._set_secret(self._associations[id(obj)], value)
+            elif obj.class_id in ASSOCIATION_CLASSES and (shown := self._associations.get(id(obj))) is not None:
+                secret = (obj.class_id, attribute.id) in SECRETS
+                result = self._set_secret(shown, value) if secret else DataAccessResult.OTHER_REASON
             else:
                 store.write(obj, attribute, value)
                 result = DataAccessResult.SUCCESS
