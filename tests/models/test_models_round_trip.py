@@ -31,6 +31,7 @@ _spec.loader.exec_module(strategies)
 CURRENT = Obis.parse("0-0:40.0.0")
 COUNTER = Obis.parse("0-0:43.1.0")
 CLIENT = 5
+DEMANDED = Access.AUTHENTICATED_REQUEST | Access.ENCRYPTED_REQUEST
 CLASSES = [(1, 0), (3, 0), (4, 0), (6, 0), (20, 0), (21, 0), (64, 0), (70, 0), (1, 9), (3, 1), (8192, 0), (8300, 7)]
 """Declared classes, versions that nothing declares, and classes of manufacturers."""
 
@@ -69,7 +70,7 @@ def objects(draw: st.DrawFn, version: int, index: int) -> ObjectModel:
         called = draw(st.lists(st.integers(-2, 6), unique=True, max_size=3))
         obj.rights[CLIENT] = AccessRights(attributes, tuple(draw(method_rights(version, n)) for n in called))
         readable = [right.attribute_id for right in attributes if right.access & Access.READ]
-    protected = {r.attribute_id for r in (obj.rights[CLIENT] or AccessRights()).attribute_access if r.access & 0xFC}
+    protected = {r.attribute_id for r in (obj.rights[CLIENT] or AccessRights()).attribute_access if r.access & DEMANDED}
     for number in readable:
         if number == 0:  # stands for all attributes, and is none
             continue

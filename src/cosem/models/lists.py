@@ -17,7 +17,7 @@ from cosem.classes.c015_association_ln import read_object_list
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
 from cosem.errors import ConfigError, CosemError
-from cosem.models.model import AssociationModel, DeviceModel, LogicalDeviceModel, ObjectModel
+from cosem.models.model import AssociationModel, DeviceModel, LogicalDeviceModel, ObjectModel, first_of_each
 from cosem.obis import Obis
 
 READ_AND_WRITE: Final = 3
@@ -128,7 +128,7 @@ def _rights(item: Mapping[str, Any]) -> AccessRights | None:
     for number, mode, _ in _modes(item, "methods", 0):
         access, unknown = decode_mode(1, mode, of_methods=True)
         methods.append(MethodAccess(number, access, unknown))
-    return AccessRights(tuple(attributes), tuple(methods))
+    return first_of_each(AccessRights(tuple(attributes), tuple(methods)))
 
 
 def _modes(item: Mapping[str, Any], name: str, usual: int) -> list[tuple[int, int, Mapping[str, Any]]]:

@@ -86,7 +86,7 @@ class LogicalDeviceModel:
             if seen[identity] == len(same):  # meters list an object twice, too
                 same.append(ObjectModel(*identity))
                 self.objects.append(same[-1])
-            same[seen[identity]].rights[client] = None if rights is None else _first_of_each(rights)
+            same[seen[identity]].rights[client] = None if rights is None else first_of_each(rights)
             seen[identity] += 1
 
     def association_version(self, association: AssociationModel) -> int | None:
@@ -97,7 +97,7 @@ class LogicalDeviceModel:
         return named[0].version if named else None
 
 
-def _first_of_each(rights: AccessRights) -> AccessRights:
+def first_of_each(rights: AccessRights) -> AccessRights:
     """Leave out what a list says of one attribute again: the first is what counts, here as in `AccessRights`."""
     attributes = {right.attribute_id: right for right in reversed(rights.attribute_access)}
     methods = {right.method_id: right for right in reversed(rights.method_access)}
