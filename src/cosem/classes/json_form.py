@@ -2,9 +2,9 @@
 
 A value of one declared type is plain: numbers, text, octets in hex, a logical name as ``1-0:1.8.0.255``, a date or time
 in ISO 8601 where that says all its octets do, a structure by the names of its fields. An enumeration is
-``{"code": 1, "word": "connected"}``, a mask ``{"bits": 9, "words": [...]}``. Choices, whatever departs from its
-declaration and what nothing declares are ``{type: value}``, as `cosem.codec.json` writes them. Every value comes back
-in the A-XDR type it had.
+``{"code": 1, "word": "connected"}``, a mask ``{"bits": 130, "words": "clock invalid, power down"}``. Choices, whatever
+departs from its declaration and what nothing declares are ``{type: value}``, as `cosem.codec.json` writes them. Every
+value comes back in the A-XDR type it had.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from cosem.classes.datatype import (
     LenientType,
     MappedType,
     MomentType,
-    OpenEnum,
     PlainType,
     StructureType,
     TypeMismatch,
 )
 from cosem.classes.model import Attribute, InterfaceClass, bind, lookup
 from cosem.classes.store import LocalStore
+from cosem.classes.words import enum_words, flag_words
 from cosem.codec.axdr import MAX_DEPTH, TAGS_BY_LABEL, Data, Tag, encode
 from cosem.codec.json import from_json, to_json
 from cosem.errors import ConfigError, CosemError, EncodeError
@@ -63,7 +63,7 @@ def _form(kind: DataType[Any], data: Data) -> Any:
     if isinstance(kind, EnumType):
         return {CODE: data.value, WORD: word(kind.members(data.value))}
     if isinstance(kind, FlagsType):
-        return {BITS: data.value, WORDS: [_flag(flag) for flag in kind.from_data(data)]}
+        return {BITS: data.value, WORDS: flag_words(kind.from_data(data))}
     if isinstance(kind, MappedType):
         return str(kind.from_data(data)) if kind.wrap is Obis else value_to_json(kind.inner, data)
     if isinstance(kind, MomentType):
@@ -88,16 +88,8 @@ def _moment(kind: MomentType[Any], text: str) -> Data | None:
 
 
 def word(member: IntEnum) -> str:
-    """Return the word of an enumeration's code: units by their symbol, what is not known as such."""
-    if isinstance(member, Unit):
-        return member.symbol or member.quantity
-    if isinstance(member, OpenEnum):
-        return member.label
-    return member.name.lower().replace("_", " ")
-
-
-def _flag(flag: Any) -> str:
-    return str(flag.name).lower().replace("_", " ")
+    """Return the word of an enumeration's code: units by their symbol."""
+    return (isinstance(member, Unit) and member.symbol) or enum_words(member)
 
 
 # --- JSON to values -----------------------------------------------------------------------------------------------
