@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cosem.codec import axdr
@@ -121,6 +121,8 @@ def test_small_jumps_back_over_a_boundary_repeat_no_row() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 2000), st.integers(-8, 8)), max_size=12))
+@example([(0, -2), (0, 1)])
+@example([(899, 3), (0, -5), (0, 1)])
 @settings(max_examples=60)
 def test_small_corrections_leave_one_row_on_every_boundary(corrections: list[tuple[int, int]]) -> None:
     meter = flat()

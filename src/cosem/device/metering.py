@@ -89,7 +89,7 @@ class Metering:
         elif old < self._next <= new:
             self._end_of_demand_period(self._next)
             self._begun = self._next
-        elif new < old:
+        elif new != old:
             following = max(following, self._next)
         self._next = following
         self.active_tariff = self.tariff(self.clock.local(new))

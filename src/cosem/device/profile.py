@@ -130,8 +130,8 @@ class ProfileBuffer:
         elif expected is not None and following is not None:
             if old < expected <= new:
                 self.capture(expected)
-            elif new < old:
-                # Set back over a boundary by a little: its row is there already.
+            elif new != old:
+                # Set back over a boundary by a little, now or before: its row is there already.
                 following = max(following, expected)
         self._next = following
 
