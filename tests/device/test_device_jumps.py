@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from cosem.codec import axdr
 from cosem.device.load import Load
 from cosem.device.meter import ElectricityMeter, MeterSettings
-from cosem.device.metering import DEMAND_PERIOD, STEP
+from cosem.device.metering import STEP
 from cosem.device.profile import CLOCK_ADJUSTED, CLOCK_INVALID
 from cosem.device.random import SeededRandom
 from cosem.errors import ConfigError
@@ -135,7 +135,7 @@ def test_small_corrections_leave_one_row_on_every_boundary(corrections: list[tup
     rows = marked(meter)
     assert rows == [(900 * (number + 1), False) for number in range(len(rows))]
     assert (len(rows) + 1) * 900 > meter.clock.now - START - 8
-    assert meter.metering.maximum_demand <= 3600 * (DEMAND_PERIOD + 100) // DEMAND_PERIOD
+    assert meter.maximum.value <= 3600 * (900 + 100) // 900
 
 
 @given(st.lists(st.tuples(st.integers(0, 3000), st.integers(-90_000, 90_000)), max_size=8))
@@ -202,10 +202,10 @@ def test_a_period_beyond_a_day_is_no_period() -> None:
 def test_a_constant_load_has_its_power_as_demand() -> None:
     meter = flat(Flat(4000))
     later(meter, 899)
-    assert meter.metering.last_average == 0
+    assert meter.demand.last == 0
     later(meter, 900)
-    assert (meter.metering.last_average, meter.metering.maximum_demand) == (4000, 4000)
-    assert meter.metering.maximum_at == START + 900
+    assert (meter.demand.last, meter.maximum.value) == (4000, 4000)
+    assert meter.maximum.at == START + 900
 
 
 @pytest.mark.parametrize(("at", "size"), [(897, 8), (903, -8), (897, -8), (903, 8)])
@@ -216,7 +216,7 @@ def test_a_small_correction_never_makes_a_demand_of_two_periods(at: int, size: i
     averages = set()
     for moment in range(at, 4 * 900, 60):
         later(meter, moment)
-        averages.add(meter.metering.last_average)
+        averages.add(meter.demand.last)
     assert max(averages) <= 3600 * 908 // 900
     assert min(averages - {0}) >= 3600 * 892 // 900
 
@@ -225,12 +225,12 @@ def test_a_large_jump_ends_the_demand_period_there_and_then() -> None:
     meter = flat(Flat(3600))
     later(meter, 450)
     meter.clock.jump_to(START + 7300)
-    assert meter.metering.last_average == 1800, "the energy of half a period, over a whole one"
-    assert meter.metering.maximum_at == START + 450
+    assert meter.demand.last == 1800, "the energy of half a period, over a whole one"
+    assert meter.maximum.at == START + 450
     meter.clock.jump_to(START + 450)
-    assert meter.metering.last_average == 1800, "nothing had begun yet"
+    assert meter.demand.last == 1800, "nothing had begun yet"
     later(meter, 900)
-    assert meter.metering.last_average == 1800
+    assert meter.demand.last == 1800
 
 
 def test_the_last_period_of_a_month_counts_for_that_month() -> None:
@@ -242,17 +242,20 @@ def test_the_last_period_of_a_month_counts_for_that_month() -> None:
     meter = flat(Rising(), utc(2026, 5, 31, 20))  # type: ignore[arg-type]
     midnight = utc(2026, 5, 31, 22)
     meter.advance(midnight)
-    assert (meter.metering.maximum_demand, meter.metering.maximum_at) == (9000, midnight)
+    (row,) = meter.equipment.billing.profile.rows
+    kept = [axdr.decode(cell).value for cell in row.cells]
+    assert kept[7:9] == [9000, meter.clock.octets(midnight)]
+    assert (meter.maximum.value, meter.maximum.at) == (0, midnight), "the new month begins with nothing"
     meter.advance(midnight + 899)
-    assert meter.metering.maximum_demand == 9000
+    assert meter.maximum.value == 0
     meter.advance(midnight + 900)
-    assert (meter.metering.maximum_demand, meter.metering.maximum_at) == (1000, midnight + 900)
+    assert (meter.maximum.value, meter.maximum.at) == (1000, midnight + 900)
 
 
 def test_a_month_without_any_import_has_a_maximum_of_nothing() -> None:
     meter = flat(Flat(-500))
     later(meter, 1800)
-    assert (meter.metering.maximum_demand, meter.metering.maximum_at) == (0, START + 900)
+    assert (meter.maximum.value, meter.maximum.at) == (0, START + 900)
 
 
 # --- energy -----------------------------------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ from cosem.apdu.base import AttributeDescriptor
 from cosem.codec import axdr
 from cosem.device.disconnector import CONNECTED, DISCONNECTED, READY, TRANSITIONS, Command, Disconnector
 from cosem.device.meter import ElectricityMeter
-from cosem.device.metering import two_tariffs
 from cosem.obis import Obis
 from cosem.results import DataAccessResult
 from cosem.times import CosemDateTime
@@ -57,12 +56,12 @@ def test_maximum_demand_is_the_largest_quarter_of_its_month() -> None:
     may = build(utc(2026, 5, 1), utc(2026, 5, 31, 21))
     energies = [axdr.decode(row.cells[2]).value for row in may.load_profile.rows]
     largest = max(later - earlier for earlier, later in pairwise(energies)) * 4
-    assert abs(may.metering.maximum_demand - largest) <= 4
+    assert abs(may.maximum.value - largest) <= 4
     meter = build(utc(2026, 5, 30), utc(2026, 5, 31, 21))
-    before = meter.metering.maximum_demand
+    before = meter.maximum.value
     meter.advance(utc(2026, 6, 1, 1))
-    assert meter.metering.maximum_demand < before, "the month changed at local midnight, 22:00 UTC the day before"
-    assert CosemDateTime.from_octets(meter.clock.octets(meter.metering.maximum_at or 0)).month == 6
+    assert meter.maximum.value < before, "the month changed at local midnight, 22:00 UTC the day before"
+    assert CosemDateTime.from_octets(meter.clock.octets(meter.maximum.at or 0)).month == 6
 
 
 def test_the_same_seed_gives_the_same_octets_and_another_seed_others() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 from cosem.classes.c008_clock import Clock, ClockBase, PresetTime
@@ -37,6 +38,33 @@ class _Span(NamedTuple):
 
 
 _NO_SPAN = _Span(0, 0, 0, False, ())
+
+
+class JumpOrder(IntEnum):
+    """Who looks first at a time that was set: what was used so far is counted, then calendars, then the rest.
+
+    That a schedule comes before an activity calendar is the standard's; the rest is our choice.
+    """
+
+    MEASURING = 0
+    CALENDARS = 1
+    PROFILES = 2
+    OTHERS = 3
+
+
+class JumpListeners:
+    """Who is told that the time was set, in their order, and among equals in that in which they came."""
+
+    def __init__(self) -> None:
+        self._listeners: list[tuple[JumpOrder, Callable[[int, int], None]]] = []
+
+    def append(self, listener: Callable[[int, int], None], order: JumpOrder = JumpOrder.OTHERS) -> None:
+        """Add a listener."""
+        self._listeners.append((order, listener))
+        self._listeners.sort(key=lambda item: item[0])
+
+    def __iter__(self) -> Iterator[Callable[[int, int], None]]:
+        return iter([listener for _, listener in self._listeners])
 
 
 def european_rule(zone: int = -60) -> tuple[CosemDateTime, CosemDateTime]:
@@ -101,7 +129,7 @@ class DeviceClock:
         self.true_time = true_time
         self.offset = 0
         self.jump_limit = jump_limit
-        self.on_jump: list[Callable[[int, int], None]] = []
+        self.on_jump = JumpListeners()
         self.invalid = False
         self.measuring_period = QUARTER
         begin, end = rule or european_rule(zone)
@@ -255,6 +283,19 @@ class DeviceClock:
             return normal
         said = moment.clock_status is not None and bool(moment.clock_status & ClockStatus.DAYLIGHT_SAVING)
         return summer if said or self.deviation(normal)[1] else normal
+
+    def moments(self, local: datetime) -> tuple[int, ...]:
+        """Return the moments at which local time is `local`, in order: two in an hour that comes twice.
+
+        What a change skips is reached at the change.
+        """
+        zone, _, _, deviation, _ = self._rules()
+        normal = _seconds(local) + zone.value * 60
+        found = {utc for utc in (normal, normal - deviation.value * 60) if self.local(utc) == local}
+        if found:
+            return tuple(sorted(found))
+        span = self._span_of(normal)
+        return (span.begin if self.local(normal) > local else span.end,)
 
     def next_boundary(self, utc: int, period: int) -> int:
         """Return the first moment after `utc` at which local time reaches a whole multiple of `period` from midnight.

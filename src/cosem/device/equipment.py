@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cosem.device.agenda import Agenda
+from cosem.device.billing import Billing
 from cosem.device.scripts import DISCONNECT, DISCONNECTION, GLOBAL_RESET, RECONNECT, ScriptTables, calling
+from cosem.device.tariffs import Tariffs
 
 if TYPE_CHECKING:
     from cosem.device.meter import ElectricityMeter
@@ -16,6 +19,9 @@ class Equipment:
     def __init__(self, meter: ElectricityMeter) -> None:
         self.host = meter.host
         self.scripts = ScriptTables(self.host)
+        self.agenda = Agenda(self.host)
+        self.tariffs = Tariffs(self.host, meter.metering, self.agenda, self.scripts)
+        self.billing = Billing(meter, self.agenda, self.scripts)
         breaker = meter.disconnector.object
         self.scripts.add(DISCONNECTION, DISCONNECT, calling(breaker.class_id, breaker.obis, 1))
         self.scripts.add(DISCONNECTION, RECONNECT, calling(breaker.class_id, breaker.obis, 2))

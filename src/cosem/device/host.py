@@ -88,6 +88,12 @@ class Host:
         for number, write in writers.items():
             self.device.writers[bytes(obj.obis), number] = write
 
+    def changed(self, obj: InterfaceClass, number: int) -> None:
+        """Tell those who look at writes that a method changed an attribute."""
+        store: Any = obj.store
+        for told in self.device.on_write:
+            told(obj, number, store.data(number))
+
     # --- using objects -------------------------------------------------------------------------------------
 
     def find(self, name: Obis, class_id: int | None = None) -> InterfaceClass | None:

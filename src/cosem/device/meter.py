@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cosem.classes.access import Access, AccessRights, AttributeAccess
 from cosem.classes.c001_data import Data as DataObject
 from cosem.classes.c003_register import Register
-from cosem.classes.c004_extended_register import ExtendedRegister
 from cosem.classes.common import CaptureObject
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
 from cosem.device.associations import ASSOCIATION_CLASSES, AssociationSpec, Rights, full_access, only, readings_only
 from cosem.device.clock import DAY, QUARTER, DeviceClock
+from cosem.device.demand import DemandBehaviour, MaximumBehaviour
 from cosem.device.device import DeviceOptions, LogicalDevice, PhysicalDevice
 from cosem.device.disconnector import Disconnector
 from cosem.device.equipment import Equipment
+from cosem.device.errors import Refused
 from cosem.device.host import Host
 from cosem.device.load import Household
 from cosem.device.metering import LoadModel, Metering
@@ -26,7 +27,7 @@ from cosem.device.profile import CLOCK_COLUMN, Column, ProfileBuffer
 from cosem.device.random import Random
 from cosem.device.security import SecuritySetupBehaviour
 from cosem.obis import Obis
-from cosem.results import DataAccessResult
+from cosem.results import ActionResult, DataAccessResult
 from cosem.security.counters import CounterStore
 from cosem.security.keys import Keys
 from cosem.times import CosemDateTime
@@ -53,6 +54,11 @@ _CHANNELS = {
     7: Unit.VAR_HOUR,
     8: Unit.VAR_HOUR,
 }
+_LOAD_COLUMNS = (
+    CaptureObject(8, Obis.parse(CLOCK), 2),
+    CaptureObject(1, Obis.parse(STATUS), 2),
+    *(CaptureObject(3, Obis.parse(f"1-0:{channel}.8.0.255"), 2) for channel in (1, 2, 5, 6, 7, 8)),
+)
 
 
 @dataclass(slots=True)
@@ -110,7 +116,6 @@ class ElectricityMeter:
             rule=settings.daylight_saving_rule,
         )
         self.metering = Metering(self.clock, load or Household(), start)
-        schedule.add(self.metering)
         name = settings.system_title[:3] + settings.serial.encode("ascii")[:13]
         self.logical = self.device.add(LogicalDevice(1, name))
         self.host = Host(self.device, self.logical, self.clock)
@@ -118,8 +123,8 @@ class ElectricityMeter:
         self.logical.add(self.clock.object)
         self._writers(self.clock.object, self.clock.writers)
         self._registers()
-        self.load_profile = self._profile(LOAD_PROFILE, settings.profile_period, settings.profile_capacity)
-        self.daily_profile = self._profile(DAILY_PROFILE, DAY, 400)
+        self.load_profile = self.profile(LOAD_PROFILE, settings.profile_period, settings.profile_capacity)
+        self.daily_profile = self.profile(DAILY_PROFILE, DAY, 400)
         self.disconnector = Disconnector(
             "0-0:96.3.10.255",
             self.metering.switch,
@@ -176,13 +181,16 @@ class ElectricityMeter:
     def _register(self, name: str, unit: Unit, scaler: int, tag: Tag, read: Callable[[], int]) -> None:
         obj = Register(name, scaler_unit=ScalerUnit(scaler, unit))
         self._compute(obj, 2, lambda: Data(tag, read()))
+        self.host.handle(obj, 1, _not_reset)
         self.logical.add(obj)
 
     def _registers(self) -> None:
         m = self.metering
         for channel, unit in _CHANNELS.items():
             self._register(f"1-0:{channel}.8.0.255", unit, 0, Tag.DOUBLE_LONG_UNSIGNED, _energy(m, channel, 0))
-        for channel, rate in m.tariff_energy:
+        for channel, rate in m.registers:
+            if not rate:
+                continue
             name = f"1-0:{channel}.8.{rate}.255"
             self._register(name, Unit.WATT_HOUR, 0, Tag.DOUBLE_LONG_UNSIGNED, _energy(m, channel, rate))
         for channel in (1, 2, 3, 4):
@@ -194,25 +202,29 @@ class ElectricityMeter:
             self._register(current, Unit.AMPERE, -2, Tag.LONG_UNSIGNED, _of_phase(m.current, phase))
         self._register("1-0:13.7.0.255", Unit.COUNT, -3, Tag.LONG_UNSIGNED, m.power_factor)
         self._register("1-0:14.7.0.255", Unit.HERTZ, -2, Tag.LONG_UNSIGNED, m.frequency)
-        self._register("1-0:1.5.0.255", Unit.WATT, 0, Tag.DOUBLE_LONG_UNSIGNED, lambda: m.last_average)
         tariff = DataObject("0-0:96.14.0.255")
         self._compute(tariff, 2, lambda: Data(Tag.UNSIGNED, m.active_tariff))
         self.logical.add(tariff)
-        maximum = ExtendedRegister("1-0:1.6.0.255", scaler_unit=ScalerUnit(0, Unit.WATT), status=axdr.unsigned(0))
-        self._compute(maximum, 2, lambda: Data(Tag.DOUBLE_LONG_UNSIGNED, m.maximum_demand))
-        self._compute(
-            maximum, 5, lambda: Data(Tag.OCTET_STRING, self.clock.octets(m.maximum_at) if m.maximum_at else _NO_TIME)
-        )
-        self.logical.add(maximum)
+        self.demand, self.maximum = self._demand(1)
+        self.export_demand, self.export_maximum = self._demand(2)
+        self._register("1-0:1.5.0.255", Unit.WATT, 0, Tag.DOUBLE_LONG_UNSIGNED, lambda: self.demand.last)
 
-    def _profile(self, name: str, period: int, capacity: int) -> ProfileBuffer:
+    def _demand(self, channel: int) -> tuple[DemandBehaviour, MaximumBehaviour]:
+        """Return the demand of import (1) or export (2), and its maximum."""
+        metering = self.metering
+        scaler_unit = ScalerUnit(0, Unit.WATT)
+        demand = DemandBehaviour(self.host, f"1-0:{channel}.4.0.255", lambda: metering.energy[channel], scaler_unit)
+        return demand, MaximumBehaviour(self.host, f"1-0:{channel}.6.0.255", demand)
+
+    def profile(
+        self, name: str, period: int, capacity: int, captures: Sequence[CaptureObject] = _LOAD_COLUMNS
+    ) -> ProfileBuffer:
+        """Add a profile: `period` in seconds, 0 for one that captures only on demand."""
         holder: list[ProfileBuffer] = []
 
         def resolve(capture: CaptureObject) -> Column | None:
             return self._column(capture, holder)
 
-        captures = [CaptureObject(8, Obis.parse(CLOCK), 2), CaptureObject(1, Obis.parse(STATUS), 2)]
-        captures += [CaptureObject(3, Obis.parse(f"1-0:{channel}.8.0.255"), 2) for channel in (1, 2, 5, 6, 7, 8)]
         found = [self._column(capture, holder) for capture in captures]
         buffer = ProfileBuffer(
             name,
@@ -299,7 +311,6 @@ class ElectricityMeter:
             )
 
 
-_NO_TIME = bytes.fromhex("ffffffffffffffffff8000ff")
 _NEVER_CAPTURED = (7, *ASSOCIATION_CLASSES, 64)
 """Classes no profile may capture: buffers would hold each other, and secrets would come out by a back door."""
 _WRITABLE_TOO = {(8, 2)}
@@ -315,6 +326,11 @@ def _management_rights(obj: Any) -> AccessRights:
         for right in rights.attribute_access
     )
     return AccessRights(attributes, rights.method_access)
+
+
+def _not_reset(parameter: int) -> None:
+    """Be the reset of a register that counts for ever."""
+    raise Refused(ActionResult.READ_WRITE_DENIED)
 
 
 def _captured(obj: Any, capture: CaptureObject) -> bytes:

@@ -1,4 +1,4 @@
-"""Energy, power and demand of a three-phase connection: a load model integrated in whole watt seconds."""
+"""Energy and power of a three-phase connection: a load model integrated in whole watt seconds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from cosem.device.clock import DeviceClock
+from cosem.device.clock import QUARTER, DeviceClock, JumpOrder
 from cosem.device.load import Load
 
 STEP = 60
 """Seconds of one step of the integration; power is constant within a step."""
 NOMINAL_VOLTAGE = 230
-DEMAND_PERIOD = 900
 _NOTHING = Load((0, 0, 0), (0, 0, 0))
 
 
@@ -24,9 +23,37 @@ class LoadModel(Protocol):
         """Return the load at local time; `step` numbers the moments."""
 
 
-def two_tariffs(local: datetime) -> int:
-    """Return tariff 1 on working days from 6 to 22, 2 at night and on weekends."""
-    return 1 if local.isoweekday() <= 5 and 6 <= local.hour < 22 else 2
+class Gate:
+    """A register that can be stopped: what is used meanwhile is not in it."""
+
+    __slots__ = ("_at", "_missed", "_read")
+
+    def __init__(self, read: Callable[[], int]) -> None:
+        self._read = read
+        self._missed = 0
+        self._at: int | None = None
+
+    @property
+    def counting(self) -> bool:
+        """Whether it counts."""
+        return self._at is None
+
+    @property
+    def value(self) -> int:
+        """What was counted, in watt seconds."""
+        return (self._read() if self._at is None else self._at) - self._missed
+
+    def enable(self, counting: bool) -> None:
+        """Stop, or go on."""
+        if counting and self._at is not None:
+            self._missed += self._read() - self._at
+            self._at = None
+        elif not counting and self._at is None:
+            self._at = self._read()
+
+
+TARIFFS = (1, 2)
+CHANNELS = (1, 2, 3, 4, 5, 6, 7, 8)
 
 
 class Metering:
@@ -34,71 +61,51 @@ class Metering:
 
     Energy is integrated up to the present whenever somebody looks at it, so that what is read between two captures is
     as exact as what is captured. Power follows the simulation's time: people live by that, whatever the meter's clock
-    says. Tariffs and demand periods follow the meter's clock.
+    says. `registers` are what counts it, by C of the OBIS code and tariff (0 is the total): each can be stopped.
     """
 
-    def __init__(
-        self, clock: DeviceClock, load: LoadModel, start: int, *, tariff: Callable[[datetime], int] = two_tariffs
-    ) -> None:
+    def __init__(self, clock: DeviceClock, load: LoadModel, start: int) -> None:
         self.clock = clock
         self.load = load
-        self.tariff = tariff
         self.connected = True
         self._energy = dict.fromkeys((1, 2, 5, 6, 7, 8), 0)
-        self._tariff_energy = {(channel, rate): 0 for channel in (1, 2) for rate in (1, 2)}
         self._load = _NOTHING
-        self.active_tariff = tariff(clock.local(clock.now))
-        self.last_average = 0
-        self.maximum_demand = 0
-        self.maximum_at: int | None = None
-        self._demand_start_energy = 0
-        self._month: tuple[int, int] | None = None
+        self.registers = {(channel, 0): Gate(self._reader(channel)) for channel in CHANNELS}
+        self.registers |= {(channel, rate): Gate(self._reader(channel)) for channel in (1, 2) for rate in TARIFFS}
+        self._totals = {channel: self.registers[channel, 0] for channel in CHANNELS}
         self._since = start
         self._step_end = start
         self._quarter = -1
         self._quarter_local = datetime.min
         self._begin_step(start)
-        self._begun = clock.now
-        self._next = clock.next_boundary(clock.now, DEMAND_PERIOD)
-        clock.on_jump.append(self._jumped)
+        clock.on_jump.append(self._jumped, JumpOrder.MEASURING)
 
-    def next_time(self) -> int:
-        """Return the end of the demand period, in the simulation's time. Tariffs switch at such moments only."""
-        return self._next - self.clock.offset
-
-    def act(self, now: int) -> None:
-        """End the demand period, and see which tariff holds from here."""
-        self.settle(now)
-        utc = self.clock.now
-        self._end_of_demand_period(utc)
-        self._begun = utc
-        self._next = self.clock.next_boundary(utc, DEMAND_PERIOD)
-        self.active_tariff = self.tariff(self.clock.local(utc))
+    def _reader(self, channel: int) -> Callable[[], int]:
+        energy = self._energy
+        if channel in (3, 4):
+            first, second = (5, 6) if channel == 3 else (7, 8)
+            return lambda: energy[first] + energy[second]
+        return lambda: energy[channel]
 
     def _jumped(self, old: int, new: int) -> None:
-        """Go on from the new time: after a jump of some size with a new demand period.
-
-        A smaller one ends the period only where it goes over its end; going back over its begin prolongs it.
-        """
+        """Count what was used up to now: it belongs to what held before."""
         self.settle(self.clock.true_time())
-        following = self.clock.next_boundary(new, DEMAND_PERIOD)
-        if old != new and abs(new - old) >= self.clock.jump_limit:
-            if old != self._begun:
-                self._end_of_demand_period(old)
-            self._begun = new
-        elif old < self._next <= new:
-            self._end_of_demand_period(self._next)
-            self._begun = self._next
-        elif new != old:
-            following = max(following, self._next)
-        self._next = following
-        self.active_tariff = self.tariff(self.clock.local(new))
+
+    def enable(self, channel: int, tariff: int, counting: bool) -> None:
+        """Stop a register, or let it go on."""
+        self.settle(self.clock.true_time())
+        self.registers[channel, tariff].enable(counting)
+
+    @property
+    def active_tariff(self) -> int:
+        """The tariff that counts import, 0 where none does."""
+        return next((rate for rate in TARIFFS if self.registers[1, rate].counting), 0)
 
     # --- integration ---------------------------------------------------------------------------------------
 
     def settle(self, now: int) -> None:
         """Integrate up to `now`, in the simulation's time. Power is constant within a step."""
-        energy, tariffs = self._energy, self._tariff_energy
+        energy = self._energy
         while self._since < now:
             end = min(self._step_end, now)
             seconds = end - self._since
@@ -109,9 +116,7 @@ class Metering:
                 channel, quadrant = 1, 5 if vars_ >= 0 else 8
             else:
                 channel, quadrant = 2, 6 if vars_ >= 0 else 7
-            worked = abs(power) * seconds
-            energy[channel] += worked
-            tariffs[channel, self.active_tariff] += worked
+            energy[channel] += abs(power) * seconds
             energy[quadrant] += abs(vars_) * seconds
             self._since = end
             if end == self._step_end:
@@ -124,23 +129,10 @@ class Metering:
 
     def _local(self, now: int) -> datetime:
         """Return local time, looked up once in a quarter of an hour."""
-        quarter, seconds = divmod(now, DEMAND_PERIOD)
+        quarter, seconds = divmod(now, QUARTER)
         if quarter != self._quarter:
             self._quarter, self._quarter_local = quarter, self.clock.local(now - seconds)
         return self._quarter_local + timedelta(seconds=seconds)
-
-    def _end_of_demand_period(self, utc: int) -> None:
-        """Take the average of the period that ends at `utc` of the meter's clock."""
-        self.last_average = (self._energy[1] - self._demand_start_energy) // DEMAND_PERIOD
-        self._demand_start_energy = self._energy[1]
-        # The period belongs to the month in which it began: one that ends at midnight of the first is the old month's.
-        local = self.clock.local(utc - 1)
-        month = (local.year, local.month)
-        if month != self._month:
-            self._month = month
-            self.maximum_demand, self.maximum_at = 0, None
-        if self.last_average > self.maximum_demand or self.maximum_at is None:
-            self.maximum_demand, self.maximum_at = self.last_average, utc
 
     def switch(self, connected: bool) -> None:
         """Connect or disconnect the premises; takes effect at once."""
@@ -162,7 +154,7 @@ class Metering:
     def tariff_energy(self) -> dict[tuple[int, int], int]:
         """Watt seconds by (C, tariff): what each tariff has of import and export."""
         self.settle(self.clock.true_time())
-        return self._tariff_energy
+        return {place: gate.value for place, gate in self.registers.items() if place[1]}
 
     @property
     def current_load(self) -> Load:
@@ -171,18 +163,12 @@ class Metering:
         return self._load
 
     def watt_hours(self, channel: int, tariff: int = 0) -> int:
-        """Return an energy in Wh (or varh): 3 and 4 are the sums of their quadrants."""
+        """Return a register in Wh (or varh): 3 and 4 are the sums of their quadrants."""
         now = self.clock.true_time()
         if self._since < now:
             self.settle(now)
-        if tariff:
-            return self._tariff_energy[channel, tariff] // 3600
-        energy = self._energy
-        if channel == 3:
-            return (energy[5] + energy[6]) // 3600
-        if channel == 4:
-            return (energy[7] + energy[8]) // 3600
-        return energy[channel] // 3600
+        gate = self.registers[channel, tariff] if tariff else self._totals[channel]
+        return gate.value // 3600
 
     def power(self, channel: int) -> int:
         """Return the momentary power: 1 and 2 in W, 3 and 4 in var, as positive numbers."""

@@ -13,7 +13,7 @@ from cosem.classes.common import CaptureObject
 from cosem.classes.words import ProfileStatus
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag, encode_length
-from cosem.device.clock import DAY, DeviceClock
+from cosem.device.clock import DAY, DeviceClock, JumpOrder
 from cosem.errors import ConfigError, DecodeError
 from cosem.obis import Obis, obis
 from cosem.results import DataAccessResult
@@ -97,7 +97,7 @@ class ProfileBuffer:
             self.writers[3] = self._write_columns
         self._take_columns(columns)
         self._next = self._following(clock.now)
-        clock.on_jump.append(self._jumped)
+        clock.on_jump.append(self._jumped, JumpOrder.PROFILES)
 
     def _take_columns(self, columns: Sequence[Column]) -> None:
         self.columns = tuple(columns)
