@@ -9,17 +9,19 @@ from typing import Any, NamedTuple
 
 from cosem.apdu.base import SelectiveAccess
 from cosem.classes.c007_profile_generic import ProfileGeneric, SortMethod
-from cosem.classes.common import CaptureObject
+from cosem.classes.common import CaptureObject, capture_object
 from cosem.classes.words import ProfileStatus
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag, encode_length
 from cosem.device.clock import DAY, DeviceClock, JumpOrder
+from cosem.device.profile_order import Row, RowOrder
 from cosem.errors import ConfigError, DecodeError
 from cosem.obis import Obis, obis
 from cosem.results import DataAccessResult
 from cosem.times import CosemDateTime
 
 CLOCK_COLUMN = (8, bytes(Obis.parse("0-0:1.0.0.255")), 2, 0)
+NO_COLUMN = CaptureObject(0, Obis(bytes(6)), 0, 0)
 MAX_ROWS = 1_000_000
 """What the memory of the largest meters holds; a client can ask for no more."""
 MAX_COLUMNS = 64
@@ -40,21 +42,16 @@ class Column(NamedTuple):
     read: Callable[[int], bytes]
 
 
-class Row(NamedTuple):
-    """One row: the meter's UTC at capture, the A-XDR octets of each column, and of the whole structure."""
-
-    time: int
-    cells: tuple[bytes, ...]
-    octets: bytes
-
-
 class ProfileBuffer:
     """Behaviour of one profile. `period` in seconds, up to a day; 0 captures only on demand.
 
     Rows are captured at whole periods of the meter's own local time. Where its clock is adjusted over such a boundary
     by `jump_limit` of the clock or more, the interrupted interval is closed there and then, and that row and the
     following one are marked; smaller adjustments leave rows on their boundaries. `writers` are the attributes a client
-    may set; `resolve` finds the columns that it asks for, without one they cannot be set.
+    may set; `resolve` finds the columns that it asks for, without one they cannot be set. Rows are kept in the order
+    that `sort_method` and `sort_object` say. `on_redefined` are told of other columns: profiles that capture this one
+    are emptied then. `truncate_on_time_back`: where rows are sorted by time and the clock is set back, rows of later
+    times go; otherwise they stay.
     """
 
     def __init__(
@@ -67,6 +64,7 @@ class ProfileBuffer:
         capacity: int,
         compress_nulls: bool = False,
         resolve: Callable[[CaptureObject], Column | None] | None = None,
+        truncate_on_time_back: bool = False,
     ) -> None:
         if not 0 <= period <= DAY:
             raise ConfigError(f"a capture period of {period} s is none of 0 to {DAY}")
@@ -78,12 +76,15 @@ class ProfileBuffer:
         self.marks = 0
         self._in_order = True
         self._resolve = resolve
+        self._order = RowOrder()
+        self._truncate = truncate_on_time_back
+        self.on_redefined: list[Callable[[], None]] = []
         self.object = ProfileGeneric(
             obis(name),
             capture_objects=[column.capture for column in columns],
             capture_period=period,
             sort_method=SortMethod.FIFO,
-            sort_object=CaptureObject(0, Obis(bytes(6)), 0, 0),
+            sort_object=NO_COLUMN,
             profile_entries=self.capacity,
         )
         store: Any = self.object.store
@@ -92,7 +93,12 @@ class ProfileBuffer:
         store.computed[7] = lambda selection: Data(Tag.DOUBLE_LONG_UNSIGNED, len(self.rows))
         store.handlers[1] = self._reset
         store.handlers[2] = self._capture_now
-        self.writers: dict[int, Callable[[Data], DataAccessResult]] = {4: self._write_period, 8: self._write_entries}
+        self.writers: dict[int, Callable[[Data], DataAccessResult]] = {
+            4: self._write_period,
+            5: self._write_method,
+            6: self._write_sort_object,
+            8: self._write_entries,
+        }
         if resolve is not None:
             self.writers[3] = self._write_columns
         self._take_columns(columns)
@@ -127,6 +133,8 @@ class ProfileBuffer:
             if expected != following and self._following(old - 1) != old:
                 self.capture(old)
                 self.marks |= CLOCK_ADJUSTED
+            if self._truncate and new < old and self._order.column == self._clock_index is not None:
+                self.rows = [row for row in self.rows if row.time <= new]
         elif expected is not None and following is not None:
             if old < expected <= new:
                 self.capture(expected)
@@ -140,12 +148,10 @@ class ProfileBuffer:
         if utc is None:
             utc = self.clock.now
         cells = tuple([column.read(utc) for column in self.columns])
-        if self.rows and utc < self.rows[-1].time:
+        if self.rows and (utc < self.rows[-1].time or not self._order.by_age):
             self._in_order = False
-        self.rows.append(Row(utc, cells, self._head + b"".join(cells)))
+        self._order.insert(self.rows, Row(utc, cells, self._head + b"".join(cells)), self.capacity)
         self.marks = 0
-        if len(self.rows) > self.capacity:
-            del self.rows[0]
 
     def status(self, utc: int) -> int:
         """Return the profile status at this moment."""
@@ -160,6 +166,10 @@ class ProfileBuffer:
         self.capture()
 
     def _reset(self, parameter: int) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all rows."""
         self.rows.clear()
         self._in_order = True
 
@@ -176,11 +186,11 @@ class ProfileBuffer:
         return self._hold(4, value)
 
     def _write_entries(self, value: Data) -> DataAccessResult:
-        """Take a capacity; the newest rows stay."""
+        """Take a capacity; the most interesting rows stay, by age the newest."""
         if not 1 <= value.value <= MAX_ROWS:
             return DataAccessResult.OTHER_REASON
         self.capacity = value.value
-        del self.rows[: max(0, len(self.rows) - self.capacity)]
+        self._order.shrink(self.rows, self.capacity)
         return self._hold(8, value, empty=False)
 
     def _write_columns(self, value: Data) -> DataAccessResult:
@@ -193,13 +203,38 @@ class ProfileBuffer:
         if len(columns) != len(found):
             return DataAccessResult.OTHER_REASON
         self._take_columns(columns)
-        return self._hold(3, value)
+        if self._order.column is not None:
+            # What sorted them may be another column now, or none.
+            self._order = RowOrder()
+            self._hold(5, Data(Tag.ENUM, SortMethod.FIFO))
+            self._hold(6, capture_object.to_data(NO_COLUMN))
+        result = self._hold(3, value)
+        for told in self.on_redefined:
+            told()
+        return result
+
+    def _write_method(self, value: Data) -> DataAccessResult:
+        """Take an order of rows; those in another order go."""
+        return self._sort(5, value, RowOrder(value.value, self._order.column))
+
+    def _write_sort_object(self, value: Data) -> DataAccessResult:
+        """Take the column that orders rows: one that is captured, or class 0 for none."""
+        key = _capture_key(value)
+        if key[0] and key not in self._keys:
+            return DataAccessResult.OTHER_REASON
+        return self._sort(6, value, RowOrder(self._order.method, self._keys.index(key) if key[0] else None))
+
+    def _sort(self, number: int, value: Data, order: RowOrder) -> DataAccessResult:
+        if not RowOrder.is_possible(order.method, order.column):
+            return DataAccessResult.OTHER_REASON
+        self._order = order
+        return self._hold(number, value)
 
     def _hold(self, number: int, value: Data, *, empty: bool = True) -> DataAccessResult:
         store: Any = self.object.store
         store.values[number] = value
         if empty:
-            self._reset(0)
+            self.clear()
         return DataAccessResult.SUCCESS
 
     # --- reading -------------------------------------------------------------------------------------------
