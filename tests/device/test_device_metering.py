@@ -44,12 +44,10 @@ def test_all_four_quadrants_count(month: ElectricityMeter) -> None:
     assert all(month.metering.watt_hours(channel) > 0 for channel in QUADRANTS)
 
 
-def test_tariff_times() -> None:
-    from datetime import datetime
-
-    monday, saturday = datetime(2026, 6, 1), datetime(2026, 6, 6)
-    assert [two_tariffs(monday.replace(hour=hour)) for hour in (5, 6, 21, 22)] == [2, 1, 1, 2]
-    assert two_tariffs(saturday.replace(hour=12)) == 2
+@pytest.mark.parametrize(("day", "hour", "tariff"), [(1, 5, 2), (1, 6, 1), (1, 21, 1), (1, 22, 2), (6, 12, 2)])
+def test_tariff_times(day: int, hour: int, tariff: int) -> None:
+    moment = utc(2026, 6, day, hour - 2)
+    assert build(moment, moment).metering.active_tariff == tariff
 
 
 def test_maximum_demand_is_the_largest_quarter_of_its_month() -> None:

@@ -339,8 +339,14 @@ class DeviceClock:
             self.jump_to(self.utc(self._completed(given)))
         except (DecodeError, Refused):
             return DataAccessResult.OTHER_REASON
-        self.invalid = False
+        self._trust()
         return DataAccessResult.SUCCESS
+
+    def _trust(self) -> None:
+        """Be valid again. What goes by the clock looks anew, because it did not trust it at the jump."""
+        if self.invalid:
+            self.invalid = False
+            self._tell(self.now, self.now)
 
     def _completed(self, given: CosemDateTime) -> CosemDateTime:
         deviation = self.deviation(self.now)[0] if given.deviation is None else given.deviation
@@ -407,7 +413,7 @@ class DeviceClock:
         ):
             raise Refused(ActionResult.OTHER_REASON)
         self.jump_to(self.utc(preset.preset_time))
-        self.invalid = False
+        self._trust()
 
 
 def _next_multiple(local: int, period: int) -> int:

@@ -14,6 +14,9 @@ from cosem.times import DST_BEGIN, DST_END, LAST_DAY, SECOND_LAST_DAY, CosemDate
 HORIZON = 40
 """Days looked ahead at once for something far away: more than a month, so that what comes monthly is seen at once."""
 
+LOOK_BACK = 400
+"""Days looked back for what comes every year."""
+
 
 def usable(pattern: CosemDate) -> bool:
     """Whether a date names days: every field in range, no daylight saving code, a day with its own weekday.
@@ -149,7 +152,9 @@ class Windows:
 
     def _last(self, pattern: CosemDateTime, utc: int) -> int | None:
         today = self.clock.local(utc).date()
-        for back in range(HORIZON):
+        if not has_wildcards(pattern.date) and pattern.date[2] not in (LAST_DAY, SECOND_LAST_DAY):
+            today = min(today, pattern.date.to_date())
+        for back in range(LOOK_BACK):
             earlier = [moment for moment in self._on(pattern, today - timedelta(days=back)) if moment <= utc]
             if earlier:
                 return max(earlier)
