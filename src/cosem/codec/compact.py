@@ -206,6 +206,13 @@ def encode_compact(value: CompactArray, append: Callable[[bytes], None], depth: 
     append(encode_octets(value.contents))
 
 
+def encode_description(description: TypeDescription) -> bytes:
+    """Return the octets of a type. Raises `EncodeError`."""
+    parts: list[bytes] = []
+    _encode_description(description, parts.append, 0)
+    return b"".join(parts)
+
+
 def _encode_description(description: TypeDescription, append: Callable[[bytes], None], depth: int) -> None:
     tag = description.tag
     if tag in (Tag.ARRAY, Tag.STRUCTURE) and depth >= MAX_DEPTH:
