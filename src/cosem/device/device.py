@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAccess
@@ -83,6 +83,19 @@ class _TriedCounter(ReceivingCounter):
     """One of a client that has not proved anything yet."""
 
     __slots__ = ("__weakref__",)
+
+
+class Watch(Protocol):
+    """Who hears of what clients try."""
+
+    def opened(self, session: Session) -> None:
+        """Learn that an association was opened."""
+
+    def authentication_failed(self, session: Session) -> None:
+        """Learn of a wrong password or proof."""
+
+    def security_failed(self, session: Session, error: Exception) -> None:
+        """Learn of a wrong tag, a replay, a violated policy."""
 
 
 class LogicalDevice:
@@ -162,6 +175,8 @@ class PhysicalDevice:
         self.readers: dict[tuple[bytes, int], OctetReader] = {}
         self.writers: dict[tuple[bytes, int], Writer] = {}
         self.on_write: list[Callable[[InterfaceClass, int, Data], None]] = []
+        self.watches: list[Watch] = []
+        self.closed_to: list[Callable[[Address], bool]] = []
         self.authentication_failures = 0
         self.security_failures = 0
         self.sessions: list[Session] = []
@@ -214,10 +229,13 @@ class PhysicalDevice:
         return None if device is None else device.associations.get(address.client)
 
     def association_profile(self, address: Address) -> AssociationProfile | None:
-        """Return how `address` may associate; None where that client or server SAP does not exist."""
+        """Return how `address` may associate; None where that client or server SAP does not exist, or is closed."""
         association = self._association(address)
-        if association is None:
+        if association is None or any(closed(address) for closed in self.closed_to):
             return None
+        return self._profile(association)
+
+    def _profile(self, association: Association) -> AssociationProfile:
         spec = association.spec
         return AssociationProfile(
             spec.client_sap,
@@ -311,6 +329,8 @@ class PhysicalDevice:
         session.state = self._association(session.address)
         if not any(item is session for item in self.sessions):
             self.sessions.append(session)
+        for watch in self.watches:
+            watch.opened(session)
 
     def closed(self, session: Session) -> None:
         """Forget a session."""
@@ -322,10 +342,14 @@ class PhysicalDevice:
     def authentication_failed(self, session: Session) -> None:
         """Count a wrong password or proof."""
         self.authentication_failures += 1
+        for watch in self.watches:
+            watch.authentication_failed(session)
 
     def security_failed(self, session: Session, error: Exception) -> None:
         """Count a wrong tag, replay or violated policy."""
         self.security_failures += 1
+        for watch in self.watches:
+            watch.security_failed(session, error)
 
     # --- GET -----------------------------------------------------------------------------------------------
 
@@ -382,9 +406,7 @@ class PhysicalDevice:
     def _nobody(self, association: Association) -> Session:
         """Return a session of an association that nobody uses."""
         address = Address(association.spec.client_sap, association.server_sap)
-        profile = self.association_profile(address)
-        assert profile is not None
-        return Session(profile, address)
+        return Session(self._profile(association), address)
 
     def _why(self, association: Association, target: AttributeDescriptor) -> DataAccessResult:
         """Return what is wrong with a target that no entry fits."""
