@@ -25,6 +25,7 @@ COMMANDS = {
     "set": ("cosem.cli.meter", "write an attribute"),
     "call": ("cosem.cli.meter", "invoke a method"),
     "profile": ("cosem.cli.profile", "read a load profile or a log"),
+    "calendar": ("cosem.cli.calendar", "read or set the tariff calendar and special days"),
     "clock": ("cosem.cli.meter", "read or set the clock"),
     "probe": ("cosem.cli.probe", "find out how a silent or unknown meter wants to be spoken to"),
     "listen": ("cosem.cli.listen", "receive and explain what meters push"),

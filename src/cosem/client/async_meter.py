@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cosem.classes.access import ObjectListElement
+    from cosem.client.calendars import Calendar
     from cosem.client.inbound import Greeting
     from cosem.client.survey import Progress
     from cosem.io.aio import Opener
@@ -179,6 +180,18 @@ class AsyncMeter:
     async def set_clock(self, moment: datetime | CosemDateTime | None = None) -> CosemDateTime:
         """Set the time (to now without one)."""
         return await self._in_turn(set_clock(self.core, moment))
+
+    async def calendar(self, *, passive: bool = False) -> Calendar:
+        """Read the activity calendar (0-0:13.0.0) with the special days (0-0:11.0.0)."""
+        from cosem.client.calendars import read_calendar
+
+        return await self._in_turn(read_calendar(self.core, passive=passive))
+
+    async def set_calendar(self, calendar: Calendar, at: datetime | CosemDateTime | None = None) -> None:
+        """Write the passive calendar and activate it: now, or `at` a time; see `cosem.client.calendars`."""
+        from cosem.client.calendars import set_calendar
+
+        await self._in_turn(set_calendar(self.core, calendar, at))
 
 
 class _Named:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cosem.classes.access import ObjectListElement
+    from cosem.client.calendars import Calendar
     from cosem.client.survey import Progress
     from cosem.io.blocking import Trace, Transport
     from cosem.models.model import DeviceModel
@@ -143,6 +144,18 @@ class Meter:
     def set_clock(self, moment: datetime | CosemDateTime | None = None) -> CosemDateTime:
         """Set the time (to now without one) and return what was written, in the meter's own deviation."""
         return self.run(set_clock(self.core, moment))
+
+    def calendar(self, *, passive: bool = False) -> Calendar:
+        """Read the activity calendar (0-0:13.0.0) with the special days (0-0:11.0.0)."""
+        from cosem.client.calendars import read_calendar
+
+        return self.run(read_calendar(self.core, passive=passive))
+
+    def set_calendar(self, calendar: Calendar, at: datetime | CosemDateTime | None = None) -> None:
+        """Write the passive calendar and activate it: now, or `at` a time; see `cosem.client.calendars`."""
+        from cosem.client.calendars import set_calendar
+
+        self.run(set_calendar(self.core, calendar, at))
 
 
 class Profile:
