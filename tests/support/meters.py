@@ -7,6 +7,9 @@ from functools import lru_cache
 
 from cosem.association.server import Session
 from cosem.conformance_block import LN_CORE
+from cosem.device.clock import DeviceClock
+from cosem.device.device import LogicalDevice, PhysicalDevice
+from cosem.device.host import Host
 from cosem.device.meter import ElectricityMeter, MeterSettings
 from cosem.device.random import SeededRandom
 from cosem.link.base import Address
@@ -49,3 +52,12 @@ def session(meter: ElectricityMeter, client: int, protection: int = 0) -> Sessio
     made.request_protection = protection
     meter.device.opened(made)
     return made
+
+
+def bare_host(start: int = utc(2026, 6, 1)) -> Host:
+    """Return the inside of a device that has nothing but a clock: for behaviours on their own."""
+    device = PhysicalDevice(b"CSM\x00\x00\x00\x00\x01", start, SeededRandom(1), simulation=True)
+    clock = DeviceClock(lambda: device.now)
+    logical = device.add(LogicalDevice(1, b"CSMbare"))
+    logical.add(clock.object)
+    return Host(device, logical, clock)

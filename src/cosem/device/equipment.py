@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cosem.device.scripts import DISCONNECT, DISCONNECTION, GLOBAL_RESET, RECONNECT, ScriptTables, calling
+
 if TYPE_CHECKING:
     from cosem.device.meter import ElectricityMeter
 
@@ -13,3 +15,9 @@ class Equipment:
 
     def __init__(self, meter: ElectricityMeter) -> None:
         self.host = meter.host
+        self.scripts = ScriptTables(self.host)
+        breaker = meter.disconnector.object
+        self.scripts.add(DISCONNECTION, DISCONNECT, calling(breaker.class_id, breaker.obis, 1))
+        self.scripts.add(DISCONNECTION, RECONNECT, calling(breaker.class_id, breaker.obis, 2))
+        profiles = (meter.load_profile.object, meter.daily_profile.object)
+        self.scripts.add(GLOBAL_RESET, 1, *(calling(item.class_id, item.obis, 1) for item in profiles))

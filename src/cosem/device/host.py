@@ -105,10 +105,12 @@ class Host:
         return parts[data_index - 1] if data_index <= len(parts) else None
 
     def write(self, class_id: int, name: Obis, attribute: int, value: Data) -> DataAccessResult:
-        """Write an attribute with its type checked, as a script does."""
-        obj = self.find(name, class_id)
+        """Write an attribute with its type checked, as a script does. What is made when it is read takes no value."""
+        obj: Any = self.find(name, class_id)
         if obj is None or attribute not in obj.attributes:
             return DataAccessResult.OBJECT_UNDEFINED
+        if attribute in obj.store.computed and (bytes(obj.obis), attribute) not in self.device.writers:
+            return DataAccessResult.READ_WRITE_DENIED
         return self.device.put(obj, obj.attributes[attribute], value)
 
     def invoke(self, class_id: int, name: Obis, method: int, parameter: Data | None) -> ActionResult:
