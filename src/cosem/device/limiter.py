@@ -221,7 +221,7 @@ class LimiterBehaviour:
         self._values().update(written)
         self._window = self._window_of(self._values()[8])
         self._see_emergency()
-        if self.emergency_active is active and self._threshold() != before:
+        if self.emergency_active is active and self._threshold().value != before.value:
             self._note(Cause.LIMITER_CHANGED)
         self._watch.disturb()
         return DataAccessResult.SUCCESS

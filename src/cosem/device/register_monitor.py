@@ -8,11 +8,11 @@ from typing import Any
 from cosem.classes.c021_register_monitor import RegisterMonitor
 from cosem.classes.common import ActionItem, ActionSet, AttributeReference, attribute_reference
 from cosem.classes.types import TypeMismatch
-from cosem.codec.axdr import Data, Tag
+from cosem.codec.axdr import Data
 from cosem.device.causes import Cause
 from cosem.device.host import Host, Origin
 from cosem.device.scripts import ScriptTables
-from cosem.device.watch import Watch, Watched
+from cosem.device.watch import NUMBERS, Watch, Watched
 from cosem.obis import Obis
 from cosem.results import DataAccessResult
 
@@ -92,7 +92,7 @@ class MonitorBehaviour:
         monitored = self._watched.data()
         tag = None if monitored is None else monitored.tag
         for threshold in value.value:
-            if threshold.tag is not tag and (tag is not None or threshold.tag in (Tag.ARRAY, Tag.STRUCTURE)):
+            if threshold.tag not in NUMBERS or tag not in (None, threshold.tag):
                 raise TypeMismatch("the type of the monitored value", threshold.tag.label)
         return self._take(2, value)
 
