@@ -43,12 +43,10 @@ class Bench:
         scripts = ScriptTables(host)
         off = scripts.add(DISCONNECTION, 1, calling(70, SUPPLY, 1))
         on = scripts.add(DISCONNECTION, 2, calling(70, SUPPLY, 2))
-        self.watch = Watch(host)
+        self.watch = Watch(host, scripts)
         self.disconnector = Disconnector(host, SUPPLY, self._switched, mode=mode)
         self.limiter = LimiterBehaviour(
             self.watch,
-            host,
-            scripts,
             NAME,
             AttributeReference(1, POWER, 2),
             normal or axdr.double_long_unsigned(5000),

@@ -37,11 +37,9 @@ class Bench:
         self.run: list[int] = []
         host.handle(probe, 1, self.run.append)
         self.scripts = ScriptTables(host)
-        self.watch = Watch(host)
+        self.watch = Watch(host, self.scripts)
         self.monitor = MonitorBehaviour(
             self.watch,
-            host,
-            self.scripts,
             NAME,
             AttributeReference(1, VALUE, 2),
             [axdr.double_long_unsigned(threshold) for threshold in thresholds],
@@ -157,7 +155,7 @@ def test_a_monitored_value_that_comes_later_is_seen_from_then_on() -> None:
     bench = Bench(10)
     late = Obis.parse("0-0:96.13.1.255")
     monitor = MonitorBehaviour(
-        bench.watch, bench.host, bench.scripts, "0-0:16.1.1", AttributeReference(1, late, 2), [axdr.unsigned(3)],
+        bench.watch, "0-0:16.1.1", AttributeReference(1, late, 2), [axdr.unsigned(3)],
         [actions(5)],
     )  # fmt: skip
     for threshold in (axdr.null(), axdr.array(), axdr.visible_string("3")):
@@ -198,14 +196,13 @@ def test_too_high_a_voltage_disconnects_as_a_local_cause() -> None:
     host = bare_host()
     voltage = Obis.parse("1-0:32.7.0.255")
     host.add(DataObject(voltage, value=axdr.long_unsigned(2300)))
-    scripts, watch = ScriptTables(host), Watch(host)
+    scripts = ScriptTables(host)
+    watch = Watch(host, scripts)
     off = scripts.add(DISCONNECTION, 1, calling(70, SUPPLY, 1))
     on = scripts.add(DISCONNECTION, 2, calling(70, SUPPLY, 2))
     disconnector = Disconnector(host, SUPPLY, mode=5)
     rows = causes_of(host)
-    MonitorBehaviour(
-        watch, host, scripts, NAME, AttributeReference(1, voltage, 2), [axdr.long_unsigned(2530)], [ActionSet(off, on)]
-    )
+    MonitorBehaviour(watch, NAME, AttributeReference(1, voltage, 2), [axdr.long_unsigned(2530)], [ActionSet(off, on)])
     states = []
     for value in (2300, 2540, 2535, 2400):
         host.write(1, voltage, 2, axdr.long_unsigned(value))
@@ -240,7 +237,7 @@ def test_each_step_runs_what_lies_between(thresholds: list[int], values: list[in
 
 def test_a_host_without_monitors_never_wakes() -> None:
     host: Host = bare_host()
-    watch = Watch(host)
+    watch = Watch(host, ScriptTables(host))
     host.note(Cause.POWER_UP)
     host.device.advance(host.now + 60)
     assert watch.next_time() is None

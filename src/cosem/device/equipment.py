@@ -42,7 +42,7 @@ class Equipment:
     def __init__(self, meter: ElectricityMeter) -> None:
         self.host = meter.host
         self.scripts = ScriptTables(self.host)
-        self.watch = Watch(self.host)
+        self.watch = Watch(self.host, self.scripts)
         profiles = (meter.load_profile.object, meter.daily_profile.object)
         self.scripts.add(GLOBAL_RESET, 1, *(calling(item.class_id, item.obis, 1) for item in profiles))
         self._supply(meter)
@@ -74,8 +74,6 @@ class Equipment:
             self.disconnectors[switch.object.obis] = switch
         self.limiter = LimiterBehaviour(
             self.watch,
-            self.host,
-            self.scripts,
             LIMITER,
             AttributeReference(3, obis(IMPORT), 2),
             axdr.double_long_unsigned(settings.limit),
@@ -99,8 +97,6 @@ class Equipment:
         self.supervision = [
             MonitorBehaviour(
                 self.watch,
-                self.host,
-                self.scripts,
                 name,
                 AttributeReference(3, obis(current), 2),
                 [threshold],

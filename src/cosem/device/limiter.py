@@ -10,8 +10,7 @@ from cosem.classes.common import AttributeReference, attribute_reference
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
 from cosem.device.causes import Cause
-from cosem.device.host import Host, Origin
-from cosem.device.scripts import ScriptTables
+from cosem.device.host import Origin
 from cosem.device.watch import NUMBERS, Watch, Watched
 from cosem.errors import DecodeError, EncodeError
 from cosem.obis import Obis
@@ -42,8 +41,6 @@ class LimiterBehaviour:
     def __init__(
         self,
         watch: Watch,
-        host: Host,
-        scripts: ScriptTables,
         name: str | Obis,
         monitored: AttributeReference,
         normal: Data,
@@ -56,8 +53,8 @@ class LimiterBehaviour:
         soft: SoftLimit | None = None,
     ) -> None:
         self._watch = watch
-        self._host = host
-        self._scripts = scripts
+        host = self._host = watch.host
+        self._scripts = watch.scripts
         self._watched = Watched(host, monitored)
         self._pair_actions = pair_actions
         self._soft = soft

@@ -10,8 +10,7 @@ from cosem.classes.common import ActionItem, ActionSet, AttributeReference, attr
 from cosem.classes.types import TypeMismatch
 from cosem.codec.axdr import Data
 from cosem.device.causes import Cause
-from cosem.device.host import Host, Origin
-from cosem.device.scripts import ScriptTables
+from cosem.device.host import Origin
 from cosem.device.watch import NUMBERS, Watch, Watched
 from cosem.obis import Obis
 from cosem.results import DataAccessResult
@@ -27,8 +26,6 @@ class MonitorBehaviour:
     def __init__(
         self,
         watch: Watch,
-        host: Host,
-        scripts: ScriptTables,
         name: str | Obis,
         monitored: AttributeReference,
         thresholds: Sequence[Data],
@@ -38,8 +35,8 @@ class MonitorBehaviour:
         down: Cause | None = None,
         details: Mapping[str, object] | None = None,
     ) -> None:
-        self._host = host
-        self._scripts = scripts
+        host = self._host = watch.host
+        self._scripts = watch.scripts
         self._causes = {True: up, False: down}
         self._details = dict(details or {})
         self._last: Any = None

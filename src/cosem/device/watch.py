@@ -10,6 +10,7 @@ from cosem.codec.axdr import Data, Tag
 from cosem.device.causes import Cause, Happening
 from cosem.device.host import Host
 from cosem.device.metering import STEP
+from cosem.device.scripts import ScriptTables
 
 NUMBERS: Final = frozenset(
     {
@@ -61,13 +62,15 @@ class Watched:
 
 
 class Watch:
-    """All monitors of one device. They look with every step of the metering and after whatever happens or is written.
+    """All monitors of one device, which run `scripts`.
 
-    Within a step power is constant, so nothing is missed. Without power nobody looks.
+    They look with every step of the metering, within which power is constant, and after whatever happens or is written.
+    Without power nobody looks.
     """
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, host: Host, scripts: ScriptTables) -> None:
+        self.host = host
+        self.scripts = scripts
         self._monitors: list[Monitor] = []
         self._next: int | None = host.now
         self._powered = True
@@ -87,7 +90,7 @@ class Watch:
     def disturb(self) -> None:
         """Look again at this same moment: a value may be another now."""
         if self._powered and self._monitors:
-            self._next = self._host.now
+            self._next = self.host.now
             self._disturbed = True
 
     def _happened(self, happening: Happening) -> None:
