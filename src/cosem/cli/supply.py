@@ -46,8 +46,10 @@ def reconnect_command(url: str, name: str, as_json: bool, **options: Any) -> int
 
 def _tell(found: Supply, done: bool, as_json: bool) -> int:
     """Print how a disconnector stands, and what is left to do."""
+    from cosem.classes.words import enum_words
+
     state = found.control_state
-    words = state.name.lower().replace("_", " ") if state in (0, 1, 2) else f"control state {int(state)}"
+    words = enum_words(state)
     if as_json:
         print_json(
             {
