@@ -8,10 +8,8 @@ import pytest
 
 from cosem.apdu.base import AttributeDescriptor
 from cosem.codec import axdr
-from cosem.device.disconnector import CONNECTED, DISCONNECTED, READY, TRANSITIONS, Command, Disconnector
 from cosem.device.meter import ElectricityMeter
 from cosem.obis import Obis
-from cosem.results import DataAccessResult
 from cosem.times import CosemDateTime
 from support.meters import build, session, two_days, utc
 
@@ -108,33 +106,6 @@ def test_momentary_values_fit_together() -> None:
 
 
 # --- disconnector -----------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("mode", range(7))
-@pytest.mark.parametrize("state", [DISCONNECTED, CONNECTED, READY])
-@pytest.mark.parametrize("command", list(Command))
-def test_every_mode_state_and_command_moves_as_the_table_says(mode: int, state: int, command: Command) -> None:
-    contacts: list[bool] = []
-    disconnector = Disconnector("0-0:96.3.10", contacts.append, mode=mode)
-    disconnector.state = state
-    disconnector.command(command)
-    expected = TRANSITIONS.get((mode, state, command))
-    assert disconnector.state == (state if expected is None else expected)
-    assert contacts == ([] if expected is None else [expected == CONNECTED])
-    assert disconnector.object.output_state is (disconnector.state == CONNECTED)
-
-
-def test_mode_0_is_always_connected_and_modes_beyond_6_are_refused() -> None:
-    contacts: list[bool] = []
-    disconnector = Disconnector("0-0:96.3.10", contacts.append, mode=4)
-    disconnector.object.remote_disconnect()
-    assert disconnector.object.control_state == DISCONNECTED
-    assert disconnector.write_mode(axdr.enum(7)) is DataAccessResult.OTHER_REASON
-    assert disconnector.write_mode(axdr.enum(0)) is DataAccessResult.SUCCESS
-    assert disconnector.object.output_state
-    disconnector.object.remote_disconnect()
-    assert disconnector.object.output_state
-    assert contacts == [False, True]
 
 
 def test_disconnected_premises_draw_nothing() -> None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from cosem.association.server import Session
 from cosem.conformance_block import LN_CORE
+from cosem.device.causes import Cause
 from cosem.device.clock import DeviceClock
 from cosem.device.device import LogicalDevice, PhysicalDevice
 from cosem.device.host import Host
@@ -61,3 +62,10 @@ def bare_host(start: int = utc(2026, 6, 1)) -> Host:
     logical = device.add(LogicalDevice(1, b"CSMbare"))
     logical.add(clock.object)
     return Host(device, logical, clock)
+
+
+def causes_of(host: Host) -> list[Cause]:
+    """Return a list that fills with what happens from now on."""
+    causes: list[Cause] = []
+    host.causes.listeners.append(lambda happening: causes.append(happening.cause))
+    return causes

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cosem.client.meter import Meter as Meter
     from cosem.client.meter import connect as connect
     from cosem.client.profile import ProfileInterrupted as ProfileInterrupted
+    from cosem.client.supply import Limits as Limits
+    from cosem.client.supply import Supply as Supply
     from cosem.client.table import Column as Column
     from cosem.client.table import ProfileTable as ProfileTable
     from cosem.client.url import MeterUrl as MeterUrl
@@ -38,6 +40,7 @@ _WHERE = {
     "keyfile": ("DeviceKeys", "KeyFile"),
     "listen": ("Listener", "Senders"),
     "profile": ("ProfileInterrupted",),
+    "supply": ("Limits", "Supply"),
     "table": ("Column", "ProfileTable"),
     "url": ("MeterUrl",),
 }

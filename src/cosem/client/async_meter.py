@@ -17,7 +17,7 @@ from cosem.client.plan import Plan, open_meter, read_counter
 from cosem.client.profile import ProfileInterrupted, ProfileReader
 from cosem.client.table import ProfileTable, When
 from cosem.client.url import MeterUrl
-from cosem.client.verbs import AsyncRemoteStore, quantity, set_clock
+from cosem.client.verbs import DISCONNECTOR, LIMITER, AsyncRemoteStore, quantity, set_clock
 from cosem.codec.axdr import Data
 from cosem.errors import AccessError, CosemError
 from cosem.obis import Obis, obis
@@ -25,11 +25,13 @@ from cosem.times import CosemDateTime
 from cosem.units import Quantity
 
 if TYPE_CHECKING:
+    from decimal import Decimal
     from pathlib import Path
 
     from cosem.classes.access import ObjectListElement
     from cosem.client.calendars import Calendar
     from cosem.client.inbound import Greeting
+    from cosem.client.supply import Limits, Supply
     from cosem.client.survey import Progress
     from cosem.io.aio import Opener
     from cosem.io.blocking import Trace
@@ -192,6 +194,32 @@ class AsyncMeter:
         from cosem.client.calendars import set_calendar
 
         await self._in_turn(set_calendar(self.core, calendar, at))
+
+    async def supply(self, name: str | Obis = DISCONNECTOR) -> Supply:
+        """Read how a disconnector stands."""
+        from cosem.client.supply import supply
+
+        return await self._in_turn(supply(self.core, obis(name)))
+
+    async def disconnect(self, name: str | Obis = DISCONNECTOR) -> Supply:
+        """Disconnect the premises and return how the disconnector stands: its mode may not allow it."""
+        from cosem.client.supply import disconnect
+
+        return await self._in_turn(disconnect(self.core, obis(name)))
+
+    async def reconnect(self, name: str | Obis = DISCONNECTOR) -> Supply:
+        """Reconnect the premises, or make ready for the button; return how the disconnector stands."""
+        from cosem.client.supply import reconnect
+
+        return await self._in_turn(reconnect(self.core, obis(name)))
+
+    async def limit(
+        self, threshold: Quantity | Decimal | int | None = None, *, name: str | Obis = LIMITER, **options: Any
+    ) -> Limits:
+        """Write what is given to a limiter, and return how it stands; `options` as in `cosem.client.supply.limit`."""
+        from cosem.client.supply import limit
+
+        return await self._in_turn(limit(self.core, obis(name), threshold, **options))
 
 
 class _Named:

@@ -15,7 +15,7 @@ from cosem.client.plan import Plan, open_meter, read_counter
 from cosem.client.profile import ProfileInterrupted, ProfileReader
 from cosem.client.table import ProfileTable, When
 from cosem.client.url import MeterUrl
-from cosem.client.verbs import RemoteStore, quantity, set_clock
+from cosem.client.verbs import DISCONNECTOR, LIMITER, RemoteStore, quantity, set_clock
 from cosem.codec.axdr import Data
 from cosem.errors import AccessError, CosemError
 from cosem.obis import Obis, obis
@@ -23,10 +23,12 @@ from cosem.times import CosemDateTime
 from cosem.units import Quantity
 
 if TYPE_CHECKING:
+    from decimal import Decimal
     from pathlib import Path
 
     from cosem.classes.access import ObjectListElement
     from cosem.client.calendars import Calendar
+    from cosem.client.supply import Limits, Supply
     from cosem.client.survey import Progress
     from cosem.io.blocking import Trace, Transport
     from cosem.models.model import DeviceModel
@@ -156,6 +158,32 @@ class Meter:
         from cosem.client.calendars import set_calendar
 
         self.run(set_calendar(self.core, calendar, at))
+
+    def supply(self, name: str | Obis = DISCONNECTOR) -> Supply:
+        """Read how a disconnector stands."""
+        from cosem.client.supply import supply
+
+        return self.run(supply(self.core, obis(name)))
+
+    def disconnect(self, name: str | Obis = DISCONNECTOR) -> Supply:
+        """Disconnect the premises and return how the disconnector stands: its mode may not allow it."""
+        from cosem.client.supply import disconnect
+
+        return self.run(disconnect(self.core, obis(name)))
+
+    def reconnect(self, name: str | Obis = DISCONNECTOR) -> Supply:
+        """Reconnect the premises, or make ready for the button; return how the disconnector stands."""
+        from cosem.client.supply import reconnect
+
+        return self.run(reconnect(self.core, obis(name)))
+
+    def limit(
+        self, threshold: Quantity | Decimal | int | None = None, *, name: str | Obis = LIMITER, **options: Any
+    ) -> Limits:
+        """Write what is given to a limiter, and return how it stands; `options` as in `cosem.client.supply.limit`."""
+        from cosem.client.supply import limit
+
+        return self.run(limit(self.core, obis(name), threshold, **options))
 
 
 class Profile:

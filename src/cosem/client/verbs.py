@@ -15,6 +15,9 @@ from cosem.obis import Obis
 from cosem.times import ClockStatus, CosemDateTime
 from cosem.units import Quantity
 
+DISCONNECTOR, LIMITER = "0-0:96.3.10.255", "0-0:17.0.0.255"
+"""Where an electricity meter has them, unless another name is given."""
+
 
 class RemoteStore:
     """The store behind the objects of a meter; `run` carries a conversation out."""

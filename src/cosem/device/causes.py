@@ -86,6 +86,8 @@ class Cause(Enum):
     LIMITER_EXCEEDED = "limiter threshold exceeded"
     LIMITER_OK = "limiter threshold ok"
     LIMITER_CHANGED = "limiter threshold changed"
+    LIMITER_WARNING = "limiter threshold exceeded, disconnection follows"
+    LIMITER_GAVE_UP = "limiter reconnects no more by itself"
     SUPERVISION_EXCEEDED = "supervision monitor exceeded"
     SUPERVISION_OK = "supervision monitor ok"
     DISCONNECTION_FAILED = "disconnect or reconnect failure"

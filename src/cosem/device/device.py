@@ -52,7 +52,8 @@ class DeviceOptions:
     The results for a code outside its enumeration (success takes it, as manufacturers with codes of their own do), for
     an attribute or method that does not exist, for a request less protected than the access right asks, for a selection
     that cannot be served (scope-of-access-violated is the other usual one), and for a command that the control mode of
-    a disconnector does not allow; and whether control mode 0 closes the contact.
+    a disconnector does not allow; whether control mode 0 closes the contact, and whether a limiter leaves out the
+    action under its threshold where it was not over it long enough for the other one.
     """
 
     unknown_attribute: DataAccessResult = DataAccessResult.READ_WRITE_DENIED
@@ -61,6 +62,7 @@ class DeviceOptions:
     selection_refused: DataAccessResult = DataAccessResult.OTHER_REASON
     disconnect_refused: ActionResult = ActionResult.SUCCESS
     mode0_closes_relay: bool = True
+    limiter_pairs_actions: bool = False
 
 
 class _LeasedCounter(SendingCounter):

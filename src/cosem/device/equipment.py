@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from cosem.classes.common import AttributeReference
+from cosem.classes.c071_limiter import LimiterActions
+from cosem.classes.common import ActionItem, ActionSet, AttributeReference
+from cosem.codec import axdr
 from cosem.device.agenda import Agenda
 from cosem.device.billing import Billing
+from cosem.device.causes import Cause
+from cosem.device.disconnector import Disconnector
+from cosem.device.limiter import LimiterBehaviour
 from cosem.device.parameter_monitor import ParameterMonitorBehaviour
-from cosem.device.scripts import DISCONNECT, DISCONNECTION, GLOBAL_RESET, RECONNECT, ScriptTables, calling
+from cosem.device.register_monitor import MonitorBehaviour
+from cosem.device.scripts import (
+    DISCONNECT,
+    DISCONNECTION,
+    GLOBAL_RESET,
+    OUTPUT_SIGNALS,
+    RECONNECT,
+    ScriptTables,
+    calling,
+)
 from cosem.device.tariffs import Tariffs
-from cosem.obis import obis
+from cosem.device.watch import Watch
+from cosem.obis import Obis, obis
 
 if TYPE_CHECKING:
     from cosem.device.meter import ElectricityMeter
@@ -29,6 +44,14 @@ _PARAMETERS = tuple(
     for attribute in attributes
 )
 """What the parameter monitor looks at: what makes values and bills what they are."""
+LIMITER, IMPORT = "0-0:17.0.0.255", "1-0:1.7.0.255"
+SUPERVISION = (
+    ("1-0:31.4.0.255", "1-0:31.7.0.255"),
+    ("1-0:51.4.0.255", "1-0:51.7.0.255"),
+    ("1-0:71.4.0.255", "1-0:71.7.0.255"),
+)
+"""The monitors that supervise the fuses, and the current of the phase that each looks at."""
+_NO_SCRIPT = ActionItem(Obis(bytes(6)), 0)
 
 
 class Equipment:
@@ -37,12 +60,72 @@ class Equipment:
     def __init__(self, meter: ElectricityMeter) -> None:
         self.host = meter.host
         self.scripts = ScriptTables(self.host)
+        self.watch = Watch(self.host, self.scripts)
+        profiles = (meter.load_profile.object, meter.daily_profile.object)
+        self.scripts.add(GLOBAL_RESET, 1, *(calling(item.class_id, item.obis, 1) for item in profiles))
+        self._supply(meter)
+        self._supervision(meter)
         self.agenda = Agenda(self.host)
         self.tariffs = Tariffs(self.host, meter.metering, self.agenda, self.scripts)
         self.billing = Billing(meter, self.agenda, self.scripts)
         self.parameters = ParameterMonitorBehaviour(self.host, _PARAMETERS)
-        breaker = meter.disconnector.object
-        self.scripts.add(DISCONNECTION, DISCONNECT, calling(breaker.class_id, breaker.obis, 1))
-        self.scripts.add(DISCONNECTION, RECONNECT, calling(breaker.class_id, breaker.obis, 2))
-        profiles = (meter.load_profile.object, meter.daily_profile.object)
-        self.scripts.add(GLOBAL_RESET, 1, *(calling(item.class_id, item.obis, 1) for item in profiles))
+
+    def _supply(self, meter: ElectricityMeter) -> None:
+        """Add what disconnects: scripts, further disconnectors, the limiter."""
+        settings, options = meter.settings, self.host.device.options
+        meter.disconnector.moved.append(lambda closed: self.watch.disturb())
+        off, on = self._switching(meter.disconnector, DISCONNECTION, DISCONNECT)
+        self.disconnectors = {meter.disconnector.object.obis: meter.disconnector}
+        relays = 0
+        for name, mode in settings.switches.items():
+            switch = Disconnector(
+                self.host,
+                name,
+                mode=mode,
+                version=settings.disconnector_version,
+                delay=settings.relay_delay,
+                supply=False,
+            )
+            channel = bytes(switch.object.obis)[1]
+            # A valve has the disconnection scripts of its channel, a relay is one of the meter's output signals.
+            if channel:
+                self._switching(switch, f"0-{channel}:10.0.106.255", DISCONNECT)
+            else:
+                self._switching(switch, OUTPUT_SIGNALS, 2 * relays + DISCONNECT)
+                relays += 1
+            self.disconnectors[switch.object.obis] = switch
+        self.limiter = LimiterBehaviour(
+            self.watch,
+            LIMITER,
+            AttributeReference(3, obis(IMPORT), 2),
+            axdr.double_long_unsigned(settings.limit),
+            LimiterActions(off, on),
+            min_over=60,
+            min_under=300,
+            pair_actions=options.limiter_pairs_actions,
+            soft=settings.soft_limit,
+        )
+
+    def _switching(self, switch: Disconnector, table: str, first: int) -> tuple[ActionItem, ActionItem]:
+        """Add the scripts that disconnect and reconnect."""
+        name, class_id = switch.object.obis, switch.object.class_id
+        off = self.scripts.add(table, first, calling(class_id, name, 1))
+        on = self.scripts.add(table, first + RECONNECT - DISCONNECT, calling(class_id, name, 2))
+        return off, on
+
+    def _supervision(self, meter: ElectricityMeter) -> None:
+        """Add the monitors of the currents. A current over the fuse is an event; a client may give it a script."""
+        threshold = axdr.long_unsigned(meter.settings.fuse * 100)
+        self.supervision = [
+            MonitorBehaviour(
+                self.watch,
+                name,
+                AttributeReference(3, obis(current), 2),
+                [threshold],
+                [ActionSet(_NO_SCRIPT, _NO_SCRIPT)],
+                up=Cause.SUPERVISION_EXCEEDED,
+                down=Cause.SUPERVISION_OK,
+                details={"phase": phase},
+            )
+            for phase, (name, current) in enumerate(SUPERVISION, 1)
+        ]

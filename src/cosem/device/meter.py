@@ -21,6 +21,7 @@ from cosem.device.disconnector import Disconnector
 from cosem.device.equipment import Equipment
 from cosem.device.errors import Refused
 from cosem.device.host import Host
+from cosem.device.limiter import SoftLimit
 from cosem.device.load import Household
 from cosem.device.metering import LoadModel, Metering
 from cosem.device.profile import CLOCK_COLUMN, Column, ProfileBuffer
@@ -69,6 +70,10 @@ class MeterSettings:
     `zone` is the deviation of local normal time to UTC in minutes (-60 is central Europe); `daylight_saving_rule` is
     when summer time begins and ends, in local time, that of the European Union unless given. `manufacturer` makes the
     proof of mechanism 2. `referencing` is "ln" or "sn": how all clients name objects.
+    `control_mode` is the disconnector's, 7 in `disconnector_version` 1 only; its contact moves after `relay_delay`
+    seconds. `switches` are further disconnectors, valves and relays, with their control modes. `limit` is the normal
+    threshold of the limiter in watts, `soft_limit` what it does besides; `fuse` is what currents are supervised for, in
+    amperes.
     """
 
     system_title: bytes = b"CSM\x00\x00\x00\x00\x01"
@@ -86,6 +91,12 @@ class MeterSettings:
     profile_capacity: int = 40_000
     compress_nulls: bool = False
     control_mode: int = 4
+    disconnector_version: int = 0
+    relay_delay: int = 0
+    switches: Mapping[str, int] = field(default_factory=dict)
+    limit: int = 17_250
+    soft_limit: SoftLimit | None = None
+    fuse: int = 63
     max_pdu_size: int = 1024
     referencing: str = "ln"
 
@@ -126,14 +137,15 @@ class ElectricityMeter:
         self.load_profile = self.profile(LOAD_PROFILE, settings.profile_period, settings.profile_capacity)
         self.daily_profile = self.profile(DAILY_PROFILE, DAY, 400)
         self.disconnector = Disconnector(
+            self.host,
             "0-0:96.3.10.255",
             self.metering.switch,
             mode=settings.control_mode,
+            version=settings.disconnector_version,
             refused=self.device.options.disconnect_refused,
             mode0_closes=self.device.options.mode0_closes_relay,
+            delay=settings.relay_delay,
         )
-        self.logical.add(self.disconnector.object)
-        self._writers(self.disconnector.object, {4: self.disconnector.write_mode})
         self.security = SecuritySetupBehaviour(
             str(SECURITY_SETUP), settings.system_title, settings.policy, settings.keys.master_key
         )

@@ -17,6 +17,7 @@ from cosem.results import ActionResult, DataAccessResult
 GLOBAL_RESET: Final = "0-0:10.0.0.255"
 END_OF_BILLING: Final = "0-0:10.0.1.255"
 TARIFFICATION: Final = "0-0:10.0.100.255"
+OUTPUT_SIGNALS: Final = "0-0:10.0.103.255"
 DISCONNECTION: Final = "0-0:10.0.106.255"
 IMAGE_ACTIVATION: Final = "0-0:10.0.107.255"
 PUSHING: Final = "0-0:10.0.108.255"
