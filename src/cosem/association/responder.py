@@ -8,6 +8,7 @@ raises here; the answers are those of the Green Book, and where it is silent, of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from cosem.apdu import parse
@@ -38,6 +39,7 @@ from cosem.errors import (
     PolicyViolation,
     RemoteProtocolError,
     SecurityError,
+    WeakProtection,
 )
 from cosem.link.base import Address, ApduReceived, Link, LinkDown, LinkEvent
 from cosem.security.control import AUTHENTICATED, BROADCAST
@@ -137,6 +139,7 @@ class Responder:
     def hold(self, address: Address, association: Association) -> None:
         """Keep an association that has begun."""
         self._associations[address] = association
+        association.session.end = partial(self.close, address)
 
     def close(self, address: Address) -> None:
         """End what there is between these access points."""
@@ -337,7 +340,7 @@ class Responder:
         if tag not in PROTECTED_TAGS:
             if context is not None and context.policy.request:
                 context.failures += 1
-                raise PolicyViolation("a request without the protection the policy demands")
+                raise WeakProtection("a request without the protection the policy demands")
             return (*_parse(octets), PLAIN)
         if context is None:
             raise PolicyViolation("a ciphered request outside of a ciphered association")

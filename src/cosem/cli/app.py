@@ -26,6 +26,8 @@ COMMANDS = {
     "call": ("cosem.cli.meter", "invoke a method"),
     "profile": ("cosem.cli.profile", "read a load profile or a log"),
     "clock": ("cosem.cli.meter", "read or set the clock"),
+    "image": ("cosem.cli.image", "send firmware to a meter, or make a signed image"),
+    "key": ("cosem.cli.key", "change keys, a password or a secret of a meter"),
     "probe": ("cosem.cli.probe", "find out how a silent or unknown meter wants to be spoken to"),
     "listen": ("cosem.cli.listen", "receive and explain what meters push"),
     "simulate": ("cosem.cli.simulate", "be a device that behaves"),

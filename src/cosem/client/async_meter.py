@@ -28,10 +28,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cosem.classes.access import ObjectListElement
+    from cosem.client.firmware import ImageReport
     from cosem.client.inbound import Greeting
     from cosem.io.aio import Opener
     from cosem.io.blocking import Trace
     from cosem.security.counters import CounterStore
+    from cosem.security.keys import Keys
 
 T = TypeVar("T")
 C = TypeVar("C", bound=InterfaceClass[AsyncStore])
@@ -169,6 +171,24 @@ class AsyncMeter:
     async def set_clock(self, moment: datetime | CosemDateTime | None = None) -> CosemDateTime:
         """Set the time (to now without one)."""
         return await self._in_turn(set_clock(self.core, moment))
+
+    async def update_firmware(self, image: bytes, identifier: bytes, **options: Any) -> ImageReport:
+        """Send an image, have it verified and activated; see `Meter.update_firmware`."""
+        from cosem.client.firmware import ImageUpdate
+
+        return await self._in_turn(ImageUpdate(self.core, image, identifier, **options).run())
+
+    async def change_key(self, new: Keys, *, counter: int | None = None) -> tuple[str, ...]:
+        """Replace keys, wrapped under the master key; see `cosem.client.keychange.change_key`."""
+        from cosem.client.keychange import change_key
+
+        return await self._in_turn(change_key(self.plan, self.core, new, counter=counter))
+
+    async def change_secret(self, new: bytes) -> None:
+        """Replace the password or secret of this client; see `cosem.client.keychange.change_secret`."""
+        from cosem.client.keychange import change_secret
+
+        await self._in_turn(change_secret(self.plan, self.core, new))
 
 
 class _Named:

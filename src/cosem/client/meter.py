@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cosem.classes.access import ObjectListElement
+    from cosem.client.firmware import ImageReport
     from cosem.io.blocking import Trace, Transport
     from cosem.security.counters import CounterStore
+    from cosem.security.keys import Keys
 
 T = TypeVar("T")
 C = TypeVar("C", bound=InterfaceClass[Store])
@@ -135,6 +137,30 @@ class Meter:
     def set_clock(self, moment: datetime | CosemDateTime | None = None) -> CosemDateTime:
         """Set the time (to now without one) and return what was written, in the meter's own deviation."""
         return self.run(set_clock(self.core, moment))
+
+    def update_firmware(self, image: bytes, identifier: bytes, **options: Any) -> ImageReport:
+        """Send an image, have it verified and activated; `options` as in `cosem.client.firmware.ImageUpdate`.
+
+        Called again after whatever ended it, it goes on where blocks are missing. Raises `ImageTransferFailed`.
+        """
+        from cosem.client.firmware import ImageUpdate
+
+        return self.run(ImageUpdate(self.core, image, identifier, **options).run())
+
+    def change_key(self, new: Keys, *, counter: int | None = None) -> tuple[str, ...]:
+        """Replace keys, wrapped under the master key; see `cosem.client.keychange.change_key`.
+
+        Write the new ones down first: the answer may get lost.
+        """
+        from cosem.client.keychange import change_key
+
+        return self.run(change_key(self.plan, self.core, new, counter=counter))
+
+    def change_secret(self, new: bytes) -> None:
+        """Replace the password or secret of this client; see `cosem.client.keychange.change_secret`."""
+        from cosem.client.keychange import change_secret
+
+        self.run(change_secret(self.plan, self.core, new))
 
 
 class Profile:

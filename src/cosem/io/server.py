@@ -358,6 +358,12 @@ class DeviceServer:
                 await connection.ended
             await asyncio.sleep(REDIAL)
 
+    def drop(self) -> None:
+        """Close every connection, behind what was written to it, as the modem of a device that restarts does."""
+        for connection in [*self.connections, *self.peers]:
+            if connection.transport is not None:
+                connection.transport.close()
+
     async def stop(self) -> None:
         """Close the listeners and every connection; dial no more."""
         dialling = list(self._dialling)
