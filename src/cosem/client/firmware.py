@@ -26,6 +26,7 @@ from cosem.errors import (
     ConnectionLost,
     ExceptionResponseReceived,
     ImageTransferFailed,
+    LocalProtocolError,
     Timeout,
 )
 from cosem.obis import Obis
@@ -40,6 +41,9 @@ MAX_BLOCKS: Final = 1 << 20
 """Blocks of one image: a meter that names a block size of some octets must not make a list of millions."""
 BATCH: Final = 16
 """Blocks between two looks at how far it is."""
+
+PASSING: Final = (Timeout, ConnectionLost, ExceptionResponseReceived, LocalProtocolError)
+"""What passes when one waits or associates anew; the last is that all invoke-ids rest after time-outs."""
 
 _Status = ImageTransferStatus
 _BUSY = (_Status.VERIFICATION_INITIATED, _Status.ACTIVATION_INITIATED)
@@ -207,7 +211,7 @@ class ImageUpdate:
         """
         if not self.core.associated:
             yield from self._reach()
-        taken = silent = 0
+        taken, over = 0, False
         for answer in (yield from self._answers(numbers)):
             self.sent += 1
             if isinstance(answer, AccessError):
@@ -216,9 +220,9 @@ class ImageUpdate:
             elif answer is None:
                 taken += 1
             else:
-                # Somebody answers who knows of no association any more, or nobody does.
-                silent += 1
-        if silent and not taken:
+                # Somebody answers who knows of no association any more, or there are no invoke-ids left.
+                over = over or not isinstance(answer, Timeout)
+        if over or not taken:
             yield Hangup()
         return taken
 
@@ -238,7 +242,7 @@ class ImageUpdate:
             block = ImageBlock(number, self._content(number))
             try:
                 yield from self._call(method, block)
-            except (Timeout, ConnectionLost, ExceptionResponseReceived, AccessError) as error:
+            except (*PASSING, AccessError) as error:
                 answers.append(error)
                 if not isinstance(error, AccessError) and not _only_late(answers):
                     break
@@ -277,7 +281,7 @@ class ImageUpdate:
                 yield from self._call(method, 0)
             except AccessError as error:
                 refused = error.result != ActionResult.TEMPORARY_FAILURE
-            except (Timeout, ConnectionLost, ExceptionResponseReceived):
+            except PASSING:
                 # It may have been carried out.
                 if not self.core.associated:
                     yield from self._reach()
@@ -313,7 +317,7 @@ class ImageUpdate:
                 if not self.core.associated:
                     yield from self.core.reopen()
                 return (yield from talk())
-            except (Timeout, ConnectionLost, ExceptionResponseReceived, AssociationRejected) as error:
+            except (*PASSING, AssociationRejected) as error:
                 if not left or _for_good(error):
                     raise
                 if not isinstance(error, Timeout):
@@ -343,7 +347,7 @@ def _for_good(error: Exception) -> bool:
 
 def _passing(error: BaseException) -> Exception:
     """Return what a block failed with where it is worth to send it again; raise everything else."""
-    if isinstance(error, (Timeout, ConnectionLost, ExceptionResponseReceived)):
+    if isinstance(error, PASSING):
         return error
     raise error
 
