@@ -73,11 +73,11 @@ def test_an_image_is_sent_and_activated(cosem: Cosem, world: Served, image: Path
     url = world.url(**MANAGEMENT)
     status, out, err = cosem("image", url, str(image), "--identifier", "hex:4657")
     assert (status, err) == (0, "")
-    assert out == "verification-successful: 1111 octets in 9 blocks, 9 sent\n"
+    assert out == "verification successful: 1111 octets in 9 blocks, 9 sent\n"
     assert world.meter.equipment.image.identifier == b"FW"
     status, out, err = cosem("image", "--activate", "--json", url, str(image))
     assert json.loads(out) == {
-        "status": "activation-successful",
+        "status": "activation successful",
         "octets": 1111,
         "blocks": 9,
         "sent": 0,
@@ -86,8 +86,16 @@ def test_an_image_is_sent_and_activated(cosem: Cosem, world: Served, image: Path
     assert world.meter.equipment.image.firmware[0][0] == b"V 2.0"
 
 
+def test_a_person_sees_how_far_it_is(cosem: Cosem, world: Served, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cosem.cli.image._person_looks", lambda: True)
+    status, out, err = cosem("image", world.url(**MANAGEMENT), str(image), "--activate")
+    assert (status, out.startswith("activation successful")) == (0, True)
+    assert "100%" in err
+
+
 def test_an_image_that_the_meter_refuses_ends_in_one_sentence(cosem: Cosem, world: Served, image: Path) -> None:
-    image.write_bytes(image.read_bytes()[:-1] + b"\x00")
+    octets = image.read_bytes()
+    image.write_bytes(octets[:-1] + bytes((octets[-1] ^ 1,)))
     status, out, err = cosem("image", world.url(**MANAGEMENT), str(image), "--activate")
     assert (status, out) == (1, "")
     assert "does not take the image for genuine" in err

@@ -51,6 +51,11 @@ def firmware(size: int, version: bytes = b"metrology 2", seed: int = 1) -> bytes
     return make_image([ImagePart(THIS_DEVICE, 0, version, payload)], demo_signing_key())
 
 
+def altered(octets: bytes) -> bytes:
+    """Return an image whose signature is wrong."""
+    return octets[:-1] + bytes((octets[-1] ^ 1,))
+
+
 class World:
     """A meter whose time is that of the line; clients come, are killed, and come again."""
 
@@ -260,7 +265,7 @@ def test_blocks_of_another_image_are_found_out_and_sent_again() -> None:
 def test_an_image_that_is_not_genuine_fails_in_words() -> None:
     world = World()
     with pytest.raises(ImageTransferFailed, match="genuine") as failed:
-        world.update(firmware(1000)[:-1] + b"\x00")
+        world.update(altered(firmware(1000)))
     assert failed.value.status == 4
     assert world.image.status == 4
 

@@ -27,7 +27,7 @@ from cosem.association.admission import DECIPHERING, Admission, Random
 from cosem.association.blocks import TAG as BLOCK_TAG
 from cosem.association.blocks import BlockTransfer, block_size
 from cosem.association.held import PLAIN, Association, Carrier
-from cosem.association.server import ObjectServer, Session
+from cosem.association.server import ALL_STATIONS, ObjectServer, Session
 from cosem.association.serving import MALFORMED, MAX_RECEIVED, NOT_POSSIBLE, NOT_SUPPORTED, TOO_LONG
 from cosem.association.state import Server, ServerEvent
 from cosem.conformance_block import Conformance
@@ -58,8 +58,6 @@ UNCONFIRMED_TAGS: Final = frozenset((0xC1, 0xC3))
 """What may be asked without an answer."""
 UNANSWERED_TAGS: Final = frozenset((CONFIRM, 0x16))
 PLAIN_TAGS: Final = SERVED_TAGS | {0x62, BLOCK_TAG}
-ALL_STATIONS: Final = frozenset((0x7F, 0x3FFF))
-"""Server SAPs that everybody listens to: of the wrapper and one-octet HDLC addresses, of two-octet ones."""
 DEDICATED_FORMS: Final = frozenset(DEDICATED_TAGS.values())
 PROTECTED_TAGS: Final = frozenset((*CIPHERED_NAMES, 0xDB, 0xDC))
 NOTIFICATION: Final = 0x0F

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cosem.conformance_block import LN_CORE, Conformance
 from cosem.link.base import Address
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from cosem.results import ActionResult, DataAccessResult
     from cosem.security.context import SecurityContext
     from cosem.security.hls import ManufacturerProof
+
+
+ALL_STATIONS: Final = frozenset((0x7F, 0x3FFF))
+"""Server SAPs that everybody listens to: of the wrapper and one-octet HDLC addresses, of two-octet ones."""
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,12 +83,14 @@ def _octets(text: str) -> bytes:
         raise ConfigError("the identifier holds something else than hex digits behind hex:") from None
 
 
+def _person_looks() -> bool:
+    return sys.stderr.isatty()
+
+
 @contextmanager
 def _bar(silent: bool) -> Iterator[Callable[[ImageProgress], None] | None]:
     """Show how far it is on standard error, where a person looks at it."""
-    import sys
-
-    if silent or not sys.stderr.isatty():
+    if silent or not _person_looks():
         yield None
         return
     from rich.console import Console

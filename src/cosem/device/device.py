@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAccess
-from cosem.association.server import AssociationProfile, Session
+from cosem.association.server import ALL_STATIONS, AssociationProfile, Session
 from cosem.classes.access import Access
 from cosem.classes.c017_sap_assignment import AssignedSAP, SAPAssignment
 from cosem.classes.model import Attribute, InterfaceClass, Method, Selection
@@ -34,8 +34,6 @@ from cosem.security.title import SystemTitle
 from cosem.units import Unit
 
 MANAGEMENT_SAP = 1
-ALL_STATIONS = (0x7F, 0x3FFF)
-"""Server SAPs that everybody listens to."""
 _PROTECTION_OF_RIGHT = ((0x04, 0x10), (0x08, 0x20))
 """Bits of an access right that ask for an authenticated or encrypted request, and those of the security control."""
 
