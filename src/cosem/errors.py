@@ -137,6 +137,10 @@ class PolicyViolation(SecurityError):
     """Something came with less protection than this association demands, or under a key set it may not use."""
 
 
+class WeakProtection(PolicyViolation):
+    """Something came with less protection than is demanded; nothing says that anybody tried a key."""
+
+
 class KeyMissing(SecurityError):
     """A key, password or title that is needed was not given. The text names which, never its content."""
 
@@ -157,6 +161,14 @@ class AccessError(CosemError):
         super().__init__(f"{target}: {words} ({int(result)})" if target else f"{words} ({int(result)})")
         self.result = result
         self.target = target
+
+
+class ImageTransferFailed(CosemError):
+    """An image that the meter refuses, or that does not get through. `status` is the last image_transfer_status."""
+
+    def __init__(self, what: str, status: int | None = None) -> None:
+        super().__init__(what)
+        self.status = status
 
 
 class Timeout(CosemError):

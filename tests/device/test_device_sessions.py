@@ -16,15 +16,17 @@ from cosem.association.conversations import open_association, release
 from cosem.association.initiator import Initiator
 from cosem.association.responder import Responder
 from cosem.association.settings import AssociationSettings
-from cosem.association.steps import Call
+from cosem.association.steps import Call, Post
 from cosem.codec import axdr
+from cosem.device.device import DeviceOptions
 from cosem.device.meter import ElectricityMeter, MeterSettings
+from cosem.device.random import SeededRandom
 from cosem.errors import AssociationRejected, CosemError, ExceptionResponseReceived
 from cosem.io.memory import MemoryDriver
 from cosem.link.wrapper import WrapperLink
 from cosem.obis import Obis
 from cosem.security import keywrap
-from cosem.security.counters import MemoryCounterStore
+from cosem.security.counters import MemoryCounterStore, ReceivingCounter, SendingCounter
 from cosem.security.keys import Keys
 from support.meters import KEYS, PASSWORD, build, utc
 
@@ -111,25 +113,82 @@ def test_two_clients_with_different_titles_have_counters_of_their_own(meter: Ele
     assert Desk(meter, system_title=b"CSMother").read() == meter.metering.watt_hours(1)
 
 
-def test_new_keys_hold_from_the_next_association_on(meter: ElectricityMeter) -> None:
+def key_transfer(**keys: bytes) -> bytes:
     assert KEYS.master_key is not None
+    ids = {"unicast": 0, "broadcast": 1, "authentication": 2, "master": 3}
+    rows = [
+        axdr.structure(axdr.enum(ids[name]), axdr.octet_string(keywrap.wrap(KEYS.master_key, key)))
+        for name, key in keys.items()
+    ]
+    return axdr.encode(axdr.array(*rows))
+
+
+def test_84_3_new_keys_hold_from_the_next_request_on(meter: ElectricityMeter) -> None:
     new = bytes(range(0x60, 0x70))
-    data = axdr.array(axdr.structure(axdr.enum(0), axdr.octet_string(keywrap.wrap(KEYS.master_key, new))))
     desk = Desk(meter)
     driver = desk.driver()
 
     def change() -> Generator[Any, Any, Any]:
         yield from open_association(driver.initiator, os.urandom)
-        done = yield Call(ActionRequestNormal(TRANSFER, axdr.encode(data)))
-        still = yield Call(GetRequestNormal(REGISTER, None))
-        yield from release(driver.initiator)
-        return done.result, still.result
+        done = yield Call(ActionRequestNormal(TRANSFER, key_transfer(unicast=new)))
+        return done.result
 
-    assert driver.run(change()) == (0, 0)
+    def read() -> Generator[Any, Any, Any]:
+        answer = yield Call(GetRequestNormal(REGISTER, None))
+        return answer.result
+
+    assert driver.run(change()) == 0, "the answer opens with the old key"
+    with pytest.raises(ExceptionResponseReceived) as refused:
+        driver.run(read())
+    assert refused.value.service_error == 5
+    context = driver.initiator.context
+    assert context is not None
+    # The association lives on: whoever has the new key goes on in it, counting from 1.
+    context.keys = replace(KEYS, global_unicast_encryption_key=new)
+    context.sending = SendingCounter(1, 100)
+    context._ciphers.clear()
+    context._receiving["unicast"] = ReceivingCounter()
+    assert driver.run(read()) == 0
     with pytest.raises(CosemError):
         desk.read()
     fresh = Desk(meter, keys=replace(KEYS, global_unicast_encryption_key=new))
+    fresh.store.lease("key", 100)
     assert fresh.read() == meter.metering.watt_hours(1)
+
+
+@pytest.mark.parametrize("anew", [True, False])
+def test_a_new_key_counts_anew_or_goes_on_and_an_old_one_never_anew(anew: bool) -> None:
+    settings = MeterSettings(keys=KEYS)
+    options = DeviceOptions(new_key_counts_anew=anew)
+    meter = ElectricityMeter(settings, utc(2026, 6, 1), SeededRandom(1), simulation=True, options=options)
+    desk = Desk(meter)
+    desk.read()
+    counters = meter.device.counters
+    old = KEYS.global_unicast_encryption_key
+    assert old is not None
+    sent, received = counters.sending(old).next, counters.received(old)
+    new = bytes(range(0x60, 0x70))
+    association = meter.logical.associations[1]
+    meter.device.change_keys(association, replace(KEYS, global_unicast_encryption_key=new))
+    assert counters.sending(new).next == (1 if anew else sent)
+    assert counters.received(new) == (0 if anew else received)
+    meter.device.change_keys(association, KEYS)
+    assert counters.sending(old).next >= sent
+    assert counters.received(old) == received
+    assert desk.read() == meter.metering.watt_hours(1)
+
+
+def test_an_unconfirmed_transfer_holds_from_the_next_request_on(meter: ElectricityMeter) -> None:
+    desk = Desk(meter)
+    driver = desk.driver()
+
+    def change() -> Generator[Any, Any, Any]:
+        yield from open_association(driver.initiator, os.urandom)
+        yield Post(ActionRequestNormal(TRANSFER, key_transfer(unicast=bytes(range(0x60, 0x70)))))
+        yield Call(GetRequestNormal(REGISTER, None))
+
+    with pytest.raises(ExceptionResponseReceived, match="deciphering"):
+        driver.run(change())
 
 
 def test_a_stronger_policy_holds_from_the_next_association_on() -> None:

@@ -22,7 +22,7 @@ from cosem.association.state import ServerEvent
 from cosem.codec import axdr
 from cosem.codec.axdr import Tag
 from cosem.conformance_block import Conformance
-from cosem.errors import CosemError, DecodeError, InvocationCounterError, PolicyViolation, SecurityError
+from cosem.errors import CosemError, DecodeError, InvocationCounterError, PolicyViolation, SecurityError, WeakProtection
 from cosem.link.base import Address
 from cosem.obis import Obis
 from cosem.results import (
@@ -79,6 +79,11 @@ class Admission:
             aarq: Aarq = parse(octets).service
         except DecodeError:
             return Aare(LN, AssociationResult.REJECTED_PERMANENT, PROVIDER, 1).encode()
+        if profile.locked:
+            # No word about what was tried: a lock-out must not tell whether a password would have been right.
+            return Aare(
+                profile.context, AssociationResult.REJECTED_TRANSIENT, USER, AcseServiceUser.NO_REASON_GIVEN
+            ).encode()
         association = Association(Session(profile, address), self.server)
         refusal = self._refusal(association, profile, aarq)
         if refusal is not None:
@@ -135,7 +140,7 @@ class Admission:
         carrier = PLAIN
         if octets[0] == 0x01:
             if profile.ciphered and context is not None and context.policy.request:
-                raise PolicyViolation("the initiate request came without the protection the policy demands")
+                raise WeakProtection("the initiate request came without the protection the policy demands")
             initiate = self._parse(octets).service
         elif octets[0] in (0x21, 0xDB) and context is not None and profile.ciphered:
             outer = parse(octets).service

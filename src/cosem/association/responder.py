@@ -8,6 +8,7 @@ raises here; the answers are those of the Green Book, and where it is silent, of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from cosem.apdu import parse
@@ -26,7 +27,7 @@ from cosem.association.admission import DECIPHERING, Admission, Random
 from cosem.association.blocks import TAG as BLOCK_TAG
 from cosem.association.blocks import BlockTransfer, block_size
 from cosem.association.held import PLAIN, Association, Carrier
-from cosem.association.server import ObjectServer, Session
+from cosem.association.server import ALL_STATIONS, ObjectServer, Session
 from cosem.association.serving import MALFORMED, MAX_RECEIVED, NOT_POSSIBLE, NOT_SUPPORTED, TOO_LONG
 from cosem.association.state import Server, ServerEvent
 from cosem.conformance_block import Conformance
@@ -38,6 +39,7 @@ from cosem.errors import (
     PolicyViolation,
     RemoteProtocolError,
     SecurityError,
+    WeakProtection,
 )
 from cosem.link.base import Address, ApduReceived, Link, LinkDown, LinkEvent
 from cosem.security.control import AUTHENTICATED, BROADCAST
@@ -56,8 +58,6 @@ UNCONFIRMED_TAGS: Final = frozenset((0xC1, 0xC3))
 """What may be asked without an answer."""
 UNANSWERED_TAGS: Final = frozenset((CONFIRM, 0x16))
 PLAIN_TAGS: Final = SERVED_TAGS | {0x62, BLOCK_TAG}
-ALL_STATIONS: Final = frozenset((0x7F, 0x3FFF))
-"""Server SAPs that everybody listens to: of the wrapper and one-octet HDLC addresses, of two-octet ones."""
 DEDICATED_FORMS: Final = frozenset(DEDICATED_TAGS.values())
 PROTECTED_TAGS: Final = frozenset((*CIPHERED_NAMES, 0xDB, 0xDC))
 NOTIFICATION: Final = 0x0F
@@ -137,6 +137,7 @@ class Responder:
     def hold(self, address: Address, association: Association) -> None:
         """Keep an association that has begun."""
         self._associations[address] = association
+        association.session.end = partial(self.close, address)
 
     def close(self, address: Address) -> None:
         """End what there is between these access points."""
@@ -337,7 +338,7 @@ class Responder:
         if tag not in PROTECTED_TAGS:
             if context is not None and context.policy.request:
                 context.failures += 1
-                raise PolicyViolation("a request without the protection the policy demands")
+                raise WeakProtection("a request without the protection the policy demands")
             return (*_parse(octets), PLAIN)
         if context is None:
             raise PolicyViolation("a ciphered request outside of a ciphered association")

@@ -6,8 +6,9 @@ conformance block and the PDU size. The object server owns what objects are and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from cosem.conformance_block import LN_CORE, Conformance
 from cosem.link.base import Address
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from cosem.security.hls import ManufacturerProof
 
 
+ALL_STATIONS: Final = frozenset((0x7F, 0x3FFF))
+"""Server SAPs that everybody listens to: of the wrapper and one-octet HDLC addresses, of two-octet ones."""
+
+
 @dataclass(slots=True)
 class AssociationProfile:
     """How one logical device meets one client SAP: what it demands and offers at association time.
@@ -27,6 +32,7 @@ class AssociationProfile:
     secret (never shown). `ciphered` says whether the application context is the one with ciphering (name 3) or the
     plain one (name 1). `pre_established` associations are there without an AARQ and cannot be released; where they are
     ciphered, `client_system_title` is the title of their client, which no AARQ tells. `referencing` is "ln" or "sn".
+    `locked`: nobody may associate now, after too many failures.
     """
 
     client_sap: int
@@ -41,6 +47,7 @@ class AssociationProfile:
     pre_established: bool = False
     client_system_title: bytes = b""
     referencing: str = "ln"
+    locked: bool = False
 
     @property
     def context(self) -> int:
@@ -54,6 +61,7 @@ class Session:
 
     `status` is the association_status of class 15 (0 non-associated, 1 pending, 2 associated). `request_protection`
     holds the security control octet of the request being served (0 for plain). `state` is the object server's own.
+    `end` ends the session at once, as a device does that restarts.
     """
 
     profile: AssociationProfile
@@ -65,6 +73,7 @@ class Session:
     request_protection: int = 0
     user_id: int | None = None
     state: object | None = None
+    end: Callable[[], None] | None = field(default=None, repr=False, compare=False)
 
 
 class ObjectServer(Protocol):

@@ -90,6 +90,9 @@ def simulate_command() -> None:
 )
 @click.option("--optical", metavar="PORT", help="Also serve IEC 62056-21 mode E, then HDLC, on a port; pty makes one.")
 @click.option("--echo", is_flag=True, help="Give back whatever comes on these ports, as many optical heads do.")
+@click.option(
+    "--image-key", metavar="HEX", help="Public key that firmware images are verified by; the example key without it."
+)
 @click.option("--compress-nulls", is_flag=True, help="Write null-data for what did not change in the load profile.")
 @click.option(
     "--model",
@@ -116,7 +119,7 @@ def simulate_meter(context: click.Context, /, **options: Any) -> int:
 def _build(options: dict[str, Any]) -> tuple[Any, str]:
     from cosem.client.url import AUTHENTICATION, SECURITY
     from cosem.device.meter import MeterSettings
-    from cosem.simulator.meter import simulated_meter
+    from cosem.simulator.meter import DEMO_IMAGE_KEY, simulated_meter
 
     if options["auth"] not in AUTHENTICATION:
         raise ConfigError(f"--auth {options['auth']} is none of {', '.join(AUTHENTICATION)}")
@@ -139,8 +142,16 @@ def _build(options: dict[str, Any]) -> tuple[Any, str]:
         password=password,
         compress_nulls=options["compress_nulls"],
         referencing=options["referencing"],
+        image_key=DEMO_IMAGE_KEY if options["image_key"] is None else _image_key(options["image_key"]),
     )
     return simulated_meter(seed=seed, end=present(options), days=options["days"], settings=settings), note
+
+
+def _image_key(text: str) -> bytes:
+    """Return the public key that images are verified by."""
+    if len(text) not in (64, 130) or not all(digit in "0123456789abcdefABCDEF" for digit in text):
+        raise ConfigError("--image-key is a public key in hex: 32 octets (Ed25519), or 65 (a point on P-256)")
+    return bytes.fromhex(text)
 
 
 async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
@@ -163,6 +174,7 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
     information, window = options["hdlc_information"], options["hdlc_window"]
     limits = HdlcParameters(information, information, window, window)
     hdlc = DeviceServer(meter.device, framing="hdlc", before=live, parameters=limits)
+    meter.device.on_down += [wrapper.drop, hdlc.drop]
     ports = _ports(meter, options, live)
     ticking = loop.create_task(_tick(live))
     try:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from cosem.classes.access import ObjectListElement
     from cosem.client.calendars import Calendar
+    from cosem.client.firmware import ImageReport
     from cosem.client.inbound import Greeting
     from cosem.client.supply import Limits, Supply
     from cosem.client.survey import Progress
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from cosem.io.blocking import Trace
     from cosem.models.model import DeviceModel
     from cosem.security.counters import CounterStore
+    from cosem.security.keys import Keys
 
 T = TypeVar("T")
 C = TypeVar("C", bound=InterfaceClass[AsyncStore])
@@ -220,6 +222,24 @@ class AsyncMeter:
         from cosem.client.supply import limit
 
         return await self._in_turn(limit(self.core, obis(name), threshold, **options))
+
+    async def update_firmware(self, image: bytes, identifier: bytes, **options: Any) -> ImageReport:
+        """Send an image, have it verified and activated; see `Meter.update_firmware`."""
+        from cosem.client.firmware import ImageUpdate
+
+        return await self._in_turn(ImageUpdate(self.core, image, identifier, **options).run())
+
+    async def change_key(self, new: Keys, *, counter: int | None = None) -> tuple[str, ...]:
+        """Replace keys, wrapped under the master key; see `cosem.client.keychange.change_key`."""
+        from cosem.client.keychange import change_key
+
+        return await self._in_turn(change_key(self.plan, self.core, new, counter=counter))
+
+    async def change_secret(self, new: bytes) -> None:
+        """Replace the password or secret of this client; see `cosem.client.keychange.change_secret`."""
+        from cosem.client.keychange import change_secret
+
+        await self._in_turn(change_secret(self.plan, self.core, new))
 
 
 class _Named:

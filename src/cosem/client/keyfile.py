@@ -116,6 +116,12 @@ class KeyFile:
             values |= self._sections.get(name, {})
         return self._parse(name or "default", values)
 
+    def section(self, name: str) -> DeviceKeys:
+        """Return what one section says by itself, without defaults and environment. Raises `ConfigError`."""
+        if name not in self._sections:
+            raise ConfigError(f"{self.source} has no section [{name}]")
+        return self._parse(name, self._sections[name])
+
     def all(self) -> tuple[DeviceKeys, ...]:
         """Return every section, and the defaults where they hold a key of their own."""
         devices = [self.device(name) for name in self.names]

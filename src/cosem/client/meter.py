@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 
     from cosem.classes.access import ObjectListElement
     from cosem.client.calendars import Calendar
+    from cosem.client.firmware import ImageReport
     from cosem.client.supply import Limits, Supply
     from cosem.client.survey import Progress
     from cosem.io.blocking import Trace, Transport
     from cosem.models.model import DeviceModel
     from cosem.security.counters import CounterStore
+    from cosem.security.keys import Keys
 
 T = TypeVar("T")
 C = TypeVar("C", bound=InterfaceClass[Store])
@@ -184,6 +186,30 @@ class Meter:
         from cosem.client.supply import limit
 
         return self.run(limit(self.core, obis(name), threshold, **options))
+
+    def update_firmware(self, image: bytes, identifier: bytes, **options: Any) -> ImageReport:
+        """Send an image, have it verified and activated; `options` as in `cosem.client.firmware.ImageUpdate`.
+
+        Called again after whatever ended it, it goes on where blocks are missing. Raises `ImageTransferFailed`.
+        """
+        from cosem.client.firmware import ImageUpdate
+
+        return self.run(ImageUpdate(self.core, image, identifier, **options).run())
+
+    def change_key(self, new: Keys, *, counter: int | None = None) -> tuple[str, ...]:
+        """Replace keys, wrapped under the master key; see `cosem.client.keychange.change_key`.
+
+        Write the new ones down first: the answer may get lost.
+        """
+        from cosem.client.keychange import change_key
+
+        return self.run(change_key(self.plan, self.core, new, counter=counter))
+
+    def change_secret(self, new: bytes) -> None:
+        """Replace the password or secret of this client; see `cosem.client.keychange.change_secret`."""
+        from cosem.client.keychange import change_secret
+
+        self.run(change_secret(self.plan, self.core, new))
 
 
 class Profile:

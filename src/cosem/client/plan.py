@@ -106,6 +106,13 @@ class Plan:
             settings.lease = self.lease
         return settings
 
+    def take(self, device: DeviceKeys, counter_floor: int) -> None:
+        """Use other keys and secrets from the next association on, and invocation counters from `counter_floor` on."""
+        self.device = device
+        self.counter_floor = counter_floor
+        self.settings.keys = device.keys
+        self.settings.secret = device.password if self.url.mechanism == 1 else device.hls_secret
+
     def link(self) -> Link:
         """Return a new link of the URL's framing, through the gateway where it names one."""
         serial, tolerances = self.url.serial, self.device.tolerances

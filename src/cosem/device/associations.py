@@ -24,6 +24,7 @@ from cosem.errors import ConfigError, CosemError
 from cosem.obis import Obis, obis
 from cosem.results import ActionResult, DataAccessResult
 from cosem.security.keys import Keys
+from cosem.security.policy import NOTHING, Policy
 
 if TYPE_CHECKING:
     from cosem.apdu.base import AttributeDescriptor, MethodDescriptor
@@ -44,7 +45,7 @@ ASSOCIATION_CLASSES = (12, 15)
 """Association SN and Association LN: what an association itself is seen as."""
 SECRETS = {(15, 7)}
 """Attributes that nobody may read: the secret of an association."""
-_FIXED = {(3, 3), (4, 3), (7, 5), (7, 6), (8, 9), (17, 2), (64, 3), (64, 4), (64, 5)}
+_FIXED = {(3, 3), (4, 3), (7, 5), (7, 6), (8, 9), (17, 2), (18, 2), (64, 3), (64, 4), (64, 5)}
 """Static attributes settled when a device is built: a SET could only be answered by a success that changes nothing."""
 
 
@@ -96,11 +97,11 @@ class AssociationSpec:
     """One association of a logical device, as it is built.
 
     `mechanism` 0 lowest, 1 low (with `secret`), 2 to 6 high; `policy` is security_policy of class 64 version 0 (0 to
-    3) and implies the context with ciphering where it is not 0. `instance` is E of the association object
-    0-0:40.0.E. `referencing` is "ln" or "sn"; `version` is that of the association's class (15: 1 unless given, 12: 2),
-    and `conformance` without a value of its own becomes `SN_CORE` for short names. `manufacturer` makes the proof of
-    mechanism 2. A `pre_established` association is there without an AARQ; where it is ciphered, `client_system_title`
-    is the title of its client.
+    3) and implies the context with ciphering where it is not 0; `required` is the policy where that cannot say it
+    (requests and responses differ). `instance` is E of the association object 0-0:40.0.E. `referencing` is "ln" or
+    "sn"; `version` is that of the association's class (15: 1 unless given, 12: 2), and `conformance` without a value
+    of its own becomes `SN_CORE` for short names. `manufacturer` makes the proof of mechanism 2. A `pre_established`
+    association is there without an AARQ; where it is ciphered, `client_system_title` is the title of its client.
     """
 
     client_sap: int
@@ -119,6 +120,7 @@ class AssociationSpec:
     pre_established: bool = False
     client_system_title: bytes = b""
     referencing: str = "ln"
+    required: Policy = NOTHING
 
     def __post_init__(self) -> None:
         if self.referencing not in REFERENCING:
@@ -127,8 +129,10 @@ class AssociationSpec:
             self.version = 2 if self.referencing == "sn" else 1
         if self.referencing == "sn" and self.conformance == LN_CORE:
             self.conformance = SN_CORE
+        if self.required == NOTHING:
+            self.required = Policy.from_v0(self.policy)
         if self.ciphered is None:
-            self.ciphered = self.policy != 0
+            self.ciphered = self.required != NOTHING
         if (self.ciphered or self.mechanism == 5) and not self.has_keys:
             raise ConfigError(f"association {self.instance} needs an encryption key and an authentication key")
         if self.mechanism in (1, 2, 3, 4, 6) and not self.secret:
@@ -171,6 +175,9 @@ class Association:
         self.server_sap = server_sap
         self.secret = spec.secret
         self.contexts: WeakSet[SecurityContext] = WeakSet()
+        self.locked_until = 0
+        """Until when nobody may associate here, in the simulation's time."""
+        self.on_secret: list[Callable[[], None]] = []
         kind = lookup(self.class_id, spec.version)
         if kind is None:
             raise ConfigError(f"class {self.class_id} version {spec.version} is not known")
@@ -199,12 +206,12 @@ class Association:
             if rights is not None:
                 self._add(obj, rights)
 
-    def demand(self, policy: int) -> None:
-        """Let nothing be done any more without the protection of a policy of class 64 version 0.
+    def demand(self, control: int) -> None:
+        """Let nothing be done any more without the protection of these bits of a security control octet.
 
         That is for the sessions that were opened without any security: those that have a context have the policy there.
         """
-        self._demanded = policy << 2
+        self._demanded = control >> 2
         for key, entry in self.attributes.items():
             self.attributes[key] = entry._replace(access=entry.access | self._demanded)
         for method_key, method in self.methods.items():
@@ -260,6 +267,8 @@ class Association:
         if not shortest <= len(value) <= LONGEST_SECRET:
             return False
         self.secret = value
+        for tell in self.on_secret:
+            tell()
         return True
 
     def own_action(

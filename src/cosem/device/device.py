@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import Any, Protocol
-from weakref import WeakValueDictionary
 
 from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAccess
-from cosem.association.server import AssociationProfile, Session
+from cosem.association.server import ALL_STATIONS, AssociationProfile, Session
 from cosem.classes.access import Access
 from cosem.classes.c017_sap_assignment import AssignedSAP, SAPAssignment
 from cosem.classes.model import Attribute, InterfaceClass, Method, Selection
@@ -22,20 +20,20 @@ from cosem.codec import axdr
 from cosem.codec.axdr import Data
 from cosem.device.associations import ASSOCIATION_CLASSES, SECRETS, Association, AssociationSpec
 from cosem.device.behaviour import Schedule
+from cosem.device.counters import DeviceCounters
 from cosem.device.errors import Refused
 from cosem.device.random import Random, accept_random
 from cosem.errors import AccessError, ConfigError, CosemError, DecodeError, EncodeError
 from cosem.link.base import Address
 from cosem.results import ActionResult, DataAccessResult
 from cosem.security.context import BROADCAST_SET, UNICAST, SecurityContext
-from cosem.security.counters import CounterStore, MemoryCounterStore, ReceivingCounter, SendingCounter
-from cosem.security.policy import Policy
+from cosem.security.counters import CounterStore, MemoryCounterStore
+from cosem.security.keys import Keys
+from cosem.security.policy import NOTHING
 from cosem.security.title import SystemTitle
 from cosem.units import Unit
 
 MANAGEMENT_SAP = 1
-LEASE = 1000
-"""Counters leased at once by a device that keeps them over restarts."""
 _PROTECTION_OF_RIGHT = ((0x04, 0x10), (0x08, 0x20))
 """Bits of an access right that ask for an authenticated or encrypted request, and those of the security control."""
 
@@ -52,8 +50,9 @@ class DeviceOptions:
     The results for a code outside its enumeration (success takes it, as manufacturers with codes of their own do), for
     an attribute or method that does not exist, for a request less protected than the access right asks, for a selection
     that cannot be served (scope-of-access-violated is the other usual one), and for a command that the control mode of
-    a disconnector does not allow; whether control mode 0 closes the contact, and whether a limiter leaves out the
-    action under its threshold where it was not over it long enough for the other one.
+    a disconnector does not allow; whether control mode 0 closes the contact, whether a limiter leaves out the action
+    under its threshold where it was not over it long enough for the other one, and whether the counters of a new key
+    begin anew or go on.
     """
 
     unknown_attribute: DataAccessResult = DataAccessResult.READ_WRITE_DENIED
@@ -63,28 +62,7 @@ class DeviceOptions:
     disconnect_refused: ActionResult = ActionResult.SUCCESS
     mode0_closes_relay: bool = True
     limiter_pairs_actions: bool = False
-
-
-class _LeasedCounter(SendingCounter):
-    """The counters of everything sent under one key: leases the next block itself when one is used up."""
-
-    __slots__ = ("_lease",)
-
-    def __init__(self, lease: Callable[[], tuple[int, int]]) -> None:
-        super().__init__(*lease())
-        self._lease = lease
-
-    def take(self) -> int:
-        """Return the next counter. Raises `CounterExhausted` at the end."""
-        if not self.remaining:
-            self.renew(*self._lease())
-        return super().take()
-
-
-class _TriedCounter(ReceivingCounter):
-    """One of a client that has not proved anything yet."""
-
-    __slots__ = ("__weakref__",)
+    new_key_counts_anew: bool = True
 
 
 class Watch(Protocol):
@@ -182,14 +160,13 @@ class PhysicalDevice:
         self.authentication_failures = 0
         self.security_failures = 0
         self.sessions: list[Session] = []
-        self._counters = counters or MemoryCounterStore()
-        self._sending: dict[bytes, SendingCounter] = {}
-        self._receiving: dict[tuple[bytes, bytes], ReceivingCounter] = {}
-        self._tried: WeakValueDictionary[tuple[bytes, bytes], _TriedCounter] = WeakValueDictionary()
-        self._before: dict[bytes, int | None] = {}
-        self._highest: dict[bytes, int | None] = {}
+        self.counters = DeviceCounters(system_title, counters or MemoryCounterStore())
+        self.on_opened: list[Callable[[Session], None]] = []
+        self.on_authentication_failed: list[Callable[[Session], None]] = []
+        self.on_security_failed: list[Callable[[Session, Exception], None]] = []
+        self.down: set[str] = set()
+        self.on_down: list[Callable[[], None]] = []
         self._associations: dict[int, Association] = {}
-        self._names: dict[bytes, str] = {}
 
     # --- building ------------------------------------------------------------------------------------------
 
@@ -226,13 +203,19 @@ class PhysicalDevice:
 
     # --- associations --------------------------------------------------------------------------------------
 
-    def _association(self, address: Address) -> Association | None:
+    def association_at(self, address: Address) -> Association | None:
+        """Return the association between two access points; what goes to all stations is for pre-established ones."""
         device = self.logical_devices.get(address.server)
-        return None if device is None else device.associations.get(address.client)
+        if device is None:
+            if address.server not in ALL_STATIONS:
+                return None
+            found = self.logical_devices[MANAGEMENT_SAP].associations.get(address.client)
+            return found if found is not None and found.spec.pre_established else None
+        return device.associations.get(address.client)
 
     def association_profile(self, address: Address) -> AssociationProfile | None:
-        """Return how `address` may associate; None where that client or server SAP does not exist, or is closed."""
-        association = self._association(address)
+        """Return how `address` may associate; None where that client or server SAP does not exist, is closed, or nobody speaks."""
+        association = None if self.down else self.association_at(address)
         if association is None or any(closed(address) for closed in self.closed_to):
             return None
         return self._profile(association)
@@ -252,87 +235,84 @@ class PhysicalDevice:
             spec.pre_established,
             spec.client_system_title,
             spec.referencing,
+            association.locked_until > self.now,
         )
 
     def security_context(self, profile: AssociationProfile, client_title: bytes) -> SecurityContext | None:
         """Return the security of a new association over the device's own counters."""
-        association = self._association(Address(profile.client_sap, profile.server_sap))
+        association = self.association_at(Address(profile.client_sap, profile.server_sap))
         if association is None:
             return None
         spec = association.spec
         if not spec.ciphered and spec.mechanism != 5:
             return None
-        key = spec.keys.global_unicast_encryption_key or b""
-        broadcast = spec.keys.global_broadcast_encryption_key or b""
-        places = {UNICAST: (key, client_title), BROADCAST_SET: (broadcast, client_title)}
-        received = {key_set: self._receiving_counter(place) for key_set, place in places.items()}
         context = SecurityContext(
             spec.keys,
             bytes(self.system_title),
             client_title,
-            policy=Policy.from_v0(spec.policy) if spec.ciphered else Policy(),
-            sending=self._sending_counter(key),
-            receiving=received[UNICAST],
-            receiving_broadcast=received[BROADCAST_SET],
-            persist=lambda key_set, counter: self._accepted(places[key_set], received[key_set], counter),
+            policy=spec.required if spec.ciphered else NOTHING,
+            **self._counting(spec.keys, client_title),
         )
         association.contexts.add(context)
         return context
 
-    def _counter_name(self, key: bytes) -> str:
-        """Return what the counters of a key are kept under: the same after every restart, and nothing of the key."""
-        name = self._names.get(key)
-        if name is None:
-            digest = sha256(b"cosem counters" + key).hexdigest()[:16]
-            name = self._names[key] = f"{self.system_title.hex()} key {digest}"
-        return name
+    def _counting(self, keys: Keys, client_title: bytes) -> dict[str, Any]:
+        """Return the counters of a security context."""
+        counters = self.counters
+        key = keys.global_unicast_encryption_key or b""
+        broadcast = keys.global_broadcast_encryption_key or b""
+        places = {UNICAST: (key, client_title), BROADCAST_SET: (broadcast, client_title)}
+        received = {key_set: counters.receiving(place) for key_set, place in places.items()}
+        return {
+            "sending": counters.sending(key),
+            "receiving": received[UNICAST],
+            "receiving_broadcast": received[BROADCAST_SET],
+            "persist": lambda key_set, counter: counters.accepted(places[key_set], received[key_set], counter),
+        }
 
-    def _sending_counter(self, key: bytes) -> SendingCounter:
-        """Return the counter of everything this device sends under `key`."""
-        if key not in self._sending:
-            name = self._counter_name(key)
-            # Not from 0: there are clients that take only what is greater than the 0 they begin with.
-            self._sending[key] = _LeasedCounter(lambda: self._counters.lease(name, LEASE, 1))
-        return self._sending[key]
+    def change_keys(self, association: Association, keys: Keys) -> None:
+        """Give an association new keys: the answer under way is the last thing the old ones protect.
 
-    def _receiving_counter(self, place: tuple[bytes, bytes]) -> ReceivingCounter:
-        """Return what was accepted under a key from a client title.
-
-        After a restart no title gets below what any had reached under the key. Held only while somebody uses it until
-        something genuine came: to invent a title costs nothing.
+        A new unicast key counts from the beginning, or goes on where the old one stands, as the options say. One that
+        was in use before never counts anew: nothing may be protected twice under the same counter.
         """
-        known = self._receiving.get(place) or self._tried.get(place)
-        if known is None:
-            known = self._tried[place] = _TriedCounter(self._reached_before(place[0]))
-        return known
+        before, key = association.spec.keys.global_unicast_encryption_key, keys.global_unicast_encryption_key
+        if not self.options.new_key_counts_anew and before is not None and key is not None and before != key:
+            self.counters.carry(before, key)
+        association.spec.keys = keys
+        for context in association.contexts:
+            context.renew(keys, **self._counting(keys, context.peer_title))
 
-    def _reached_before(self, key: bytes) -> int | None:
-        """Return the counter that had been accepted under `key` when this device was started."""
-        if key not in self._before:
-            self._before[key] = self._highest[key] = self._counters.last_received(self._counter_name(key))
-        return self._before[key]
+    def go_down(self, why: str) -> None:
+        """Stop to communicate, as in a restart or without power: what is open ends, nobody is answered.
 
-    def _accepted(self, place: tuple[bytes, bytes], receiving: ReceivingCounter, counter: int) -> None:
-        """Remember the counter of what proved genuine."""
-        self._receiving[place] = receiving
-        key = place[0]
-        highest = self._highest[key]
-        if highest is None or counter > highest:
-            self._highest[key] = counter
-            self._counters.commit_received(self._counter_name(key), counter)
+        That lasts until `come_up` was called for every reason there is.
+        """
+        self.down.add(why)
+        for session in list(self.sessions):
+            if session.end is not None:
+                session.end()
+        self.sessions.clear()
+        for told in self.on_down:
+            told()
+
+    def come_up(self, why: str) -> None:
+        """Communicate again, unless there is another reason not to."""
+        self.down.discard(why)
 
     def received_counter(self, key: bytes) -> int:
-        """Return the largest counter accepted under `key`, 0 before the first: what 0-0:43.1.0 shows."""
-        self._reached_before(key)
-        return self._highest[key] or 0
+        """Return the largest counter accepted under `key`, 0 before the first."""
+        return self.counters.received(key)
 
     def opened(self, session: Session) -> None:
         """Take an open session into the list."""
-        session.state = self._association(session.address)
+        session.state = self.association_at(session.address)
         if not any(item is session for item in self.sessions):
             self.sessions.append(session)
         for watch in self.watches:
             watch.opened(session)
+        for told in self.on_opened:
+            told(session)
 
     def closed(self, session: Session) -> None:
         """Forget a session."""
@@ -346,12 +326,16 @@ class PhysicalDevice:
         self.authentication_failures += 1
         for watch in self.watches:
             watch.authentication_failed(session)
+        for told in self.on_authentication_failed:
+            told(session)
 
     def security_failed(self, session: Session, error: Exception) -> None:
         """Count a wrong tag, replay or violated policy."""
         self.security_failures += 1
         for watch in self.watches:
             watch.security_failed(session, error)
+        for told in self.on_security_failed:
+            told(session, error)
 
     # --- GET -----------------------------------------------------------------------------------------------
 

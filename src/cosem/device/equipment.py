@@ -11,6 +11,8 @@ from cosem.device.agenda import Agenda
 from cosem.device.billing import Billing
 from cosem.device.causes import Cause
 from cosem.device.disconnector import Disconnector
+from cosem.device.guard import Guard
+from cosem.device.image import ImageTransferBehaviour, signed_by
 from cosem.device.limiter import LimiterBehaviour
 from cosem.device.parameter_monitor import ParameterMonitorBehaviour
 from cosem.device.register_monitor import MonitorBehaviour
@@ -28,6 +30,7 @@ from cosem.device.watch import Watch
 from cosem.obis import Obis, obis
 
 if TYPE_CHECKING:
+    from cosem.device.guard import GuardOptions
     from cosem.device.meter import ElectricityMeter
 
 _PARAMETERS = tuple(
@@ -59,6 +62,8 @@ class Equipment:
 
     def __init__(self, meter: ElectricityMeter) -> None:
         self.host = meter.host
+        settings = meter.settings
+        self.image = ImageTransferBehaviour(self.host, signed_by(settings.image_key), settings.image)
         self.scripts = ScriptTables(self.host)
         self.watch = Watch(self.host, self.scripts)
         profiles = (meter.load_profile.object, meter.daily_profile.object)
@@ -129,3 +134,7 @@ class Equipment:
             )
             for phase, (name, current) in enumerate(SUPERVISION, 1)
         ]
+
+    def guard(self, options: GuardOptions) -> None:
+        """Watch the associations, once they are there."""
+        self.guarded = Guard(self.host, options)

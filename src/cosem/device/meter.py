@@ -20,7 +20,9 @@ from cosem.device.device import DeviceOptions, LogicalDevice, PhysicalDevice
 from cosem.device.disconnector import Disconnector
 from cosem.device.equipment import Equipment
 from cosem.device.errors import Refused
+from cosem.device.guard import GuardOptions
 from cosem.device.host import Host
+from cosem.device.image import ImageOptions
 from cosem.device.limiter import SoftLimit
 from cosem.device.load import Household
 from cosem.device.metering import LoadModel, Metering
@@ -37,7 +39,7 @@ from cosem.units import ScalerUnit, Unit
 if TYPE_CHECKING:
     from cosem.security.hls import ManufacturerProof
 
-PUBLIC_CLIENT, MANAGEMENT_CLIENT, READING_CLIENT = 16, 1, 2
+PUBLIC_CLIENT, MANAGEMENT_CLIENT, READING_CLIENT, BROADCAST_CLIENT = 16, 1, 2, 102
 SECURITY_SETUP = Obis.parse("0-0:43.0.0.255")
 INVOCATION_COUNTER = "0-0:43.1.0.255"
 LOAD_PROFILE, DAILY_PROFILE = "1-0:99.1.0.255", "1-0:99.2.0.255"
@@ -74,6 +76,9 @@ class MeterSettings:
     seconds. `switches` are further disconnectors, valves and relays, with their control modes. `limit` is the normal
     threshold of the limiter in watts, `soft_limit` what it does besides; `fuse` is what currents are supervised for, in
     amperes.
+    `security_version` is that of the
+    security setup. With a `broadcast_title` there is the pre-established client of broadcasts (SAP 102) of that title.
+    `image_key` is the public key images are verified by; without one none is.
     """
 
     system_title: bytes = b"CSM\x00\x00\x00\x00\x01"
@@ -99,6 +104,11 @@ class MeterSettings:
     fuse: int = 63
     max_pdu_size: int = 1024
     referencing: str = "ln"
+    security_version: int = 0
+    broadcast_title: bytes = b""
+    image_key: bytes | None = None
+    image: ImageOptions = field(default_factory=ImageOptions)
+    guard: GuardOptions = field(default_factory=GuardOptions)
 
 
 class ElectricityMeter:
@@ -147,12 +157,16 @@ class ElectricityMeter:
             delay=settings.relay_delay,
         )
         self.security = SecuritySetupBehaviour(
-            str(SECURITY_SETUP), settings.system_title, settings.policy, settings.keys.master_key
+            self.host,
+            str(SECURITY_SETUP),
+            settings.system_title,
+            settings.policy,
+            settings.keys.master_key,
+            settings.security_version,
         )
-        self.logical.add(self.security.object)
-        self._writers(self.security.object, {2: self.security.write_policy})
         self.equipment = Equipment(self)
         self._associations()
+        self.equipment.guard(settings.guard)
         self.device.build()
 
     def advance(self, until: int) -> None:
@@ -175,7 +189,6 @@ class ElectricityMeter:
         add = self.logical.add
         add(DataObject("0-0:42.0.0.255", value=axdr.octet_string(name)))
         add(DataObject("0-0:96.1.0.255", value=axdr.octet_string(self.settings.serial.encode("ascii"))))
-        add(DataObject("1-0:0.2.0.255", value=axdr.octet_string(b"cosem simulated meter")))
         add(DataObject("0-0:97.97.0.255", value=axdr.double_long_unsigned(0)))
         counter = DataObject(INVOCATION_COUNTER)
         self._compute(counter, 2, lambda: Data(Tag.DOUBLE_LONG_UNSIGNED, self._received_counter()))
@@ -308,6 +321,20 @@ class ElectricityMeter:
             referencing=referencing,
         )
         self.security.associations.append(self.logical.associate(management))
+        if settings.broadcast_title:
+            broadcast = AssociationSpec(
+                BROADCAST_CLIENT,
+                4,
+                _broadcast_rights,
+                policy=settings.policy,
+                keys=settings.keys,
+                max_pdu_size=settings.max_pdu_size,
+                security_setup=SECURITY_SETUP if ciphered else None,
+                pre_established=True,
+                client_system_title=settings.broadcast_title,
+                referencing=referencing,
+            )
+            self.security.associations.append(self.logical.associate(broadcast))
         if settings.password is not None:
             reading: Rights = readings_only
             self.logical.associate(
@@ -329,6 +356,11 @@ _WRITABLE_TOO = {(8, 2)}
 """Dynamic attributes a manager may write all the same: the time."""
 
 
+_BROADCAST_WRITES = {8: (2,), 18: (), 71: (8,)}
+_BROADCAST_METHODS = {8: (1, 2, 3, 4, 5, 6), 18: (1, 2), 71: ()}
+"""What may be written and called by broadcast, by class."""
+
+
 def _management_rights(obj: Any) -> AccessRights:
     rights = full_access(obj)
     attributes = tuple(
@@ -343,6 +375,17 @@ def _management_rights(obj: Any) -> AccessRights:
 def _not_reset(parameter: int) -> None:
     """Be the reset of a register that counts for ever."""
     raise Refused(ActionResult.READ_WRITE_DENIED)
+
+
+def _broadcast_rights(obj: Any) -> AccessRights | None:
+    """What goes to all meters at once: the time, blocks of an image, the emergency profile of a limiter."""
+    rights = _management_rights(obj)
+    written = _BROADCAST_WRITES.get(obj.class_id)
+    if written is None:
+        return None
+    attributes = tuple(right for right in rights.attribute_access if right.attribute_id in written)
+    methods = tuple(right for right in rights.method_access if right.method_id in _BROADCAST_METHODS[obj.class_id])
+    return AccessRights(attributes, methods)
 
 
 def _captured(obj: Any, capture: CaptureObject) -> bytes:

@@ -5,42 +5,70 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from cosem.classes.c064_security_setup import SecuritySetupV0, SecuritySuite
+from cosem.classes.c064_security_setup import SecuritySetup, SecuritySetupV0, SecuritySuite
 from cosem.codec.axdr import Data, Tag
 from cosem.device.associations import Association
+from cosem.device.causes import Cause
 from cosem.device.errors import Refused
-from cosem.errors import SecurityError
+from cosem.device.host import Host
+from cosem.errors import ConfigError, SecurityError
 from cosem.obis import obis
 from cosem.results import ActionResult, DataAccessResult
 from cosem.security import keywrap
-from cosem.security.policy import Policy
+from cosem.security.policy import NOTHING, Policy
 
-_KEY_NAMES = {0: "global_unicast_encryption_key", 1: "global_broadcast_encryption_key", 2: "authentication_key"}
+MASTER_KEY = 3
+_KEY_NAMES = {
+    0: "global_unicast_encryption_key",
+    1: "global_broadcast_encryption_key",
+    2: "authentication_key",
+    MASTER_KEY: "master_key",
+}
+_KEY_IDS = ((0, 1, 2), (0, 1, 2, MASTER_KEY))
+"""Keys that can be transferred, by version."""
+KEY_LENGTH = 16
+"""Octets of a key of suite 0."""
+
+
+def mask_of(policy: int) -> int:
+    """Return a policy of version 0 (0 to 3) as the mask of version 1, the same for requests and responses."""
+    return policy << 2 | policy << 5
 
 
 class SecuritySetupBehaviour:
-    """One security setup and the associations that use it.
+    """One security setup of suite 0 and the associations that use it.
 
-    A stronger policy holds from the next request on, new keys from the next association on. Who came in without any
-    security while none was demanded can do nothing more, and comes again.
+    `policy` is security_policy of version 0; in version 1 the object shows it as a mask. A stronger policy holds from
+    the next request on, as new keys do: the answer to their transfer is the last under the old ones. A new master key
+    is the one for the next transfer. Who came in without any security while none was demanded can do nothing more once
+    a policy asks for it, and comes again.
     """
 
-    def __init__(self, name: str, system_title: bytes, policy: int, master_key: bytes | None) -> None:
-        self.policy = policy
+    def __init__(
+        self, host: Host, name: str, system_title: bytes, policy: int, master_key: bytes | None, version: int = 0
+    ) -> None:
+        self.host = host
+        self.version = version
+        self.policy = mask_of(policy) if version else policy
         self._master_key = master_key
         self.associations: list[Association] = []
-        self.object = SecuritySetupV0(
-            obis(name),
-            security_policy=policy,
-            security_suite=SecuritySuite(0),
-            client_system_title=bytes(8),
-            server_system_title=system_title,
+        kind = SecuritySetup if version else SecuritySetupV0
+        self.object: SecuritySetupV0 = host.add(
+            kind(
+                obis(name),
+                security_policy=self.policy,
+                security_suite=SecuritySuite(0),
+                client_system_title=bytes(8),
+                server_system_title=system_title,
+            )
         )
-        store: Any = self.object.store
-        store.values.pop(2)
-        store.computed[2] = lambda selection: Data(Tag.ENUM, self.policy)
-        store.handlers[1] = self._activate
-        store.handlers[2] = self._transfer
+        host.compute(self.object, 2, lambda: Data(Tag.ENUM, self.policy))
+        host.writers(self.object, {2: self.write_policy})
+        host.handle(self.object, 1, self._activate)
+        host.handle(self.object, 2, self._transfer)
+        if version:
+            # Keys are agreed on in suites 1 and 2 alone; certificates, too, which therefore nobody may ask for here.
+            host.handle(self.object, 3, self._no_agreement)
 
     def write_policy(self, value: Data) -> DataAccessResult:
         """Take a policy by SET, under the same rule as by the method."""
@@ -50,10 +78,17 @@ class SecuritySetupBehaviour:
             return DataAccessResult.OTHER_REASON
         return DataAccessResult.SUCCESS
 
+    def _no_agreement(self, parameter: Any) -> None:
+        raise Refused(ActionResult.OTHER_REASON)
+
     def _activate(self, policy: int) -> None:
         policy = int(policy)
-        # 2 (encrypted) is not stronger than 1 (authenticated): one demands what the other does not.
-        if not 0 <= policy <= 3 or policy & self.policy != self.policy:
+        try:
+            required = Policy.from_v1(policy) if self.version else Policy.from_v0(policy)
+        except ConfigError:
+            raise Refused(ActionResult.OTHER_REASON) from None
+        # 2 (encrypted) is not stronger than 1 (authenticated): one demands what the other does not. So with masks.
+        if policy & self.policy != self.policy:
             raise Refused(ActionResult.OTHER_REASON)
         # A policy without keys would shut everybody out.
         if policy and not all(association.spec.has_keys for association in self.associations):
@@ -61,13 +96,13 @@ class SecuritySetupBehaviour:
         self.policy = policy
         for association in self.associations:
             spec = association.spec
-            spec.policy = policy
-            if policy and not spec.ciphered:
+            spec.required = required
+            if required != NOTHING and not spec.ciphered:
                 spec.ciphered = True
                 if spec.mechanism != 5:
-                    association.demand(policy)
+                    association.demand(required.request)
             for context in association.contexts:
-                context.policy = Policy.from_v0(policy)
+                context.policy = required
 
     def _transfer(self, transfers: Any) -> None:
         """Replace keys, all of them or none."""
@@ -75,15 +110,16 @@ class SecuritySetupBehaviour:
             raise Refused(ActionResult.OTHER_REASON)
         keys: dict[str, bytes] = {}
         for key_id, wrapped in transfers:
-            name = _KEY_NAMES.get(int(key_id))
-            if name is None:
+            if int(key_id) not in _KEY_IDS[min(self.version, 1)]:
                 raise Refused(ActionResult.OTHER_REASON)
             try:
                 key = keywrap.unwrap(self._master_key, wrapped)
             except SecurityError:
                 raise Refused(ActionResult.OTHER_REASON) from None
-            if len(key) != 16:
+            if len(key) != KEY_LENGTH:
                 raise Refused(ActionResult.OTHER_REASON)
-            keys[name] = key
+            keys[_KEY_NAMES[int(key_id)]] = key
+        self._master_key = keys.get("master_key", self._master_key)
         for association in self.associations:
-            association.spec.keys = replace(association.spec.keys, **keys)
+            self.host.device.change_keys(association, replace(association.spec.keys, **keys))
+        self.host.note(Cause.KEY_CHANGED, keys=tuple(sorted(keys)))

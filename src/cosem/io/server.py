@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, cast
 
 from cosem.association.responder import Responder, ResponderSettings
-from cosem.association.server import ObjectServer
+from cosem.association.server import ALL_STATIONS, ObjectServer
 from cosem.errors import ConfigError
 from cosem.link.base import Address, Link, Machine
 from cosem.link.gateway import Gateway
@@ -57,6 +57,9 @@ def make_link(
     if framing == "hdlc":
 
         def accepts(address: Address) -> bool:
+            # Nobody connects to everybody.
+            if address.server in ALL_STATIONS:
+                return False
             return any(device.association_profile(address) is not None for device in devices)
 
         return HdlcLink(server=True, parameters=parameters or DEFAULT, accepts=accepts, calling=calling)
@@ -357,6 +360,12 @@ class DeviceServer:
                     connection.pump()
                 await connection.ended
             await asyncio.sleep(REDIAL)
+
+    def drop(self) -> None:
+        """Close every connection, behind what was written to it, as the modem of a device that restarts does."""
+        for connection in [*self.connections, *self.peers]:
+            if connection.transport is not None:
+                connection.transport.close()
 
     async def stop(self) -> None:
         """Close the listeners and every connection; dial no more."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cosem.errors import (
     CosemError,
@@ -20,6 +20,7 @@ from cosem.errors import (
     LocalProtocolError,
     PolicyViolation,
     SecurityError,
+    WeakProtection,
 )
 from cosem.security.control import (
     AUTHENTICATED,
@@ -104,6 +105,43 @@ class SecurityContext:
         self._receiving[DEDICATED] = ReceivingCounter()
         self._dedicated_sending = SendingCounter(0, 0xFFFFFFFF)
 
+    def renew(
+        self,
+        keys: Keys,
+        *,
+        sending: SendingCounter,
+        receiving: ReceivingCounter,
+        receiving_broadcast: ReceivingCounter,
+        persist: Callable[[str, int], None],
+    ) -> None:
+        """Take new keys behind the answer to the request under way, which the old ones protect for the last time.
+
+        Where nothing is answered the next request brings them in. Both are done by taking the place of the two methods
+        once, so that a context whose keys stay has nothing to ask itself.
+        """
+
+        def take() -> None:
+            vars(self).pop("protect", None)
+            vars(self).pop("open", None)
+            self.keys = keys
+            self.sending = sending
+            self._persist = persist
+            self._receiving |= {UNICAST: receiving, BROADCAST_SET: receiving_broadcast}
+            self._ciphers = {name: made for name, made in self._ciphers.items() if name == DEDICATED}
+            self._before = self._enclosing = None
+
+        def last(*args: Any, **options: Any) -> bytes:
+            try:
+                return SecurityContext.protect(self, *args, **options)
+            finally:
+                take()
+
+        def first(*args: Any, **options: Any) -> Any:
+            take()
+            return SecurityContext.open(self, *args, **options)
+
+        vars(self).update(protect=last, open=first)
+
     def _cipher(self, key_set: str) -> AESGCM:
         """Make, and keep, the cipher of a key set that was not used before."""
         key, name = {
@@ -170,7 +208,7 @@ class SecurityContext:
                 raise PolicyViolation("the broadcast key is not for what one peer alone was sent")
             needed = (policy or self.policy)[0 if request else 1]
             if control & needed != needed:
-                raise PolicyViolation(f"security control {control:02X} is less than this association demands")
+                raise WeakProtection(f"security control {control:02X} is less than this association demands")
             peer_title = self.peer_title
             if title and peer_title and title != peer_title:
                 raise PolicyViolation("the system title is not the peer's")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from cosem.device.load import Household
 from cosem.device.meter import ElectricityMeter, MeterSettings
 from cosem.device.random import SeededRandom
 from cosem.security.counters import MemoryCounterStore
 from cosem.security.keys import Keys
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 DEMO_KEYS = Keys(
     global_unicast_encryption_key=bytes(range(0x10)),
@@ -18,6 +22,17 @@ DEMO_KEYS = Keys(
 """Keys that stand in every example, here and elsewhere: worth nothing, and meant so."""
 DEMO_PASSWORD = b"12345678"
 DEMO_SECRET = b"0123456789abcdef"
+DEMO_SIGNING_KEY = bytes(range(0x40, 0x60))
+"""The private key (Ed25519) of example images; anybody may sign with it."""
+DEMO_IMAGE_KEY = bytes.fromhex("2543b92ff1095511476adc8369db6ddc933665a11978dda1404ee1066ca9559d")
+"""The public key that belongs to it."""
+
+
+def demo_signing_key() -> Ed25519PrivateKey:
+    """Return the private key of example images."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    return Ed25519PrivateKey.from_private_bytes(DEMO_SIGNING_KEY)
 
 
 def simulated_meter(
@@ -39,6 +54,7 @@ def simulated_meter(
             keys=DEMO_KEYS,
             secret=DEMO_SECRET,
             password=DEMO_PASSWORD,
+            image_key=DEMO_IMAGE_KEY,
         )
     meter = ElectricityMeter(
         settings,
