@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 
 class Cause(Enum):
@@ -53,7 +54,9 @@ class Cause(Enum):
     REPLAY = "replay attack"
     CURRENT_BYPASS = "current without voltage, or past the meter"
     UNEXPECTED_CONSUMPTION = "unexpected consumption"
+    CURRENT_BYPASS_GONE = "current goes through the meter again"
     CURRENT_REVERSAL = "current reversal"
+    CURRENT_REVERSAL_GONE = "current flows as it should again"
     # Keys and associations.
     KEY_CHANGED = "global key changed"
     SECRET_CHANGED = "password or secret changed"  # noqa: S105
@@ -73,8 +76,11 @@ class Cause(Enum):
     OVERVOLTAGE_L2 = "overvoltage (swell) L2"
     OVERVOLTAGE_L3 = "overvoltage (swell) L3"
     PHASE_SEQUENCE_REVERSED = "wrong phase sequence"
+    PHASE_SEQUENCE_RIGHT = "right phase sequence again"
     NEUTRAL_MISSING = "missing neutral"
+    NEUTRAL_PRESENT = "neutral present again"
     PHASE_ASYMMETRY = "phase asymmetry"
+    PHASE_ASYMMETRY_GONE = "phases symmetric again"
     # Disconnector and limiter.
     DISCONNECTOR_READY = "disconnector ready for manual reconnection"
     MANUAL_DISCONNECTION = "manual disconnection"
@@ -105,6 +111,35 @@ class Cause(Enum):
     TOKEN_REFUSED = "token refused"  # noqa: S105
 
 
+ENDED_BY: Final[dict[Cause, frozenset[Cause]]] = {
+    begun: frozenset(over)
+    for begun, *over in (
+        (Cause.BATTERY_LOW, Cause.BATTERY_REPLACED),
+        (Cause.BATTERY_VOLTAGE_LOW, Cause.BATTERY_REPLACED),
+        (Cause.TERMINAL_COVER_OPENED, Cause.TERMINAL_COVER_CLOSED),
+        (Cause.METER_COVER_OPENED, Cause.METER_COVER_CLOSED),
+        (Cause.STRONG_FIELD, Cause.STRONG_FIELD_GONE),
+        (Cause.CURRENT_BYPASS, Cause.CURRENT_BYPASS_GONE),
+        (Cause.CURRENT_REVERSAL, Cause.CURRENT_REVERSAL_GONE),
+        (Cause.PHASE_SEQUENCE_REVERSED, Cause.PHASE_SEQUENCE_RIGHT),
+        (Cause.NEUTRAL_MISSING, Cause.NEUTRAL_PRESENT),
+        (Cause.PHASE_ASYMMETRY, Cause.PHASE_ASYMMETRY_GONE),
+        (Cause.VOLTAGE_MISSING_L1, Cause.VOLTAGE_NORMAL_L1, Cause.UNDERVOLTAGE_L1, Cause.OVERVOLTAGE_L1),
+        (Cause.VOLTAGE_MISSING_L2, Cause.VOLTAGE_NORMAL_L2, Cause.UNDERVOLTAGE_L2, Cause.OVERVOLTAGE_L2),
+        (Cause.VOLTAGE_MISSING_L3, Cause.VOLTAGE_NORMAL_L3, Cause.UNDERVOLTAGE_L3, Cause.OVERVOLTAGE_L3),
+        (Cause.UNDERVOLTAGE_L1, Cause.VOLTAGE_NORMAL_L1, Cause.VOLTAGE_MISSING_L1, Cause.OVERVOLTAGE_L1),
+        (Cause.UNDERVOLTAGE_L2, Cause.VOLTAGE_NORMAL_L2, Cause.VOLTAGE_MISSING_L2, Cause.OVERVOLTAGE_L2),
+        (Cause.UNDERVOLTAGE_L3, Cause.VOLTAGE_NORMAL_L3, Cause.VOLTAGE_MISSING_L3, Cause.OVERVOLTAGE_L3),
+        (Cause.OVERVOLTAGE_L1, Cause.VOLTAGE_NORMAL_L1, Cause.VOLTAGE_MISSING_L1, Cause.UNDERVOLTAGE_L1),
+        (Cause.OVERVOLTAGE_L2, Cause.VOLTAGE_NORMAL_L2, Cause.VOLTAGE_MISSING_L2, Cause.UNDERVOLTAGE_L2),
+        (Cause.OVERVOLTAGE_L3, Cause.VOLTAGE_NORMAL_L3, Cause.VOLTAGE_MISSING_L3, Cause.UNDERVOLTAGE_L3),
+    )
+}
+"""What lasts, and what says that it is over. While it lasts it does not happen once more."""
+WHICH: Final = ("channel", "phase", "monitor")
+"""Details that tell several things of one kind apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Happening:
     """One thing that happened: when (seconds of UTC by the meter's own clock), and what belongs to it."""
@@ -112,6 +147,11 @@ class Happening:
     cause: Cause
     at: int
     details: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def which(self) -> tuple[object, ...]:
+        """Return which of several things of one kind it is about."""
+        return tuple(self.details.get(name) for name in WHICH)
 
 
 class Causes:

@@ -113,6 +113,18 @@ class ProfileBuffer:
 
     # --- capturing -----------------------------------------------------------------------------------------
 
+    def power_returned(self) -> None:
+        """Go on after an outage: the row that it kept from being written is written now, of all others there is none.
+
+        That row and the next one are marked, or the next one only where the outage began and ended within its period.
+        """
+        self.marks |= POWER_DOWN
+        now, expected = self.clock.now, self._next
+        if expected is not None and expected <= now:
+            self.capture(expected)
+            self.marks |= POWER_DOWN
+            self._next = self._following(now)
+
     def next_time(self) -> int | None:
         """Return the next boundary, in the simulation's time."""
         return None if self._next is None else self._next - self.clock.offset
