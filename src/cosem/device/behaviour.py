@@ -16,25 +16,33 @@ class Behaviour(Protocol):
 
 
 class Schedule:
-    """The behaviours of one device. At the same moment they act in the order they were added."""
+    """The behaviours of one device. At the same moment they act in the order they were added.
+
+    While it is not `powered` only those act that do so without power; what the others missed is due when it returns.
+    """
 
     def __init__(self, start: int) -> None:
         self.now = start
         self.behaviours: list[Behaviour] = []
+        self.powered = True
+        self._unpowered: list[Behaviour] = []
 
-    def add(self, behaviour: Behaviour) -> None:
-        """Add a behaviour."""
+    def add(self, behaviour: Behaviour, *, unpowered: bool = False) -> None:
+        """Add a behaviour; `unpowered` says that it also acts without power."""
         self.behaviours.append(behaviour)
+        if unpowered:
+            self._unpowered.append(behaviour)
 
     def advance(self, until: int) -> None:
         """Let everything happen up to and including `until`. Going back does nothing."""
         while True:
-            due = [time for item in self.behaviours if (time := item.next_time()) is not None]
+            acting = self.behaviours if self.powered else self._unpowered
+            due = [time for item in acting if (time := item.next_time()) is not None]
             following = min(due, default=None)
             if following is None or following > until:
                 break
             self.now = max(self.now, following)
-            for item in self.behaviours:
+            for item in acting:
                 time = item.next_time()
                 if time is not None and time <= self.now:
                     item.act(self.now)

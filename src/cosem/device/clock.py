@@ -326,6 +326,11 @@ class DeviceClock:
                     return span.end
             utc = span.end
 
+    def next_change(self, utc: int) -> int | None:
+        """Return when daylight saving time begins or ends next after `utc`; None where it never does."""
+        year = datetime.fromtimestamp(utc, UTC).year
+        return next((at for at, _ in self._changes(year) if at > utc), None)
+
     # --- being set -----------------------------------------------------------------------------------------
 
     def set(self, octets: bytes) -> DataAccessResult:

@@ -57,9 +57,9 @@ class Host:
         """Return the device's source of randomness."""
         return self.device.random
 
-    def schedule(self, behaviour: Behaviour) -> None:
-        """Let a behaviour act as time passes, after those that were added before it."""
-        self.device.schedule.add(behaviour)
+    def schedule(self, behaviour: Behaviour, *, unpowered: bool = False) -> None:
+        """Let a behaviour act as time passes, after those that were added before it; `unpowered` also without power."""
+        self.device.schedule.add(behaviour, unpowered=unpowered)
 
     def note(self, cause: Cause, **details: Any) -> None:
         """Say that something happened."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -73,6 +73,9 @@ class Metering:
         self.registers = {(channel, 0): Gate(self._reader(channel)) for channel in CHANNELS}
         self.registers |= {(channel, rate): Gate(self._reader(channel)) for channel in (1, 2) for rate in TARIFFS}
         self._totals = {channel: self.registers[channel, 0] for channel in CHANNELS}
+        self._blind: dict[str, set[int]] = {}
+        self._unmeasured: frozenset[int] = frozenset()
+        self.voltages: list[int | None] = [None, None, None]
         self._since = start
         self._step_end = start
         self._quarter = -1
@@ -126,6 +129,12 @@ class Metering:
         step = now // STEP
         self._step_end = (step + 1) * STEP
         self._load = self.load.at(self._local(now), step) if self.connected else _NOTHING
+        if self._unmeasured:
+            active, reactive = (
+                tuple(0 if phase in self._unmeasured else power for phase, power in enumerate(powers))
+                for powers in self._load
+            )
+            self._load = Load(active, reactive)  # type: ignore[arg-type]
 
     def _local(self, now: int) -> datetime:
         """Return local time, looked up once in a quarter of an hour."""
@@ -141,6 +150,15 @@ class Metering:
             self.settle(now)
             self.connected = connected
             self._begin_step(now)
+
+    def measure(self, phases: Iterable[int], measured: bool, why: str) -> None:
+        """Measure the load of these phases (0 to 2) from now on, or not, as long as `why` is a reason not to."""
+        now = self.clock.true_time()
+        self.settle(now)
+        blind = self._blind.setdefault(why, set())
+        (blind.difference_update if measured else blind.update)(phases)
+        self._unmeasured = frozenset().union(*self._blind.values())
+        self._begin_step(now)
 
     # --- momentary values ----------------------------------------------------------------------------------
 
@@ -176,14 +194,18 @@ class Metering:
         return max(0, total if channel in (1, 3) else -total)
 
     def voltage(self, phase: int) -> int:
-        """Return the voltage of a phase in 0.1 V: nominal, a little lower under load."""
+        """Return the voltage of a phase in 0.1 V: what `voltages` says, or nominal, a little lower under load."""
+        given = self.voltages[phase]
+        if given is not None:
+            return given
         return NOMINAL_VOLTAGE * 10 - self.current_load.active[phase] // 400
 
     def current(self, phase: int) -> int:
         """Return the current of a phase in 0.01 A."""
         load = self.current_load
         apparent = math.hypot(load.active[phase], load.reactive[phase])
-        return round(apparent / (self.voltage(phase) / 10) * 100)
+        voltage = self.voltage(phase)
+        return round(apparent / (voltage / 10) * 100) if voltage else 0
 
     def power_factor(self) -> int:
         """Return the power factor in 0.001."""
