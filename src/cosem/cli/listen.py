@@ -7,13 +7,14 @@ import contextlib
 import signal
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from cosem.cli.output import DONE, print_json, printable
 from cosem.cli.trace import Tracer, trace_options
 from cosem.errors import ConfigError, ConnectionLost
+from cosem.link.wrapper import datagrams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,6 +132,9 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.desk.take(self.listener, data)
+        # What a meter wants confirmed goes back on the way it came.
+        if answer := self.listener.take():
+            cast("asyncio.Transport", self.transport).write(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.transport is not None:
@@ -144,6 +148,9 @@ class _Datagrams(asyncio.DatagramProtocol):
         self.desk = desk
         self.listeners: dict[Any, Listener] = {}
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.DatagramTransport", transport)
+
     def datagram_received(self, data: bytes, addr: Any) -> None:
         listener = self.listeners.pop(addr, None)
         if listener is None:
@@ -153,6 +160,8 @@ class _Datagrams(asyncio.DatagramProtocol):
         # The last to speak is the last to be forgotten.
         self.listeners[addr] = listener
         self.desk.take(listener, data)
+        for datagram in datagrams(listener.take()):
+            self.transport.sendto(datagram, addr)
 
 
 class _Port(_Connection):

@@ -14,8 +14,10 @@ from cosem.apdu import parse
 from cosem.apdu.ciphered import Ciphered, GeneralDed, GeneralGlo
 from cosem.apdu.general import GeneralBlockTransfer
 from cosem.apdu.habits import refuse
+from cosem.apdu.notify import DataNotificationConfirm
 from cosem.association.blocks import TAG as BLOCK_TAG
 from cosem.association.blocks import BlockTransfer
+from cosem.association.initiator import CONFIRMATION_WANTED
 from cosem.client.keyfile import DeviceKeys
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
@@ -42,7 +44,7 @@ MAX_PUSH = 1024 * 1024
 class Push:
     """One notification. `verified` is None where nothing proves its sender; `problem` says why it could not be read.
 
-    `country` tells layouts of pushes apart that look alike.
+    `country` tells layouts of pushes apart that look alike. `invoke` is the long invoke-id of a data-notification.
     """
 
     address: Address
@@ -55,6 +57,7 @@ class Push:
     plain: bytes | None = field(default=None, repr=False)
     problem: str | None = None
     country: str | None = None
+    invoke: int | None = None
 
     @property
     def readings(self) -> list[Reading]:
@@ -99,7 +102,7 @@ class Senders:
 
 class Listener:
     """One connection on which a meter pushes. `tolerances` and `country` are those of senders that no key
-    identifies."""
+    identifies. `confirm`: answer a push that asks for it, in clear; the answer is fetched with `take`."""
 
     def __init__(
         self,
@@ -107,7 +110,10 @@ class Listener:
         senders: Senders | None = None,
         tolerances: Tolerances = TOLERANT,
         country: str | None = None,
+        *,
+        confirm: bool = True,
     ) -> None:
+        self.confirm = confirm
         self.link = link
         self.senders = senders or Senders()
         self.tolerances = tolerances
@@ -123,9 +129,20 @@ class Listener:
                 push = self._block(event) if event.octets[0] == BLOCK_TAG else self.read(event.address, event.octets)
                 if push is not None:
                     pushes.append(push)
+                    self._confirm(push, now)
             elif isinstance(event, Discarded):
                 self.discarded.append(event)
         return pushes
+
+    def take(self) -> bytes:
+        """Return the octets to send back."""
+        return self.link.take()
+
+    def _confirm(self, push: Push, now: float) -> None:
+        """Tell the meter that its push was read, where it wants to know."""
+        wanted = push.invoke is not None and push.invoke & CONFIRMATION_WANTED and push.problem is None
+        if self.confirm and wanted:
+            self.link.send(push.address, DataNotificationConfirm(b"").encode(push.invoke), now, confirmed=False)
 
     def _block(self, event: ApduReceived) -> Push | None:
         """Take a block of a general block transfer and return the push that is whole with it.
@@ -217,11 +234,12 @@ def _opened(push: Push, octets: bytes, tolerances: Tolerances, service: Any = No
         if telegram.crc_ok is False:
             raise DecodeError("the check sum of the P1 telegram is wrong", len(octets))
         return _with(push, value=axdr.visible_string(telegram.text), plain=octets)
-    service = parse(octets).service if service is None else service
+    found = parse(octets)
+    service = found.service if service is None else service
     refuse(octets, service, tolerances)
     data = getattr(service, "data", None)
     value = axdr.decode(data) if isinstance(data, bytes) else None
-    return _with(push, service=service, value=value, plain=octets)
+    return _with(push, service=service, value=value, plain=octets, invoke=found.invoke)
 
 
 def _with(push: Push, **changes: Any) -> Push:

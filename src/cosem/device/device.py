@@ -157,6 +157,7 @@ class PhysicalDevice:
         self.on_write: list[Callable[[InterfaceClass, int, Data], None]] = []
         self.watches: list[Watch] = []
         self.closed_to: list[Callable[[Address], bool]] = []
+        self.on_confirmed: list[Callable[[int], None]] = []
         self.authentication_failures = 0
         self.security_failures = 0
         self.sessions: list[Session] = []
@@ -214,7 +215,7 @@ class PhysicalDevice:
         return device.associations.get(address.client)
 
     def association_profile(self, address: Address) -> AssociationProfile | None:
-        """Return how `address` may associate; None where that client or server SAP does not exist, is closed, or nobody speaks."""
+        """Return how `address` may associate; None where there is no such client or server SAP, or nobody speaks."""
         association = None if self.down else self.association_at(address)
         if association is None or any(closed(address) for closed in self.closed_to):
             return None
@@ -319,7 +320,9 @@ class PhysicalDevice:
         self.sessions = [item for item in self.sessions if item is not session]
 
     def notification_confirmed(self, session: Session, invoke: int) -> None:
-        """Learn that a client has a notification; nothing here repeats those that are not confirmed."""
+        """Learn that a client has a notification."""
+        for told in self.on_confirmed:
+            told(invoke)
 
     def authentication_failed(self, session: Session) -> None:
         """Count a wrong password or proof."""

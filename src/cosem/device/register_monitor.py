@@ -20,7 +20,8 @@ class MonitorBehaviour:
     """One register monitor: where the value gets over a threshold or under one, the script for that is run.
 
     What is crossed at once is done in the order of the thresholds upwards, in the opposite order downwards. The first
-    value seen crosses nothing. `up` and `down` are noted as well where given, with `details`.
+    value seen crosses nothing, unless `before` says what was before it: then no power failure makes it forget. `up` and
+    `down` are noted as well where given, with `details`.
     """
 
     def __init__(
@@ -34,12 +35,14 @@ class MonitorBehaviour:
         up: Cause | None = None,
         down: Cause | None = None,
         details: Mapping[str, object] | None = None,
+        before: Any = None,
     ) -> None:
         host = self._host = watch.host
         self._scripts = watch.scripts
         self._causes = {True: up, False: down}
         self._details = dict(details or {})
-        self._last: Any = None
+        self._before = before
+        self._last: Any = before
         self._watched = Watched(host, monitored)
         self.object = host.add(
             RegisterMonitor(name, thresholds=tuple(thresholds), monitored_value=monitored, actions=tuple(actions))
@@ -77,7 +80,8 @@ class MonitorBehaviour:
 
     def restart(self) -> None:
         """Forget the last value."""
-        self._last = None
+        if self._before is None:
+            self._last = None
 
     def due(self) -> int | None:
         """Return None: nothing depends on time."""
