@@ -226,7 +226,7 @@ def test_mistakes_are_one_sentence_or_one_document(
 
 
 def test_set_keeps_the_type_and_takes_typed_json(cosem: Cosem, url: str) -> None:
-    name = "0-0:97.97.0"
+    name = "0-0:97.98.10"
     assert cosem("set", url, f"{name}:value", "0x11") == Done(0, "", "")
     assert cosem("get", url, name, "--json").json["value"] == {"double-long-unsigned": 17}
     assert cosem("set", url, f"{name}:2", '{"double-long-unsigned": 0}').status == 0
@@ -605,7 +605,7 @@ def test_an_attribute_that_may_only_be_written_is_written_by_its_declaration(
     monkeypatch.setattr(Meter, "set", lambda meter, *arguments: written.append(arguments[-1]))
     assert cosem("set", world.url(), f"{CLOCK}:time_zone", "-60").status == 0
     assert written == [axdr.long(-60)]
-    assert "the type of '5' cannot be told" in cosem("set", world.url(), "0-0:97.97.0:2", "5").err
+    assert "the type of '5' cannot be told" in cosem("set", world.url(), "0-0:97.98.10:2", "5").err
 
 
 def test_a_secret_that_is_written_is_not_in_the_trace(cosem: Cosem, world: Served, tmp_path: Path) -> None:

@@ -178,7 +178,7 @@ def test_a_value_of_another_type_than_declared_is_told_with_both_types(world: Se
 
 def test_what_nobody_declared_is_read_and_written_back_unchanged(world: Served) -> None:
     """An object of an unknown class, and an attribute beyond a known one's, keep their type to the last octet."""
-    name = Obis.parse("0-0:97.97.0")
+    name = Obis.parse("0-0:97.98.10")
     with world.connect() as meter:
         element = meter.objects()[name]
         meter.core.objects = {name: element._replace(version=77)}
@@ -187,13 +187,13 @@ def test_what_nobody_declared_is_read_and_written_back_unchanged(world: Served) 
         assert (obj.class_id, obj.class_version) == (1, 77)
         value = Attribute.undeclared(obj.class_id, 2)
         data = obj.store.read(obj, value)
-        assert data == axdr.double_long_unsigned(0)
+        assert data == axdr.double_long_unsigned(0xFFFFFFFF)
         obj.store.write(obj, value, data)
         assert obj.store.read(obj, value) == data
-        with pytest.raises(EncodeError, match=r"0-0:97.97.0.255 > 2"):
+        with pytest.raises(EncodeError, match=r"0-0:97.98.10.255 > 2"):
             obj.store.write(obj, value, 5)
         beyond = Attribute.undeclared(1, 9)
-        with pytest.raises(AccessError, match=r"0-0:97.97.0.255:9: read-write-denied"):
+        with pytest.raises(AccessError, match=r"0-0:97.98.10.255:9: read-write-denied"):
             obj.store.write(obj, beyond, axdr.structure(axdr.null()))
 
 
@@ -220,7 +220,7 @@ def test_a_mistake_names_the_object_the_attribute_and_both_types_and_is_not_sent
 
 def test_a_write_keeps_the_type_the_meter_has(world: Served) -> None:
     with world.connect() as meter:
-        name = "0-0:97.97.0"
+        name = "0-0:97.98.10"
         meter[DataObject, name].value = 77
         assert meter.get(1, name, 2) == axdr.double_long_unsigned(77)
         meter.set(1, name, 2, axdr.double_long_unsigned(78))
@@ -257,9 +257,9 @@ def test_methods_are_called_and_refusals_raise(world: Served) -> None:
 
 async def test_asynchronous_writes_and_calls(world: Served) -> None:
     async with await world.connect_async() as meter:
-        await meter.set(DataObject.value, "0-0:97.97.0", 5)
-        assert await meter.get(DataObject.value, "0-0:97.97.0") == 5
-        await meter.set(DataObject.value, "0-0:97.97.0", axdr.double_long_unsigned(0))
+        await meter.set(DataObject.value, "0-0:97.98.10", 5)
+        assert await meter.get(DataObject.value, "0-0:97.98.10") == 5
+        await meter.set(DataObject.value, "0-0:97.98.10", axdr.double_long_unsigned(0))
         switch = meter[DisconnectControl, SWITCH]
         await switch.remote_disconnect()
         assert await switch.control_state == 0

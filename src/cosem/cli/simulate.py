@@ -82,6 +82,12 @@ def simulate_command() -> None:
     metavar="HOST:PORT",
     help="Also open a connection to a client that waits there, again and again; hdlc+tcp://HOST:PORT for HDLC.",
 )
+@click.option(
+    "--push",
+    metavar="HOST:PORT",
+    help="Where all push setups send to: HOST:PORT (TCP), or udp://, hdlc+tcp://, mbus+tcp://HOST:PORT.",
+)
+@click.option("--companion", default="idis", show_default=True, help="Companion profile: event codes, logs, alarms.")
 @click.option("--heartbeat", is_flag=True, help="Say who calls in a notification, first thing on a dialled connection.")
 @click.option(
     "--serial",
@@ -142,9 +148,15 @@ def _build(options: dict[str, Any]) -> tuple[Any, str]:
         password=password,
         compress_nulls=options["compress_nulls"],
         referencing=options["referencing"],
+        companion=options["companion"],
         image_key=DEMO_IMAGE_KEY if options["image_key"] is None else _image_key(options["image_key"]),
     )
-    return simulated_meter(seed=seed, end=present(options), days=options["days"], settings=settings), note
+    meter = simulated_meter(seed=seed, end=present(options), days=options["days"], settings=settings)
+    if options["push"] is not None:
+        from cosem.client.events import push_destination
+
+        meter.equipment.pushes.send_to(*push_destination(options["push"]))
+    return meter, note
 
 
 def _image_key(text: str) -> bytes:
@@ -155,6 +167,7 @@ def _image_key(text: str) -> bytes:
 
 
 async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
+    from cosem.io.pusher import NetworkPusher
     from cosem.io.server import DeviceServer
     from cosem.link.hdlc.parameters import HdlcParameters
 
@@ -170,6 +183,11 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
     caller = _caller(options)
+    pusher = NetworkPusher(failed=lambda why: click.echo(why, err=True))
+    # The meter of a model does nothing by itself.
+    pushes = getattr(getattr(meter, "equipment", None), "pushes", None)
+    if pushes is not None:
+        pushes.network = pusher
     wrapper = DeviceServer(meter.device, before=live, udp=True)
     information, window = options["hdlc_information"], options["hdlc_window"]
     limits = HdlcParameters(information, information, window, window)
@@ -196,6 +214,9 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
         await stop.wait()
     finally:
         ticking.cancel()
+        if pushes is not None:
+            pushes.network = None
+        await pusher.stop()
         for _, _, server in ports.values():
             await server.stop()
         await wrapper.stop()

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from cosem.classes.access import ObjectListElement
     from cosem.client.calendars import Calendar
+    from cosem.client.events import AlarmState, MeterEvent
     from cosem.client.firmware import ImageReport
     from cosem.client.inbound import Greeting
     from cosem.client.supply import Limits, Supply
@@ -240,6 +241,32 @@ class AsyncMeter:
         from cosem.client.keychange import change_secret
 
         await self._in_turn(change_secret(self.plan, self.core, new))
+
+    async def read_events(
+        self, start: When = None, end: When = None, *, groups: Sequence[str] = (), companion: str = "idis"
+    ) -> list[MeterEvent]:
+        """Read the event logs; see `cosem.client.events.read_events`."""
+        from cosem.client.events import read_events
+
+        return await self._in_turn(read_events(self.core, start, end, groups=groups, profile=companion))
+
+    async def alarms(self, *, companion: str = "idis") -> list[AlarmState]:
+        """Read the alarm registers and descriptors."""
+        from cosem.client.events import read_alarms
+
+        return await self._in_turn(read_alarms(self.core, companion))
+
+    async def clear_alarms(self, *, companion: str = "idis") -> list[AlarmState]:
+        """Clear the alarms that are there, and return them; see `cosem.client.events.clear_alarms`."""
+        from cosem.client.events import clear_alarms
+
+        return await self._in_turn(clear_alarms(self.core, companion))
+
+    async def configure_push(self, to: str, setup: str | Obis = "0-4:25.9.0", **what: Any) -> None:
+        """Say where a push setup (that of alarms unless named) sends; see `cosem.client.events.configure_push`."""
+        from cosem.client.events import configure_push
+
+        await self._in_turn(configure_push(self.core, to, setup=obis(setup), **what))
 
 
 class _Named:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from cosem.classes.access import ObjectListElement
     from cosem.client.calendars import Calendar
+    from cosem.client.events import AlarmState, MeterEvent
     from cosem.client.firmware import ImageReport
     from cosem.client.supply import Limits, Supply
     from cosem.client.survey import Progress
@@ -210,6 +211,32 @@ class Meter:
         from cosem.client.keychange import change_secret
 
         self.run(change_secret(self.plan, self.core, new))
+
+    def read_events(
+        self, start: When = None, end: When = None, *, groups: Sequence[str] = (), companion: str = "idis"
+    ) -> list[MeterEvent]:
+        """Read the event logs; see `cosem.client.events.read_events`."""
+        from cosem.client.events import read_events
+
+        return self.run(read_events(self.core, start, end, groups=groups, profile=companion))
+
+    def alarms(self, *, companion: str = "idis") -> list[AlarmState]:
+        """Read the alarm registers and descriptors."""
+        from cosem.client.events import read_alarms
+
+        return self.run(read_alarms(self.core, companion))
+
+    def clear_alarms(self, *, companion: str = "idis") -> list[AlarmState]:
+        """Clear the alarms that are there, and return them; see `cosem.client.events.clear_alarms`."""
+        from cosem.client.events import clear_alarms
+
+        return self.run(clear_alarms(self.core, companion))
+
+    def configure_push(self, to: str, setup: str | Obis = "0-4:25.9.0", **what: Any) -> None:
+        """Say where a push setup (that of alarms unless named) sends; see `cosem.client.events.configure_push`."""
+        from cosem.client.events import configure_push
+
+        self.run(configure_push(self.core, to, setup=obis(setup), **what))
 
 
 class Profile:

@@ -7,24 +7,33 @@ from typing import TYPE_CHECKING
 from cosem.classes.c071_limiter import LimiterActions
 from cosem.classes.common import ActionItem, ActionSet, AttributeReference
 from cosem.codec import axdr
+from cosem.companions.companion import companion
 from cosem.device.agenda import Agenda
 from cosem.device.billing import Billing
 from cosem.device.causes import Cause
+from cosem.device.clock_events import ClockEvents
 from cosem.device.disconnector import Disconnector
+from cosem.device.events import Events
 from cosem.device.guard import Guard
 from cosem.device.image import ImageTransferBehaviour, signed_by
 from cosem.device.limiter import LimiterBehaviour
+from cosem.device.mains import Mains
 from cosem.device.parameter_monitor import ParameterMonitorBehaviour
+from cosem.device.power import PowerSupply
+from cosem.device.push import Pushes
 from cosem.device.register_monitor import MonitorBehaviour
 from cosem.device.scripts import (
     DISCONNECT,
     DISCONNECTION,
     GLOBAL_RESET,
     OUTPUT_SIGNALS,
+    PUSHING,
     RECONNECT,
     ScriptTables,
     calling,
 )
+from cosem.device.single_action import SingleActionBehaviour
+from cosem.device.tampering import Tampering, TamperRecords
 from cosem.device.tariffs import Tariffs
 from cosem.device.watch import Watch
 from cosem.obis import Obis, obis
@@ -58,22 +67,57 @@ _NO_SCRIPT = ActionItem(Obis(bytes(6)), 0)
 
 
 class Equipment:
-    """The behaviours of one electricity meter, by name. They act after measuring and profiles at the same moment."""
+    """The behaviours of one electricity meter, by name. They act after measuring and profiles at the same moment.
+
+    Of what happens the events are told first, so that a push carries the alarm that sends it.
+    """
 
     def __init__(self, meter: ElectricityMeter) -> None:
-        self.host = meter.host
+        self.host = host = meter.host
         settings = meter.settings
-        self.image = ImageTransferBehaviour(self.host, signed_by(settings.image_key), settings.image)
-        self.scripts = ScriptTables(self.host)
-        self.watch = Watch(self.host, self.scripts)
+        self.image = ImageTransferBehaviour(host, signed_by(settings.image_key), settings.image)
+        profile = companion(settings.companion)
+        self.events = Events(host, profile, alarm_autoclear=settings.alarm_autoclear)
+        self.tamper_records = TamperRecords(host, profile)
+        self.clock_events = ClockEvents(host)
+        self.power = PowerSupply(host, meter.metering, last_gasp=settings.last_gasp)
+        self.scripts = ScriptTables(host)
+        self.watch = Watch(host, self.scripts)
         profiles = (meter.load_profile.object, meter.daily_profile.object)
         self.scripts.add(GLOBAL_RESET, 1, *(calling(item.class_id, item.obis, 1) for item in profiles))
         self._supply(meter)
         self._supervision(meter)
-        self.agenda = Agenda(self.host)
-        self.tariffs = Tariffs(self.host, meter.metering, self.agenda, self.scripts)
+        self.agenda = Agenda(host)
+        self.tariffs = Tariffs(host, meter.metering, self.agenda, self.scripts)
         self.billing = Billing(meter, self.agenda, self.scripts)
-        self.parameters = ParameterMonitorBehaviour(self.host, _PARAMETERS)
+        self.parameters = ParameterMonitorBehaviour(host, _PARAMETERS)
+        self.mains = Mains(host, meter.metering, self.power)
+        self.tampering = Tampering(host, meter.metering)
+        self.pushes = Pushes(host, profile, version=settings.push_version)
+        self._pushing()
+
+    def _pushing(self) -> None:
+        """Add what pushes: a script for every setup, and what runs it.
+
+        Those at intervals have schedules (0-b:15.0.4), which never come until they are set; alarm monitors (0-0:16.1.e)
+        see a descriptor leave 0.
+        """
+        for number, (name, setup) in enumerate(self.pushes.setups.items(), 1):
+            script = self.scripts.add(PUSHING, number, calling(setup.object.class_id, setup.object.obis, 1))
+            if name.startswith("interval"):
+                schedule = Obis(bytes((0, setup.object.obis[1], 15, 0, 4, 255)))
+                SingleActionBehaviour(self.host, self.agenda, self.scripts, str(schedule), script)
+            if name in self.pushes.alarms:
+                for index, register in enumerate(self.events.alarms):
+                    if (descriptor := register.layout.descriptor) is not None:
+                        MonitorBehaviour(
+                            self.watch,
+                            Obis(bytes((0, 0, 16, 1, index, 255))),
+                            AttributeReference(1, descriptor, 2),
+                            [axdr.double_long_unsigned(0)],
+                            [ActionSet(script, _NO_SCRIPT)],
+                            before=0,
+                        )
 
     def _supply(self, meter: ElectricityMeter) -> None:
         """Add what disconnects: scripts, further disconnectors, the limiter."""

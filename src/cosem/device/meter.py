@@ -78,7 +78,9 @@ class MeterSettings:
     amperes.
     `security_version` is that of the
     security setup. With a `broadcast_title` there is the pre-established client of broadcasts (SAP 102) of that title.
-    `image_key` is the public key images are verified by; without one none is.
+    `image_key` is the public key images are verified by; without one none is. `companion` names the companion
+    profile, with its events, alarms and pushes (`cosem.companions`); `alarm_autoclear` lets an alarm bit go when its
+    cause does, `last_gasp` lets the meter say so when its power fails, `push_version` is that of class 40 (0 to 3).
     """
 
     system_title: bytes = b"CSM\x00\x00\x00\x00\x01"
@@ -109,6 +111,10 @@ class MeterSettings:
     image_key: bytes | None = None
     image: ImageOptions = field(default_factory=ImageOptions)
     guard: GuardOptions = field(default_factory=GuardOptions)
+    companion: str = "idis"
+    alarm_autoclear: bool = True
+    last_gasp: bool = False
+    push_version: int = 1
 
 
 class ElectricityMeter:
@@ -189,7 +195,6 @@ class ElectricityMeter:
         add = self.logical.add
         add(DataObject("0-0:42.0.0.255", value=axdr.octet_string(name)))
         add(DataObject("0-0:96.1.0.255", value=axdr.octet_string(self.settings.serial.encode("ascii"))))
-        add(DataObject("0-0:97.97.0.255", value=axdr.double_long_unsigned(0)))
         counter = DataObject(INVOCATION_COUNTER)
         self._compute(counter, 2, lambda: Data(Tag.DOUBLE_LONG_UNSIGNED, self._received_counter()))
         add(counter)
@@ -302,6 +307,17 @@ class ElectricityMeter:
 
     # --- associations --------------------------------------------------------------------------------------
 
+    def _management_rights(self, obj: Any) -> AccessRights:
+        """Let a manager do everything; what a behaviour takes it may write though it is dynamic, such as the time."""
+        rights = full_access(obj)
+        written = {number for name, number in self.device.writers if name == bytes(obj.obis)}
+        written |= {number for class_id, number in _WRITABLE_TOO if class_id == obj.class_id}
+        attributes = tuple(
+            AttributeAccess(right.attribute_id, Access.READ_AND_WRITE) if right.attribute_id in written else right
+            for right in rights.attribute_access
+        )
+        return AccessRights(attributes, rights.method_access)
+
     def _associations(self) -> None:
         settings = self.settings
         referencing = settings.referencing
@@ -310,7 +326,7 @@ class ElectricityMeter:
         management = AssociationSpec(
             MANAGEMENT_CLIENT,
             2,
-            _management_rights,
+            self._management_rights,
             mechanism=settings.mechanism,
             secret=settings.secret,
             policy=settings.policy,
@@ -325,7 +341,7 @@ class ElectricityMeter:
             broadcast = AssociationSpec(
                 BROADCAST_CLIENT,
                 4,
-                _broadcast_rights,
+                lambda obj: _broadcast_rights(obj, self._management_rights(obj)),
                 policy=settings.policy,
                 keys=settings.keys,
                 max_pdu_size=settings.max_pdu_size,
@@ -355,21 +371,9 @@ _NEVER_CAPTURED = (7, *ASSOCIATION_CLASSES, 64)
 _WRITABLE_TOO = {(8, 2)}
 """Dynamic attributes a manager may write all the same: the time."""
 
-
 _BROADCAST_WRITES = {8: (2,), 18: (), 71: (8,)}
 _BROADCAST_METHODS = {8: (1, 2, 3, 4, 5, 6), 18: (1, 2), 71: ()}
 """What may be written and called by broadcast, by class."""
-
-
-def _management_rights(obj: Any) -> AccessRights:
-    rights = full_access(obj)
-    attributes = tuple(
-        AttributeAccess(right.attribute_id, Access.READ_AND_WRITE)
-        if (obj.class_id, right.attribute_id) in _WRITABLE_TOO
-        else right
-        for right in rights.attribute_access
-    )
-    return AccessRights(attributes, rights.method_access)
 
 
 def _not_reset(parameter: int) -> None:
@@ -377,9 +381,8 @@ def _not_reset(parameter: int) -> None:
     raise Refused(ActionResult.READ_WRITE_DENIED)
 
 
-def _broadcast_rights(obj: Any) -> AccessRights | None:
+def _broadcast_rights(obj: Any, rights: AccessRights) -> AccessRights | None:
     """What goes to all meters at once: the time, blocks of an image, the emergency profile of a limiter."""
-    rights = _management_rights(obj)
     written = _BROADCAST_WRITES.get(obj.class_id)
     if written is None:
         return None
