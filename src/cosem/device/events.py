@@ -17,7 +17,7 @@ from cosem.device.alarms import EventRegister
 from cosem.device.causes import ENDED_BY, Cause, Happening
 from cosem.device.host import Host
 from cosem.device.profile import Column, ProfileBuffer
-from cosem.results import DataAccessResult
+from cosem.device.shown import add_log
 
 _NULL = b"\x00"
 
@@ -40,12 +40,7 @@ class EventLog:
             *(self._extra(extra) for extra in group.extra),
         ]
         self.buffer = ProfileBuffer(str(group.log), columns, host.clock, period=0, capacity=group.entries)
-        host.add(self.buffer.object)
-        host.device.readers[bytes(group.log), 2] = self.buffer.read
-        host.writers(
-            self.buffer.object,
-            {3: _settled, 4: _settled, 8: self.buffer.writers[8]},
-        )
+        add_log(host, self.buffer)
         host.handle(self.buffer.object, 1, self._reset)
 
     @property
@@ -132,8 +127,3 @@ class Events:
             self.logs[group].record(event.code, happening)
             for register in (*self.errors, *self.alarms):
                 register.event(group, event.code, key)
-
-
-def _settled(value: Data) -> DataAccessResult:
-    """Refuse another layout or a period: what a log captures, and when, is the companion profile's."""
-    return DataAccessResult.READ_WRITE_DENIED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from cosem.classes.c003_register import Register
 from cosem.codec.axdr import Data, Tag
@@ -10,6 +10,7 @@ from cosem.device.causes import Cause, Happening
 from cosem.device.host import Host
 from cosem.device.metering import Metering
 from cosem.device.power import PowerSupply
+from cosem.device.shown import show_number
 from cosem.obis import Obis
 from cosem.results import DataAccessResult
 from cosem.units import ScalerUnit, Unit
@@ -77,8 +78,7 @@ class Mains:
         self._host.writers(obj, {2: write})
 
     def _counter(self, c: int, d: int, key: tuple[str, int]) -> None:
-        obj = self._host.add(Register(_name(c, d), scaler_unit=ScalerUnit(0, Unit.COUNT)))
-        self._host.compute(obj, 2, lambda: Data(Tag.LONG_UNSIGNED, self.counts[key] & 0xFFFF))
+        show_number(self._host, _name(c, d), Unit.COUNT, lambda: self.counts[key])
 
     # --- input ---------------------------------------------------------------------------------------------
 
@@ -144,5 +144,5 @@ class Mains:
             self._look()
 
 
-def _name(c: int, d: int) -> Any:
+def _name(c: int, d: int) -> Obis:
     return Obis(bytes((1, 0, c, d, 0, 255)))

@@ -6,12 +6,10 @@ time of the last from 10, the duration of the last long one from 15, the thresho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from cosem.classes.c001_data import Data as DataObject
-from cosem.classes.c003_register import Register
 from cosem.classes.common import CaptureObject
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
@@ -19,10 +17,10 @@ from cosem.device.causes import Cause
 from cosem.device.host import Host
 from cosem.device.metering import Metering
 from cosem.device.profile import Column, ProfileBuffer
-from cosem.device.tampering import NO_TIME
+from cosem.device.shown import add_log, show_moment, show_number, unsigned
 from cosem.obis import Obis
 from cosem.results import DataAccessResult
-from cosem.units import ScalerUnit, Unit
+from cosem.units import Unit
 
 LONG_FAILURE = 180
 """Seconds from which on a failure is a long one."""
@@ -72,35 +70,23 @@ class PowerSupply:
         self._objects()
         columns = [
             Column(CaptureObject(8, host.clock.object.obis, 2), lambda utc: b"\x09\x0c" + host.clock.octets(utc)),
-            Column(CaptureObject(3, _KNOWN_DURATION, 2), lambda utc: axdr.encode(_unsigned(self._last(ANY)))),
+            Column(CaptureObject(3, _KNOWN_DURATION, 2), lambda utc: axdr.encode(unsigned(self._last(ANY)))),
         ]
         self.log = ProfileBuffer(str(POWER_FAILURE_LOG), columns, host.clock, period=0, capacity=LOG_ENTRIES)
-        host.add(self.log.object)
-        host.device.readers[bytes(POWER_FAILURE_LOG), 2] = self.log.read
-        host.writers(self.log.object, {3: _settled, 4: _settled, 8: self.log.writers[8]})
+        add_log(host, self.log)
 
     def _objects(self) -> None:
+        host = self._host
         for which, failures in self.failures.items():
-            self._register(_COUNT[which], Unit.COUNT, failures, lambda f: f.count)
-            self._register(_LONG + which, Unit.COUNT, failures, lambda f: f.long)
-            self._register(_DURATION + which, Unit.SECOND, failures, lambda f: f.last_long_duration)
-            self._time(_TIME + which, failures)
-        threshold = self._host.add(Register(_name(_THRESHOLD), scaler_unit=ScalerUnit(0, Unit.SECOND)))
-        self._host.compute(threshold, 2, lambda: _unsigned(self._threshold))
-        self._host.writers(threshold, {2: self._write_threshold})
-
-    def _register(self, number: int, unit: Unit, failures: Failures, read: Callable[[Failures], int]) -> None:
-        obj = self._host.add(Register(_name(number), scaler_unit=ScalerUnit(0, unit)))
-        self._host.compute(obj, 2, lambda: _unsigned(read(failures)))
-
-    def _time(self, number: int, failures: Failures) -> None:
-        obj = self._host.add(DataObject(_name(number), value=axdr.octet_string(NO_TIME)))
-
-        def shown() -> Data:
-            at = failures.last
-            return Data(Tag.OCTET_STRING, NO_TIME if at is None else self._host.clock.octets(at))
-
-        self._host.compute(obj, 2, shown)
+            for number, unit, read in (
+                (_COUNT[which], Unit.COUNT, lambda f=failures: f.count),
+                (_LONG + which, Unit.COUNT, lambda f=failures: f.long),
+                (_DURATION + which, Unit.SECOND, lambda f=failures: f.last_long_duration),
+            ):
+                show_number(host, _name(number), unit, read)
+            show_moment(host, _name(_TIME + which), lambda f=failures: f.last)  # type: ignore[misc]
+        threshold = show_number(host, _name(_THRESHOLD), Unit.SECOND, lambda: self._threshold)
+        host.writers(threshold, {2: self._write_threshold})
 
     def _write_threshold(self, value: Data) -> DataAccessResult:
         if value.tag is not Tag.DOUBLE_LONG_UNSIGNED:
@@ -189,11 +175,3 @@ class PowerSupply:
 
 def _name(number: int) -> Obis:
     return Obis(bytes((0, 0, 96, 7, number, 255)))
-
-
-def _unsigned(value: int) -> Data:
-    return Data(Tag.DOUBLE_LONG_UNSIGNED, value & 0xFFFFFFFF)
-
-
-def _settled(value: Data) -> DataAccessResult:
-    return DataAccessResult.READ_WRITE_DENIED

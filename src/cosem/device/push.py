@@ -25,7 +25,7 @@ from cosem.classes.c040_push_setup import (
     SendDestinationAndMethod,
     TransportService,
 )
-from cosem.classes.protection import IdentifiedKey, IdentifiedKeyId, ProtectionType
+from cosem.classes.protection import IdentifiedKey, IdentifiedKeyId, ProtectionType, RestrictedColumns
 from cosem.codec.axdr import Data
 from cosem.companions.companion import Companion, PushPreset
 from cosem.device.causes import Cause, Happening
@@ -33,7 +33,7 @@ from cosem.device.device import MANAGEMENT_SAP
 from cosem.device.errors import Refused
 from cosem.device.host import Host, Origin
 from cosem.device.moments import Windows
-from cosem.device.push_values import Pushed, is_known, values
+from cosem.device.push_values import is_known, values
 from cosem.errors import CosemError
 from cosem.link.base import Address
 from cosem.obis import Obis
@@ -118,7 +118,7 @@ class Pusher:
         self,
         host: Host,
         name: Obis,
-        objects: list[Pushed],
+        objects: list[RestrictedColumns],
         send: Callable[[Delivery], None],
         *,
         title: str = "",
@@ -151,7 +151,7 @@ class Pusher:
         host.schedule(self)
 
     def _object(
-        self, name: Obis, objects: list[Pushed], version: int, randomisation: int, retries: int, delay: int
+        self, name: Obis, objects: list[RestrictedColumns], version: int, randomisation: int, retries: int, delay: int
     ) -> Any:
         given: dict[str, Any] = {
             "push_object_list": [item[: 4 + min(version, 2)] for item in objects],
@@ -401,7 +401,9 @@ class Pushes:
         self.setups: dict[str, Pusher] = {}
         self._presets: dict[str, PushPreset] = {}
         for preset in companion.pushes:
-            objects = [Pushed(item.class_id, item.name, item.attribute, item.data_index) for item in preset.objects]
+            objects = [
+                RestrictedColumns(item.class_id, item.name, item.attribute, item.data_index) for item in preset.objects
+            ]
             self.setups[preset.name] = Pusher(
                 host,
                 preset.setup,

@@ -7,17 +7,15 @@ found again in a public source.
 
 from __future__ import annotations
 
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from cosem.apdu.base import SelectiveAccess
-from cosem.classes.common import CaptureObject
-from cosem.classes.protection import Restriction, RestrictionByDate, RestrictionByEntry
+from cosem.classes.protection import RestrictedColumns, RestrictionByDate, RestrictionByEntry
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag, encode_length
 from cosem.device.associations import ASSOCIATION_CLASSES, Association
 from cosem.device.host import Host
 from cosem.errors import DecodeError
-from cosem.obis import Obis
 from cosem.results import DataAccessResult
 
 ENTRIES = 0xF
@@ -26,17 +24,6 @@ SCOPES: Final = {0x1: 1, 0x2: 60, 0x3: 3600, 0x4: 86400, 0x5: 7 * 86400}
 RELATIVE = 0x1000
 """The first data_index that is a relative range; below it is the number of an element."""
 _NULL = b"\x00"
-
-
-class Pushed(NamedTuple):
-    """One element of a push_object_list, in every version's form."""
-
-    class_id: int
-    logical_name: Obis
-    attribute_index: int
-    data_index: int = 0
-    restriction: Restriction = Restriction()
-    columns: tuple[CaptureObject, ...] = ()
 
 
 def is_known(item: Any) -> bool:
@@ -51,11 +38,11 @@ def values(host: Host, association: Association | None, items: list[Any], since:
     What the client of the push may not read is not pushed either. `since`: rows of whole buffers from before are left
     out.
     """
-    parts = [_value(host, association, Pushed(*item), since) for item in items]
+    parts = [_value(host, association, RestrictedColumns(*item), since) for item in items]
     return b"\x02" + encode_length(len(parts)) + b"".join(parts)
 
 
-def _value(host: Host, association: Association | None, item: Pushed, since: int | None) -> bytes:
+def _value(host: Host, association: Association | None, item: RestrictedColumns, since: int | None) -> bytes:
     obj = host.find(item.logical_name, item.class_id)
     # What an association is depends on its session, and it holds secrets.
     if obj is None or association is None or item.class_id in ASSOCIATION_CLASSES:
@@ -80,7 +67,7 @@ def _value(host: Host, association: Association | None, item: Pushed, since: int
         return _NULL
 
 
-def _selection(host: Host, item: Pushed, since: int | None) -> SelectiveAccess | None:
+def _selection(host: Host, item: RestrictedColumns, since: int | None) -> SelectiveAccess | None:
     """Return what of a buffer is meant."""
     scope, many = item.data_index >> 12, item.data_index & 0xFF
     restriction = item.restriction.restriction_value
@@ -117,7 +104,7 @@ def _by_entry(first: int, last: int) -> SelectiveAccess:
     return SelectiveAccess(2, axdr.encode(axdr.structure(*entries, *columns)))
 
 
-def _columns(host: Host, item: Pushed, octets: bytes) -> bytes:
+def _columns(host: Host, item: RestrictedColumns, octets: bytes) -> bytes:
     """Return the rows with the columns that are wanted, in the order in which they are."""
     first = item.data_index >> 8 & 0x0F if item.data_index >= RELATIVE else 0
     element = item.data_index if 0 < item.data_index < RELATIVE else 0
@@ -133,7 +120,7 @@ def _columns(host: Host, item: Pushed, octets: bytes) -> bytes:
     return axdr.encode(Data(Tag.ARRAY, tuple(picked)))
 
 
-def _positions(host: Host, item: Pushed) -> list[int] | None:
+def _positions(host: Host, item: RestrictedColumns) -> list[int] | None:
     captured = host.read(item.class_id, item.logical_name, 3)
     if captured is None:
         return None

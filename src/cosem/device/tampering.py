@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from cosem.classes.c001_data import Data as DataObject
-from cosem.classes.c003_register import Register
-from cosem.codec import axdr
-from cosem.codec.axdr import Data, Tag
-from cosem.companions.companion import Companion
+from cosem.companions.companion import Companion, TamperPlace
 from cosem.device.causes import ENDED_BY, Cause, Happening
 from cosem.device.host import Host
 from cosem.device.metering import Metering
+from cosem.device.shown import show_moment, show_number
 from cosem.obis import Obis
-from cosem.units import ScalerUnit, Unit
+from cosem.units import Unit
 
 FIELD_SECONDS = 30
 """How long a magnetic field must last before it is one; meters in the field have this number."""
-NO_TIME = bytes.fromhex("ffffffffffffffffff8000ff")
 
 COVERS: Final = {
     "terminal": (Cause.TERMINAL_COVER_OPENED, Cause.TERMINAL_COVER_CLOSED),
@@ -143,30 +138,21 @@ class TamperRecords:
         self.records: dict[Cause, TamperRecord] = {}
         for place in companion.tampering:
             record = self.records[Cause[place.cause]] = TamperRecord()
-            self._register(place.first, Unit.COUNT, record, lambda r: r.count)
-            self._time(place.first + 1, record, lambda r: r.since)
-            self._register(place.first + 2, Unit.SECOND, record, self._running)
-            self._time(place.first + 3, record, lambda r: r.last)
-            self._register(place.first + 4, Unit.SECOND, record, lambda r: r.last_duration)
-            self._time(place.begun, record, lambda r: r.first)
+            self._show(place, record)
         self._over = {cause: begun for begun, over in ENDED_BY.items() if begun in self.records for cause in over}
         host.causes.listeners.append(self._happened)
 
     def _running(self, record: TamperRecord) -> int:
         return 0 if record.since is None else max(0, self._host.clock.now - record.since)
 
-    def _register(self, number: int, unit: Unit, record: TamperRecord, read: Callable[[TamperRecord], int]) -> None:
-        obj = self._host.add(Register(_name(number), scaler_unit=ScalerUnit(0, unit)))
-        self._host.compute(obj, 2, lambda: Data(Tag.DOUBLE_LONG_UNSIGNED, read(record) & 0xFFFFFFFF))
-
-    def _time(self, number: int, record: TamperRecord, read: Callable[[TamperRecord], int | None]) -> None:
-        obj = self._host.add(DataObject(_name(number), value=axdr.octet_string(NO_TIME)))
-
-        def shown() -> Data:
-            at = read(record)
-            return Data(Tag.OCTET_STRING, NO_TIME if at is None else self._host.clock.octets(at))
-
-        self._host.compute(obj, 2, shown)
+    def _show(self, place: TamperPlace, record: TamperRecord) -> None:
+        host, first = self._host, place.first
+        show_number(host, _name(first), Unit.COUNT, lambda: record.count)
+        show_moment(host, _name(first + 1), lambda: record.since)
+        show_number(host, _name(first + 2), Unit.SECOND, lambda: self._running(record))
+        show_moment(host, _name(first + 3), lambda: record.last)
+        show_number(host, _name(first + 4), Unit.SECOND, lambda: record.last_duration)
+        show_moment(host, _name(place.begun), lambda: record.first)
 
     def _happened(self, happening: Happening) -> None:
         record = self.records.get(happening.cause)
@@ -187,5 +173,5 @@ class TamperRecords:
         record.last, record.last_duration, record.since = record.since, max(0, at - record.since), None
 
 
-def _name(number: int) -> Any:
+def _name(number: int) -> Obis:
     return Obis(bytes((0, 0, 96, 20, number, 255)))
