@@ -32,6 +32,7 @@ MAX_PEERS = 10_000
 @click.argument("url")
 @click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file: a section per meter, by title.")
 @click.option("--country", help="Two letters (NO, SI): tells layouts of national pushes apart that look alike.")
+@click.option("--confirm", is_flag=True, help="Answer pushes that ask for a confirmation.")
 @click.option("--count", type=click.IntRange(min=1), help="Stop after so many pushes.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document per push and line.")
 @trace_options
@@ -39,6 +40,7 @@ def listen_command(
     url: str,
     key_file: Path | None,
     country: str | None,
+    confirm: bool,
     count: int | None,
     as_json: bool,
     verbose: int,
@@ -66,7 +68,7 @@ def listen_command(
         if not device.verify:
             click.echo(f"note: [{device.name}] says verify = false: what it sends is not proven genuine", err=True)
     with Tracer(verbose, trace_file, url, key_file) as tracer, contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_listen(parsed, Senders(devices), settings, count, as_json, tracer.sink))
+        asyncio.run(_listen(parsed, Senders(devices), settings, confirm, count, as_json, tracer.sink))
     return DONE
 
 
@@ -160,8 +162,9 @@ class _Datagrams(asyncio.DatagramProtocol):
         # The last to speak is the last to be forgotten.
         self.listeners[addr] = listener
         self.desk.take(listener, data)
-        for datagram in datagrams(listener.take()):
-            self.transport.sendto(datagram, addr)
+        if answer := listener.take():
+            for datagram in datagrams(answer):
+                self.transport.sendto(datagram, addr)
 
 
 class _Port(_Connection):
@@ -178,6 +181,7 @@ async def _listen(
     url: Any,
     senders: Senders,
     settings: tuple[Tolerances, str | None],
+    confirm: bool,
     count: int | None,
     as_json: bool,
     trace: Callable[[str, bytes], None] | None,
@@ -186,7 +190,11 @@ async def _listen(
     from cosem.client.plan import client_link
 
     loop = asyncio.get_running_loop()
-    desk = _Desk(lambda: Listener(client_link(url, settings[0]), senders, *settings), count, as_json, trace)
+
+    def make() -> Listener:
+        return Listener(client_link(url, settings[0]), senders, *settings, confirm=confirm)
+
+    desk = _Desk(make, count, as_json, trace)
     for name in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(name, desk.stop.set)

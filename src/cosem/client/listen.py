@@ -102,7 +102,8 @@ class Senders:
 
 class Listener:
     """One connection on which a meter pushes. `tolerances` and `country` are those of senders that no key
-    identifies. `confirm`: answer a push that asks for it, in clear; the answer is fetched with `take`."""
+    identifies. `confirm`: answer a push that asks for it, in clear; the answer is fetched with `take`. Many meters ask
+    on lines that go one way only, so it is not done unasked."""
 
     def __init__(
         self,
@@ -111,7 +112,7 @@ class Listener:
         tolerances: Tolerances = TOLERANT,
         country: str | None = None,
         *,
-        confirm: bool = True,
+        confirm: bool = False,
     ) -> None:
         self.confirm = confirm
         self.link = link
