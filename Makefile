@@ -5,7 +5,7 @@ DEV    ?= .venv-dev
 BENCH  ?= .venv-bench
 INTEROP ?= .venv-interop
 COVERAGE ?= .coverage.json
-COVERED := tests/codec tests/security tests/association tests/link tests/apdu tests/explain
+COVERED := tests/codec tests/security tests/association tests/link tests/apdu tests/explain tests/client tests/device tests/pushes tests/io tests/test_tolerances.py
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 
 .PHONY: run test lint unit docs coverage bench interop clean

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from cosem.client import KeyFile
+from cosem.simulator.meter import DEMO_KEYS, DEMO_PASSWORD, DEMO_SECRET
+
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 SAYS = {
@@ -20,6 +23,14 @@ SAYS = {
     "firmware_over_lossy_hdlc.py": ["SET: success", "524288 octets written and read back, equal"],
     "be_a_meter.py": ["2026-11-01T02:00:00+01:00", "disconnected", "72 rows captured"],
 }
+
+
+def test_the_example_key_file_opens_the_simulated_meter() -> None:
+    """Whoever starts `cosem simulate meter` without a key file reads it with this one, with every authentication."""
+    device = KeyFile.load(EXAMPLES / "keys.toml").device()
+    assert device.keys.global_unicast_encryption_key == DEMO_KEYS.global_unicast_encryption_key
+    assert device.keys.authentication_key == DEMO_KEYS.authentication_key
+    assert (device.password, device.hls_secret) == (DEMO_PASSWORD, DEMO_SECRET)
 
 
 def test_every_example_is_tried_here() -> None:

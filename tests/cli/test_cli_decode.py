@@ -151,6 +151,28 @@ def test_a_class_is_described_as_the_contract_says(capsys: pytest.CaptureFixture
     assert [(m["id"], m["name"]) for m in answer["methods"]] == [(1, "remote_disconnect"), (2, "remote_reconnect")]
 
 
+def test_the_list_of_classes_has_their_names(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = cosem(capsys, "class")
+    lines = out.splitlines()
+    assert (status, lines[0]) == (0, "class\tversions\tname")
+    assert "15\t0, 1, 2, 3\tAssociation LN" in lines
+    named = {entry["class_id"]: entry["name"] for entry in json.loads(cosem(capsys, "class", "--json")[1])}
+    assert (named[19], named[25], named[71]) == ("IEC local port setup", "M-Bus slave port setup", "Limiter")
+
+
+def test_what_stays_shut_says_that_a_key_is_missing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    _, shut, _ = cosem(capsys, "decode", GLO_GET)
+    assert "  not opened" in shut.splitlines()[0]
+    assert "no key is known that opens it" in shut.splitlines()[-1]
+    _, opened, _ = cosem(capsys, "decode", GLO_GET, "--keys", key_file(tmp_path))
+    assert "  verified" in opened.splitlines()[0]
+    _, unproven, _ = cosem(
+        capsys, "decode", GLO_GET, "--keys", key_file(tmp_path, verify="false", authentication_key="")
+    )
+    assert "  not verified" in unproven.splitlines()[0]
+    assert not any("no key is known" in text for text in (opened, unproven))
+
+
 def test_a_class_is_found_by_name_and_version(capsys: pytest.CaptureFixture[str]) -> None:
     for which in ("association ln", "Association LN"):
         status, out, _ = cosem(capsys, "class", which, "--version", "1", "--json")

@@ -174,7 +174,7 @@ def test_listening_for_people_ends_when_interrupted(tmp_path: Path) -> None:
     assert (process.returncode, err) == (0, "")
     text = "".join(lines) + rest
     name = "active energy import, time integral 1 (meter reading), total"
-    assert f"data-notification\n  1-0:1.8.0.255 = 5852  ({name})\n" in text
+    assert f"data-notification, 2026-11-01T12:00:00+01:00\n  1-0:1.8.0.255 = 5852  ({name})\n" in text
     assert f"data-notification from {TITLE[:3].decode()}" in text
     assert "verified" in text
     assert "NOT genuine" in text
@@ -494,6 +494,7 @@ def test_layouts_by_country_and_unverified_senders_said_aloud(tmp_path: Path) ->
     assert note.startswith("note: [open] says verify = false")
     assert "1-0:1.7.0.255 = 1415 W  (active power import, instantaneous)" in out
     assert ", not verified" in out
+    assert "data-notification\n" in out  # that one says no time
 
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="pseudo-terminals are POSIX")

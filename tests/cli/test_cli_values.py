@@ -149,7 +149,7 @@ def test_obis_codes_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
 def test_interface_classes_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = _run(capsys, "class")
     assert status == 0
-    assert "3\t0\tregister" in out
+    assert "3\t0\tRegister" in out
     assert {item["class_id"] for item in json.loads(_run(capsys, "class", "--json")[1])} >= {
         1,
         3,

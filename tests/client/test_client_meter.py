@@ -454,7 +454,9 @@ def test_counters_of_different_keys_and_titles_have_different_names(world: Serve
     ],
 )
 def test_a_missing_secret_is_named_before_anything_is_dialled(query: str, device: DeviceKeys, words: str) -> None:
-    with pytest.raises(KeyMissing, match=words):
+    with pytest.raises(
+        KeyMissing, match=rf"{words}: write it into section \[m\] of the key file, which --keys or COSEM_"
+    ):
         connect(f"tcp://127.0.0.1:1?{query}", device=device)
 
 

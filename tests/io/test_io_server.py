@@ -104,7 +104,7 @@ def _greedy(world: Served) -> None:
         aarq, request = sent[0], sent[before]
     greedy = socket.socket()
     greedy.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    greedy.settimeout(10)
+    greedy.settimeout(60)
     with greedy, world.connect(client="16") as other:
         (polite,) = world.servers[0].connections
         greedy.connect(world.wrapper)

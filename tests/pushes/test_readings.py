@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
+from cosem.obis import Obis
+from cosem.pushes.reading import Reading
 from cosem.pushes.readings import readings
 
 IMPORT = axdr.octet_string(bytes.fromhex("0100010800ff"))
@@ -49,6 +51,12 @@ def test_a_push_object_list_in_front_names_the_values_behind() -> None:
     named = readings(push)
     assert [(reading.class_id, reading.attribute) for reading in named] == [(3, 2), (3, 3)]
     assert str(named[0]) == "1-0:1.8.0.255 = 5.0 Wh"
+
+
+def test_a_value_of_many_parts_is_written_out() -> None:
+    event = axdr.structure(SERIAL, axdr.long_unsigned(3), axdr.null(), axdr.array(axdr.octet_string(b"\x00\x01")))
+    reading = Reading(Obis.parse("0-0:96.5.135"), event)
+    assert str(reading) == "0-0:96.5.135.255 = {0-0:96.1.0.255, 3, null-data, {0001}}"
 
 
 def test_a_date_time_is_read_out() -> None:

@@ -158,12 +158,21 @@ def encode_mode(version: int, access: Access, unknown: int | None = None, *, of_
 
 
 class _AttributeItem(NamedTuple):
+    """The right on one attribute. access_mode as in Association LN up to version 2: 0 no access, 1 read only, 2 write
+    only, 3 read and write, 4 to 6 the same as 1 to 3, authenticated (not in version 0). As in its version 3, bits: 0
+    read, 1 write, 2 to 4 the request authenticated, encrypted, signed, 5 to 7 the response.
+    """
+
     attribute_id: int
     access_mode: int
     access_selectors: tuple[int, ...] | None
 
 
 class _MethodItem(NamedTuple):
+    """The right on one method. access_mode as in Association LN version 0: whether it may be invoked; versions 1 and 2:
+    0 no access, 1 access, 2 authenticated access; version 3, bits: 0 access, 2 to 7 as for attributes.
+    """
+
     method_id: int
     access_mode: int
 

@@ -25,11 +25,14 @@ def class_command(which: str | None, version: int | None, as_json: bool) -> int:
     from cosem.classes import describe, find, known, lookup, versions_of
 
     if which is None:
-        rows = [(class_id, sorted(versions_of(class_id)), words) for class_id, words in known().items()]
+        declared_versions = [(class_id, versions_of(class_id)) for class_id in known()]
+        rows = [
+            (number, sorted(versions), versions[max(versions)].class_name) for number, versions in declared_versions
+        ]
         if as_json:
-            print_json([{"class_id": number, "versions": versions, "name": words} for number, versions, words in rows])
+            print_json([{"class_id": number, "versions": versions, "name": name} for number, versions, name in rows])
         else:
-            shown = [(number, ", ".join(map(str, versions)), words) for number, versions, words in rows]
+            shown = [(number, ", ".join(map(str, versions)), name) for number, versions, name in rows]
             print_table(("class", "versions", "name"), shown, right=(0,))
         return DONE
     number = parse_number(which)

@@ -263,13 +263,16 @@ def push_document(push: Push) -> dict[str, Any]:
 
 def push_lines(push: Push) -> list[str]:
     """Return a push as lines for people."""
+    from cosem.explain.apdus import date_time_field
     from cosem.explain.text import value_lines
     from cosem.security.title import SystemTitle
 
     what = getattr(push.service, "service", "unreadable")
     sender = f" from {SystemTitle(push.system_title)}" if push.system_title and len(push.system_title) == 8 else ""
     proof = {True: ", verified", False: ", NOT genuine", None: ", not verified" if sender else ""}[push.verified]
-    lines = [click.style(f"{what}{sender}{proof}", bold=True)]
+    moment = date_time_field(getattr(push.service, "date_time", None))
+    when = f", {moment['date_time'] if isinstance(moment, dict) else moment}" if moment else ""
+    lines = [click.style(f"{what}{sender}{proof}{when}", bold=True)]
     if push.problem is not None:
         lines.append(click.style(f"  {printable(push.problem)}", fg="red"))
     named = push.readings

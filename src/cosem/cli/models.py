@@ -39,7 +39,7 @@ def keys_of(options: dict[str, Any]) -> Secrets:
     from cosem.simulator.meter import DEMO_KEYS, DEMO_PASSWORD, DEMO_SECRET
 
     if options["key_file"] is None:
-        note = "example keys (see the README); never use them for anything real"
+        note = "example keys (examples/keys.toml, docs/cli.md); never use them for anything real"
         return Secrets(DEMO_KEYS, DEMO_PASSWORD, DEMO_SECRET, None, note)
     device = KeyFile.load(options["key_file"]).device(options["device"])
     return Secrets(

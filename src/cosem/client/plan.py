@@ -10,7 +10,7 @@ from cosem.association.initiator import Initiator
 from cosem.association.settings import AssociationSettings
 from cosem.association.steps import Step
 from cosem.client.core import ClientOptions, Core
-from cosem.client.keyfile import DeviceKeys, KeyFile
+from cosem.client.keyfile import ENVIRONMENT, DeviceKeys, KeyFile
 from cosem.client.url import MeterUrl
 from cosem.errors import ConfigError, ExceptionResponseReceived, KeyMissing, Timeout
 from cosem.link.line import Line, LineSettings
@@ -65,19 +65,24 @@ class Plan:
 
         return ClientOptions(max_pdu_size=MAX_PDU_SIZE)
 
+    def _where(self) -> str:
+        """Say where a key that is missing goes: most often the key file itself was not given."""
+        section = self.device.name
+        return f"write it into section [{section}] of the key file, which --keys or {ENVIRONMENT} names (docs/cli.md)"
+
     def _settings(self, user_id: int | None) -> AssociationSettings:
         url, device = self.url, self.device
         secret = device.password if url.mechanism == 1 else device.hls_secret
         if url.mechanism == 1 and secret is None:
-            raise KeyMissing("auth=low needs a password: write it into the key file or COSEM_PASSWORD")
+            raise KeyMissing(f"auth=low needs a password: {self._where()}")
         if url.mechanism in (2, 3, 4, 6) and secret is None:
-            raise KeyMissing("this authentication needs hls_secret in the key file")
+            raise KeyMissing(f"this authentication needs hls_secret: {self._where()}")
         guarded = bool(url.security) or url.mechanism == 5
         if guarded:
             for name in ("global_unicast_encryption_key", "authentication_key"):
                 wanted = name == "global_unicast_encryption_key" or url.mechanism == 5 or url.security & 0x10
                 if wanted and getattr(device.keys, name) is None:
-                    raise KeyMissing(f"{name} is needed: write it into the key file")
+                    raise KeyMissing(f"{name} is needed: {self._where()}")
         settings = AssociationSettings(
             client_sap=url.client,
             server_sap=url.server,

@@ -58,6 +58,8 @@ def _frame(frame: Explained, paint: _Paint, country: str | None, *, octets: bool
                 yield from value_lines(item, indent)
             else:
                 yield f"{indent}{item}"
+    if frame.error is None and frame.layers and not _opened(frame.layers[-1]):
+        yield paint(_YELLOW, f"{indent}no key is known that opens it: it belongs into the key file (--keys)")
     if frame.error is not None:
         yield paint(_RED, f"{indent}{frame.error.layer}: {frame.error.what} (octet {frame.error.offset})")
 
@@ -69,13 +71,19 @@ def _layer(layer: Layer, indent: str, paint: _Paint) -> Iterator[str]:
         title += {
             True: paint(_GREEN, "  verified"),
             False: paint(_RED, "  NOT genuine"),
-            None: paint(_YELLOW, "  not verified"),
+            # What was opened, or signed and readable, has an author unproven; the rest stays shut.
+            None: paint(_YELLOW, "  not verified" if _opened(layer) else "  not opened"),
         }[verified]
     yield f"{indent}{title}"
     for name, item in layer.fields.items():
         if name == "verified" or name in _HIDDEN or item is None:
             continue
         yield f"{indent}    {paint(_DIM, name + ':')} {_short(_printable(_words(item)))}"
+
+
+def _opened(layer: Layer) -> bool:
+    """Whether the content of a layer is there to be read; layers without a cipher always are."""
+    return "text" not in layer.fields or "plain_hex" in layer.fields
 
 
 def _words(item: Any) -> str:

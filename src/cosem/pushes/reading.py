@@ -112,9 +112,22 @@ class Reading:
     def __str__(self) -> str:
         value = self.quantity or self.date_time or self.text
         if value is None:
-            raw = self.value.value
-            value = raw.hex() if isinstance(raw, bytes) else raw
+            value = _plain(self.value)
         return f"{self.obis} = {value}"
+
+
+def _plain(value: Data) -> str:
+    """Write a value that nobody gave a unit or a form: octets as hex, a code as its name, elements in braces."""
+    raw = value.value
+    if value.tag is Tag.OCTET_STRING and len(raw) == 6 and raw[5] == 0xFF:
+        return str(Obis(raw))
+    if value.tag in (Tag.ARRAY, Tag.STRUCTURE):
+        return f"{{{', '.join(map(_plain, raw))}}}"
+    if value.tag is Tag.COMPACT_ARRAY:
+        return f"{{{', '.join(map(_plain, raw.values))}}}"
+    if raw is None:
+        return value.tag.label
+    return raw.hex() if isinstance(raw, bytes) else str(raw)
 
 
 def described(value: Data) -> list[Reading]:
