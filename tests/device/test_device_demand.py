@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cosem.apdu.base import MethodDescriptor
 from cosem.codec import axdr
 from cosem.device.demand import INCOMPLETE, DemandBehaviour, MaximumBehaviour
 from cosem.errors import ConfigError
@@ -15,7 +16,7 @@ from cosem.obis import Obis
 from cosem.results import ActionResult, DataAccessResult
 from cosem.times import CosemDateTime
 from cosem.units import ScalerUnit, Unit
-from support.meters import bare_host, build, utc
+from support.meters import bare_host, build, session, utc
 
 START = utc(2026, 6, 1)
 
@@ -101,8 +102,9 @@ def test_reset_of_an_extended_register_sets_value_and_capture_time() -> None:
 
 def test_behaviour_of_a_register_that_cannot_be_reset() -> None:
     meter = build(START, START)
-    energy = Obis.parse("1-0:1.8.0.255")
-    assert meter.host.invoke(3, energy, 1, axdr.integer(0)) is ActionResult.READ_WRITE_DENIED
+    energy = MethodDescriptor(3, Obis.parse("1-0:1.8.0.255"), 1)
+    asked = meter.device.action(session(meter, 1, 0x30), energy, axdr.encode(axdr.integer(0)))
+    assert asked == (ActionResult.READ_WRITE_DENIED, None)
 
 
 def test_the_sliding_window_begins_with_its_oldest_period() -> None:

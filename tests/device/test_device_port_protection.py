@@ -38,7 +38,12 @@ class Rig:
         chosen = {"allowed": 3, "initial": 60, "steepness": 2, "longest": 300} | settings
         self.port = PortProtectionBehaviour(self.meter.host, PORT, str(NAME), **chosen)
         self.noted: list[Any] = []
-        self.meter.host.causes.listeners.append(self.noted.append)
+        self.meter.host.causes.listeners.append(self._note)
+
+    def _note(self, happening: Any) -> None:
+        # The meter's guard counts the same failures, for its own event.
+        if "port" in happening.details:
+            self.noted.append(happening)
 
     def attempt(self, password: bytes, client: int = 2) -> str:
         """Try to associate; return what came of it."""

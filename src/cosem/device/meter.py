@@ -19,7 +19,6 @@ from cosem.device.demand import DemandBehaviour, MaximumBehaviour
 from cosem.device.device import DeviceOptions, LogicalDevice, PhysicalDevice
 from cosem.device.disconnector import Disconnector
 from cosem.device.equipment import Equipment
-from cosem.device.errors import Refused
 from cosem.device.guard import GuardOptions
 from cosem.device.host import Host
 from cosem.device.image import ImageOptions
@@ -30,7 +29,7 @@ from cosem.device.profile import CLOCK_COLUMN, Column, ProfileBuffer
 from cosem.device.random import Random
 from cosem.device.security import SecuritySetupBehaviour
 from cosem.obis import Obis
-from cosem.results import ActionResult, DataAccessResult
+from cosem.results import DataAccessResult
 from cosem.security.counters import CounterStore
 from cosem.security.keys import Keys
 from cosem.times import CosemDateTime
@@ -211,7 +210,6 @@ class ElectricityMeter:
     def _register(self, name: str, unit: Unit, scaler: int, tag: Tag, read: Callable[[], int]) -> None:
         obj = Register(name, scaler_unit=ScalerUnit(scaler, unit))
         self._compute(obj, 2, lambda: Data(tag, read()))
-        self.host.handle(obj, 1, _not_reset)
         self.logical.add(obj)
 
     def _registers(self) -> None:
@@ -374,11 +372,6 @@ _WRITABLE_TOO = {(8, 2)}
 _BROADCAST_WRITES = {8: (2,), 18: (), 71: (8,)}
 _BROADCAST_METHODS = {8: (1, 2, 3, 4, 5, 6), 18: (1, 2), 71: ()}
 """What may be written and called by broadcast, by class."""
-
-
-def _not_reset(parameter: int) -> None:
-    """Be the reset of a register that counts for ever."""
-    raise Refused(ActionResult.READ_WRITE_DENIED)
 
 
 def _broadcast_rights(obj: Any, rights: AccessRights) -> AccessRights | None:
