@@ -219,7 +219,7 @@ def test_buffers_up_to_a_number_of_rows() -> None:
     ("model", "words"),
     [
         (DeviceModel(), "no association"),
-        (device(association(), referencing="sn"), "client 5: short name"),
+        (device(association(), referencing="sn"), r"client 5: 0-0:40.0.0.255 \(class 15\) has no base name"),
         (device(association(), mechanism=7), "client 5: authentication mechanism 7"),
         (device(association(), mechanism=2), "client 5: .*manufacturer"),
         (device(association(version=9)), "class 15 version 9"),

@@ -17,7 +17,7 @@ from cosem.codec import axdr
 from cosem.errors import ConfigError
 from cosem.models import AssociationModel, DeviceModel, LogicalDeviceModel, ObjectModel, dumps, load_text
 from cosem.obis import Obis
-from support.meters import two_days
+from support.meters import build, two_days, utc
 from support.modelled import Reader, made, reader_of
 from support.served import READING, served
 from support.vectors import SHARED
@@ -58,10 +58,11 @@ def _method(version: int, number: int, mode: int) -> MethodAccess:
 
 
 @st.composite
-def objects(draw: st.DrawFn, version: int, index: int) -> ObjectModel:
+def objects(draw: st.DrawFn, version: int | None, index: int, base_name: int | None = None) -> ObjectModel:
     class_id, class_version = draw(st.sampled_from(CLASSES))
     obj = ObjectModel(class_id, class_version, Obis(bytes((1, 0, draw(st.integers(0, 255)), 8, index, 255))))
-    if draw(st.integers(0, 9)) == 0:
+    obj.base_name = base_name
+    if version is None or draw(st.integers(0, 9)) == 0:
         obj.rights[CLIENT] = None
         readable = [1] if lookup(class_id, class_version) is None else list(lookup(class_id, class_version).attributes)
     else:
@@ -74,7 +75,9 @@ def objects(draw: st.DrawFn, version: int, index: int) -> ObjectModel:
     for number in readable:
         if number == 0:  # stands for all attributes, and is none
             continue
-        if number in protected:  # the client comes without protection
+        if base_name is not None and not has_short_name(obj, number):
+            obj.errors[number] = "object-undefined"
+        elif number in protected:  # the client comes without protection
             obj.errors[number] = "read-write-denied"
         elif number == 1:
             obj.values[1] = axdr.octet_string(bytes(obj.name))
@@ -86,6 +89,38 @@ def objects(draw: st.DrawFn, version: int, index: int) -> ObjectModel:
         else:
             obj.errors[number] = "object-unavailable"
     return obj
+
+
+def has_short_name(obj: ObjectModel, number: int) -> bool:
+    declared = lookup(obj.class_id, obj.version)
+    if declared is None:
+        return number >= 1
+    return number in declared.attributes and declared.attributes[number].sn_offset is not None
+
+
+def length(obj: ObjectModel) -> int:
+    """Return the octets of short names that an object may take."""
+    declared = lookup(obj.class_id, obj.version)
+    if declared is None:
+        return 14 * 8
+    members = (*declared.attributes.values(), *declared.methods.values())
+    return max(member.sn_offset for member in members if member.sn_offset is not None) + 8
+
+
+@st.composite
+def short_name_models(draw: st.DrawFn) -> DeviceModel:
+    version = draw(st.integers(0, 4))
+    device = LogicalDeviceModel(associations=[AssociationModel(CLIENT, referencing="sn")])
+    free = 8 * draw(st.integers(0, 0x1000))
+    for index in range(draw(st.integers(0, 5))):
+        obj = draw(objects({2: 2, 3: 2, 4: 3}.get(version), index, free))
+        device.objects.append(obj)
+        free += length(obj) + 8 * draw(st.integers(0, 3))
+    own = ObjectModel(12, version, Obis(bytes((0, 0, 40, 0, draw(st.integers(0, 9)), 255))), 0xFA00)
+    attributes = tuple(AttributeAccess(number, Access.READ) for number in lookup(12, version).attributes)
+    own.rights[CLIENT] = AccessRights(attributes, (MethodAccess(3, Access.ACCESS),)) if version >= 2 else None
+    device.objects.insert(draw(st.integers(0, len(device.objects))), own)
+    return DeviceModel([device])
 
 
 @st.composite
@@ -107,7 +142,7 @@ def without_sessions(model: DeviceModel) -> DeviceModel:
     """Leave out what association objects say of the session at hand."""
     for device in model.logical_devices:
         for obj in device.objects:
-            if obj.class_id == 15:
+            if obj.class_id == 15 or obj.base_name == 0xFA00:
                 obj.values, obj.errors, obj.skipped = {}, {}, {}
     return model
 
@@ -118,7 +153,7 @@ def same(left: DeviceModel, right: DeviceModel) -> bool:
 
 
 @settings(max_examples=60, deadline=None)
-@given(model=models())
+@given(model=models() | short_name_models())
 def test_a_model_is_a_device_is_a_model(model: DeviceModel) -> None:
     text = dumps(model)
     assert same(load_text(text), model)
@@ -130,15 +165,15 @@ def test_a_model_is_a_device_is_a_model(model: DeviceModel) -> None:
 
 
 @settings(max_examples=25, deadline=None)
-@given(model=models(), data=st.data())
-def test_what_is_written_is_kept_in_its_type(model: DeviceModel, data: st.DataObject) -> None:
+@given(model=models() | short_name_models())
+def test_what_is_written_is_kept_in_its_type(model: DeviceModel) -> None:
     meter = made(model)
     client = reader_of(meter, CLIENT)
     for obj in model.logical_devices[0].objects:
         rights = obj.rights[CLIENT] or AccessRights()
         for right in rights.attribute_access:
             value = obj.values.get(right.attribute_id)
-            if right.access == Access.READ_AND_WRITE and value is not None and obj.class_id != 15:
+            if right.access == Access.READ_AND_WRITE and value is not None and obj.class_id not in (12, 15):
                 client.run(client.core.set_data(obj.class_id, obj.name, right.attribute_id, value))
                 read = client.run(client.core.get_data(obj.class_id, obj.name, right.attribute_id))
                 assert axdr.encode(read) == axdr.encode(value)
@@ -197,5 +232,17 @@ def test_a_meter_with_short_names_is_written_down_with_them() -> None:
     assert all(obj.base_name is not None for obj in device.objects)
     assert any(obj.values.get(2) for obj in device.objects if obj.class_id == 3)
     assert load_text(dumps(model)) == model
-    with pytest.raises(ConfigError, match="short name referencing cannot be served"):
-        made(model)
+
+
+def test_a_copy_of_a_meter_with_short_names_reads_as_the_meter() -> None:
+    source = build(utc(2026, 6, 1), utc(2026, 6, 1, 6), referencing="sn")
+    original = Reader(source.device, 1, mechanism=5, policy=3, referencing="sn").model(values=True)
+    objects = original.logical_devices[0].objects
+    assert {obj.base_name for obj in objects} >= {0xFA00, 0xFC00, 0xFD00}
+    assert all(obj.rights[1] is not None for obj in objects)
+    own = next(obj for obj in objects if obj.base_name == 0xFA00)
+    assert own.skipped == dict.fromkeys((2, 3), "the objects and rights of this model")
+    setup = own.values[4]
+    copy = reader_of(made(load_text(dumps(original)), source.now), 1)
+    assert copy.run(copy.core.get_data(12, own.name, 4)) == setup
+    assert without_sessions(copy.model(values=True)) == without_sessions(original)

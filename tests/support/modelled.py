@@ -8,6 +8,7 @@ from cosem.association.initiator import Initiator
 from cosem.association.responder import Responder
 from cosem.association.settings import AssociationSettings
 from cosem.client.core import Core
+from cosem.client.short_names import ShortNameCore
 from cosem.client.survey import survey
 from cosem.device.model import ModelMeter
 from cosem.device.random import SeededRandom
@@ -31,7 +32,9 @@ def made(model: DeviceModel, start: int = START) -> ModelMeter:
 class Reader:
     """A client that is associated with a device."""
 
-    def __init__(self, device: Any, client: int, *, mechanism: int = 0, policy: int = 0, server: int = 1) -> None:
+    def __init__(
+        self, device: Any, client: int, *, mechanism: int = 0, policy: int = 0, server: int = 1, referencing: str = "ln"
+    ) -> None:
         counters = MemoryCounterStore()
         settings = AssociationSettings(
             client_sap=client,
@@ -39,12 +42,13 @@ class Reader:
             mechanism=mechanism,
             secret=DEMO_PASSWORD if mechanism == 1 else DEMO_SECRET,
             protection=policy << 4,
+            referencing=referencing,
             keys=DEMO_KEYS,
             system_title=b"CLIENT\x00\x01",
             lease=lambda number: counters.lease("client", number),
         )
         machine = Initiator(WrapperLink(), settings)
-        self.core = Core(machine, SeededRandom(2))
+        self.core = (ShortNameCore if referencing == "sn" else Core)(machine, SeededRandom(2))
         self.driver = MemoryDriver(machine, Responder(WrapperLink(server=True), device, SeededRandom(3)))
         self.driver.run(self.core.open())
 
@@ -62,5 +66,6 @@ def reader_of(meter: ModelMeter, client: int, server: int = 1) -> Reader:
     for device, association in meter.model.associations:
         if (device.sap, association.client) == (server, client):
             mechanism, policy = association.mechanism, association.policy
-            return Reader(meter.device, client, mechanism=mechanism, policy=policy, server=server)
+            names = association.referencing
+            return Reader(meter.device, client, mechanism=mechanism, policy=policy, server=server, referencing=names)
     raise LookupError(client)

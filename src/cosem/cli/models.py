@@ -110,6 +110,7 @@ def model_urls(meter: ModelMeter, host: str, port: int, hdlc_port: int, ports: d
             ("server", str(device.sap), "1"),
             ("auth", mechanisms[association.mechanism], "none"),
             ("security", policies[policy], "none"),
+            ("referencing", association.referencing, "ln"),
         )
         query = "&".join(f"{name}={value}" for name, value, usual in parts if value != usual)
         name = f"client {association.client}" + (f" of {device.sap}" if device.sap != 1 else "")

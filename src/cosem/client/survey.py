@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, Final
 
+from cosem.apdu.initiate import VAA_NAME_SN
 from cosem.association.steps import Step
 from cosem.classes.access import Access, ObjectListElement
 from cosem.classes.c015_association_ln import AssociationLN, read_object_list
@@ -27,6 +28,8 @@ SECRETS: Final = frozenset(
 """Attributes whose values are passwords or keys, or hold one: a model is passed on, so they are never in one."""
 _BUFFER, _ENTRIES_IN_USE = 2, 7
 _OBJECT_LIST, _PARTNERS, _CONTEXT, _MECHANISM = 2, 3, 4, 6
+_LISTS = {(12, _OBJECT_LIST), (12, 3), (15, _OBJECT_LIST)}
+"""What a model says itself: object list and, of Association SN, access rights."""
 
 _ANSWERS = (AccessError, DecodeError, RemoteProtocolError)
 """What a meter may answer to one attribute that says nothing of the next."""
@@ -161,7 +164,7 @@ def _values(core: Core, obj: ObjectModel, element: ObjectListElement, rows: int)
     for number in numbers:
         if (obj.class_id, number) in SECRETS:
             obj.skipped[number] = "it may hold a secret"
-        elif (obj.class_id, number) == (15, _OBJECT_LIST):
+        elif (obj.class_id, number) in _LISTS and (obj.class_id == 15 or obj.base_name == VAA_NAME_SN):
             obj.skipped[number] = "the objects and rights of this model"
         elif (obj.class_id, number) == (7, _BUFFER):
             reason = yield from _too_many(core, obj.name, rows)

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from cosem.apdu.base import AttributeDescriptor, MethodDescriptor
+from cosem.apdu.initiate import VAA_NAME_SN
 from cosem.classes.access import Access, AccessRights, AttributeAccess, ObjectListElement, encode_mode
-from cosem.classes.model import Attribute, InterfaceClass, Method, bind
+from cosem.classes.model import Attribute, InterfaceClass, Method, Unknown, bind
 from cosem.classes.store import LocalStore
 from cosem.classes.types import TypeMismatch, raw_data
 from cosem.codec.axdr import Data, Tag, encode
@@ -19,6 +21,7 @@ from cosem.device.associations import CURRENT, SECRETS, Association, Association
 from cosem.device.device import DeviceOptions, LogicalDevice, PhysicalDevice
 from cosem.device.errors import Refused
 from cosem.device.random import Random
+from cosem.device.short_names import STEP, ShortNameAssociation, names_of
 from cosem.errors import ConfigError, CosemError, EncodeError
 from cosem.models.model import AssociationModel, DeviceModel, LogicalDeviceModel, ObjectModel
 from cosem.obis import Obis
@@ -31,8 +34,11 @@ NAME_OBJECT = Obis.parse("0-0:42.0.0.255")
 NO_NAME = b"cosem model"
 DEFAULT_TITLE = b"CSM\x00\x00\x00\x00\x00"
 _CLOCK_CLASS, _TIME, _TIME_ZONE = 8, 2, 3
-_LIVE = 9
-"""The highest attribute of an association object that comes from the session and the model, not from a value."""
+_LIVE = {12: 4, 15: 9}
+"""The highest attribute of an association object that comes from the session and the model, not from a value: the
+reference to its security setup."""
+_RIGHTS_OF_SN = {2: 2, 3: 2, 4: 3}
+"""The version of Association LN whose access modes a version of Association SN has; older ones tell no rights."""
 _RESULTS = {result.label: result for result in DataAccessResult}
 
 
@@ -74,9 +80,8 @@ class ModelMeter:
                 logical.objects.setdefault(bytes(obj.obis), obj)  # meters have several of one name
             for association in described.associations:
                 spec = _spec(association, described, keys or Keys(), password, secret)
-                logical.associations[association.client] = _ModelAssociation(
-                    spec, association, described, logical, objects
-                )
+                kind = _ModelShortNames if association.referencing == "sn" else _ModelAssociation
+                logical.associations[association.client] = kind(spec, association, described, logical, objects)
         self.device.build()
         self.logical = next(iter(self.device.logical_devices.values()))
 
@@ -95,7 +100,8 @@ class _ModelDevice(PhysicalDevice):
 
     def build(self) -> None:
         for device in self.logical_devices.values():
-            device.build()
+            for association in device.associations.values():  # with the short names of the model, none to assign
+                association.build(device.objects.values())
             self._associations |= {id(item.object): item for item in device.associations.values()}
 
 
@@ -111,15 +117,17 @@ class _ModelAssociation(Association):
         objects: list[InterfaceClass],
     ) -> None:
         super().__init__(spec, described.sap)
-        self.object.obis = association.object
+        self.object.obis = _own_name(association, described)
         self._described = described
         self._logical = logical
         self._objects = objects
         self._own_names = {CURRENT, association.object}
+        self._current = CURRENT
         store: Any = self.object.store
         for obj in described.objects:
-            if (obj.class_id, obj.name) == (15, association.object):
-                store.values.update({number: data for number, data in obj.values.items() if number > _LIVE})
+            if (obj.class_id, obj.name) == (self.class_id, self.object.obis):
+                live = _LIVE[self.class_id]
+                store.values.update({number: data for number, data in obj.values.items() if number > live})
 
     def _is_own(self, obj: ObjectModel) -> bool:
         return obj.class_id == 15 and obj.name in self._own_names and self.spec.client_sap in obj.rights
@@ -127,24 +135,22 @@ class _ModelAssociation(Association):
     def build(self, objects: Iterable[InterfaceClass]) -> None:
         """Fill the tables from the model."""
         client = self.spec.client_sap
-        others = {
-            model.object: self._logical.associations[model.client].object
-            for model in self._described.associations
-            if model.object != CURRENT
-        }
+        all_objects = [association.object for association in self._logical.associations.values()]
+        others = {(obj.class_id, obj.obis): obj for obj in all_objects if obj.obis != CURRENT}
         for obj, described in zip(self._objects, self._described.objects, strict=True):
             if client not in described.rights:
                 continue
             if self._is_own(described):
                 obj = self.object
-            elif described.class_id == 15:
-                obj = others.get(described.name, obj)
+            else:
+                obj = others.get((described.class_id, described.name), obj)
             self._enter(obj, described, described.rights[client])
-        if bytes(CURRENT) not in self.visible:  # answered even where the list does not show it
-            self.visible[bytes(CURRENT)] = self.object
+        current = bytes(self._current)
+        if current not in self.visible:  # answered even where the list does not show it
+            self.visible[current] = self.object
             for number, attribute in self.object.attributes.items():
-                access = Access.NONE if (15, number) in SECRETS else Access.READ
-                self.attributes[15, bytes(CURRENT), number] = Entry(self.object, attribute, int(access))
+                access = Access.NONE if (self.class_id, number) in SECRETS else Access.READ
+                self.attributes[self.class_id, current, number] = Entry(self.object, attribute, int(access))
         try:
             self.object_list()
         except (EncodeError, TypeMismatch) as error:
@@ -156,9 +162,8 @@ class _ModelAssociation(Association):
         self.visible.setdefault(name, obj)
         shown = None if rights is None else self._writable_rights(described, rights)
         self.elements.append(ObjectListElement(*described.identity, shown))
-        if rights is None:  # nobody told: what is stored may be read
-            numbers = {1, *described.values, *described.errors, *described.skipped}
-            rights = AccessRights(tuple(AttributeAccess(number, Access.READ) for number in sorted(numbers)))
+        if rights is None:
+            rights = self._untold(obj, described)
         for right in rights.attribute_access:
             number = right.attribute_id
             attribute = _attribute(obj, number, described.values.get(number))
@@ -168,9 +173,21 @@ class _ModelAssociation(Association):
             key = (obj.class_id, name, allowed.method_id)
             self.methods.setdefault(key, MethodEntry(obj, method, int(allowed.access)))
 
-    def _writable_rights(self, described: ObjectModel, rights: AccessRights) -> AccessRights:
+    def _untold(self, obj: InterfaceClass, described: ObjectModel) -> AccessRights:
+        """Return the rights where nobody told them: what is stored may be read."""
+        numbers = {1, *described.values, *described.errors, *described.skipped}
+        return AccessRights(tuple(AttributeAccess(number, Access.READ) for number in sorted(numbers)))
+
+    @property
+    def _version_of_rights(self) -> int | None:
+        """Return the version of Association LN in whose modes the rights are told, None where they are not."""
+        return self.object.class_version
+
+    def _writable_rights(self, described: ObjectModel, rights: AccessRights) -> AccessRights | None:
         """Return rights as this version of the association can write them, modes of later versions by their number."""
-        version = self.object.class_version
+        version = self._version_of_rights
+        if version is None:
+            return None
         attributes = []
         for right in rights.attribute_access:
             try:
@@ -192,6 +209,111 @@ class _ModelAssociation(Association):
                 )
             methods.append(allowed)
         return AccessRights(tuple(attributes), tuple(methods))
+
+
+class _ModelShortNames(_ModelAssociation, ShortNameAssociation):
+    """The same for short names: every object where its base name says, the association itself at FA00h."""
+
+    def __init__(
+        self,
+        spec: AssociationSpec,
+        association: AssociationModel,
+        described: LogicalDeviceModel,
+        logical: LogicalDevice,
+        objects: list[InterfaceClass],
+    ) -> None:
+        super().__init__(spec, association, described, logical, objects)
+        self._current = self.object.obis
+        self._placed: list[tuple[InterfaceClass, ObjectModel, int]] = []
+
+    def _is_own(self, obj: ObjectModel) -> bool:
+        return any(obj is own for own in self._described.own_of_short_names(self.spec.client_sap))
+
+    def build(self, objects: Iterable[InterfaceClass]) -> None:
+        """Fill the tables, and those of short names."""
+        super().build(objects)
+        if self._version_of_rights is not None:
+            try:
+                encode(self.rights_list())
+            except (EncodeError, TypeMismatch) as error:
+                raise ConfigError(
+                    f"the access rights of client {self.spec.client_sap} cannot be written: {error}"
+                ) from None
+        self._take_names()
+
+    def _enter(self, obj: InterfaceClass, described: ObjectModel, rights: AccessRights | None) -> None:
+        where = f"client {self.spec.client_sap}: {described}"
+        base = VAA_NAME_SN if obj is self.object else described.base_name
+        if base is None:
+            raise ConfigError(f"{where} has no base name")
+        if (described.class_id, described.name) == (self.class_id, self._current) and obj is not self.object:
+            raise ConfigError(f"{where} is the association itself, which is at {VAA_NAME_SN:04X}h, not at {base:04X}h")
+        super()._enter(obj, described, rights)
+        self._bases.append(base)
+        self._placed.append((obj, described, base))
+
+    def _untold(self, obj: InterfaceClass, described: ObjectModel) -> AccessRights:
+        return self._own_rights(None) if obj is self.object else super()._untold(obj, described)
+
+    @property
+    def _version_of_rights(self) -> int | None:
+        return _RIGHTS_OF_SN.get(self.object.class_version)
+
+    def _take_names(self) -> None:
+        """Give what the model tells its short names, and then what only the classes declare those that are left.
+
+        Meters may lay objects closer together than their classes are long, where they have not all of a class.
+        """
+        self.names.update(names_of(self.object, VAA_NAME_SN))
+        owners = dict.fromkeys(self.names, "the association itself")
+        for obj, described, base in self._placed:
+            if obj is self.object:
+                continue
+            for name, target in self._told(obj, described, base).items():
+                if self.names.setdefault(name, target) != target:
+                    raise ConfigError(
+                        f"client {self.spec.client_sap}: {owners[name]} and {described} both have the short name "
+                        f"{name:04X}h"
+                    )
+                owners.setdefault(name, str(described))
+        for obj, _, base in self._placed:
+            for name, target in names_of(obj, base).items():
+                self.names.setdefault(name, target)
+
+    def _told(
+        self, obj: InterfaceClass, described: ObjectModel, base: int
+    ) -> dict[int, AttributeDescriptor | MethodDescriptor]:
+        """Return the short names of what the model tells of an object; what has no offset, or not in 16 bits, has none.
+
+        A class that nothing declares has its attributes a step apart, as all have; of its methods nobody knows.
+        """
+        kind, name = described.class_id, described.name
+        rights = described.rights[self.spec.client_sap] or self._untold(obj, described)
+        found: dict[int, AttributeDescriptor | MethodDescriptor] = {}
+        for right in rights.attribute_access:
+            number = right.attribute_id
+            if isinstance(obj, Unknown):
+                offset = STEP * (number - 1) if number >= 1 else None
+            else:
+                attribute = obj.attributes.get(number)
+                offset = None if attribute is None else attribute.sn_offset
+            if offset is not None and base + offset <= 0xFFFF:
+                found[base + offset] = AttributeDescriptor(kind, name, number)
+        for allowed in rights.method_access:
+            method = obj.methods.get(allowed.method_id)
+            if method is not None and method.sn_offset is not None and base + method.sn_offset <= 0xFFFF:
+                found[base + method.sn_offset] = MethodDescriptor(kind, name, allowed.method_id)
+        return found
+
+
+def _own_name(association: AssociationModel, described: LogicalDeviceModel) -> Obis:
+    """Return the logical name of an association's own object. Raises `ConfigError` where two could be it."""
+    if association.referencing != "sn":
+        return association.object
+    names = list(dict.fromkeys(obj.name for obj in described.own_of_short_names(association.client)))
+    if len(names) > 1:
+        raise ConfigError(f"{names[0]} and {names[1]} both have the base name {VAA_NAME_SN:04X}h")
+    return names[0] if names else association.object
 
 
 def _mode_of_later(described: ObjectModel, what: str, access: Access) -> int:
@@ -225,8 +347,6 @@ def _spec(
 ) -> AssociationSpec:
     """Return what an association is built from. Raises `ConfigError` that names its client."""
     client = association.client
-    if association.referencing != "ln":
-        raise ConfigError(f"client {client}: short name referencing cannot be served from a model")
     if association.mechanism > 6:
         raise ConfigError(f"client {client}: authentication mechanism {association.mechanism} cannot be served")
     version = described.association_version(association)
@@ -241,7 +361,8 @@ def _spec(
             ciphered=association.ciphered or association.policy != 0,
             keys=keys,
             max_pdu_size=association.max_pdu_size or 1024,
-            version=1 if version is None else version,
+            version=version,
+            referencing=association.referencing,
             security_setup=_security_setup(association, described),
         )
     except ConfigError as error:
@@ -250,9 +371,10 @@ def _spec(
 
 def _security_setup(association: AssociationModel, described: LogicalDeviceModel) -> Obis | None:
     """Return the reference to the security setup that the association's own object holds."""
+    kind, name = 12 if association.referencing == "sn" else 15, _own_name(association, described)
     for obj in described.objects:
-        if (obj.class_id, obj.name) == (15, association.object):
-            data = obj.values.get(9)
+        if (obj.class_id, obj.name) == (kind, name):
+            data = obj.values.get(_LIVE[kind])
             if data is not None and data.tag is Tag.OCTET_STRING and len(data.value) == 6:
                 return Obis(data.value)
     return None

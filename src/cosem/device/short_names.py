@@ -7,6 +7,7 @@ done with it is decided by the same tables as with logical names.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final
 
 from cosem.apdu.base import AttributeDescriptor, MethodDescriptor
@@ -36,10 +37,11 @@ RESERVED: Final = {
 }
 """Base names of the script table for broadcasts, the SAP assignment and the logical device name (ed. 9, 4.1.3)."""
 LOGICAL_NAME, OBJECT_LIST, RIGHTS_LIST, SECURITY_SETUP = 1, 2, 3, 4
-CHANGE_LLS_SECRET, CHANGE_HLS_SECRET, REPLY_TO_HLS = 5, 6, 8
+CHANGE_LLS_SECRET, CHANGE_HLS_SECRET, GET_CHALLENGE, REPLY_TO_HLS = 5, 6, 7, 8
 LIST_BY_CLASS, LIST_BY_NAME, READ_BY_NAME, WHAT_THERE_IS = 1, 2, 3, 4
 """Methods 1 and 2 belong to version 0, method 4 to versions 0 and 1."""
 _NULL = Data(Tag.NULL_DATA, None)
+_NO_NAMES: Final[Mapping[bytes, int]] = MappingProxyType({})
 
 
 def names_of(obj: InterfaceClass, base_name: int) -> dict[int, AttributeDescriptor | MethodDescriptor]:
@@ -99,9 +101,10 @@ class ShortNameAssociation(Association):
 
     class_id = 12
 
-    def __init__(self, spec: AssociationSpec, server_sap: int, base_names: Mapping[bytes, int]) -> None:
+    def __init__(self, spec: AssociationSpec, server_sap: int, base_names: Mapping[bytes, int] = _NO_NAMES) -> None:
         super().__init__(spec, server_sap)
         self._base_names = base_names
+        self._bases: list[int] = []
         if self._changes_secret_by is not None:
             store: Any = self.object.store
             store.handlers[self._changes_secret_by] = self._change_secret
@@ -122,8 +125,9 @@ class ShortNameAssociation(Association):
         """Fill the tables, and those of short names."""
         super().build(objects)
         self.names.clear()
-        for element in self.elements:
-            self.names.update(names_of(self.visible[bytes(element.logical_name)], self.base_name(element.logical_name)))
+        self._bases = [self.base_name(element.logical_name) for element in self.elements]
+        for element, base in zip(self.elements, self._bases, strict=True):
+            self.names.update(names_of(self.visible[bytes(element.logical_name)], base))
 
     def base_name(self, name: Obis) -> int:
         """Return the base name of an object as this client has it."""
@@ -160,28 +164,32 @@ class ShortNameAssociation(Association):
 
     def _listed(self) -> list[ShortNameObject]:
         return [
-            ShortNameObject(self.base_name(item.logical_name), item.class_id, item.version, item.logical_name)
-            for item in self.elements
+            ShortNameObject(base, item.class_id, item.version, item.logical_name)
+            for item, base in zip(self.elements, self._bases, strict=True)
         ]
+
+    def rights_list(self) -> Data:
+        """Return the access rights of all objects that have some, from version 2 of the class on."""
+        rights = [
+            ShortNameRights(base, *item.access_rights)
+            for item, base in zip(self.elements, self._bases, strict=True)
+            if item.access_rights is not None
+        ]
+        return type(self.object).attributes[RIGHTS_LIST].type.to_data(rights)
 
     def attribute_of(self, session: Session, number: int, selection: Selection | None) -> Data | DataAccessResult:
         """Return an attribute of the association object for `session`."""
-        kind = type(self.object).attributes[number]
+        kind = type(self.object).attributes.get(number)
         if number == LOGICAL_NAME:
             return Data(Tag.OCTET_STRING, bytes(self.object.obis))
-        if number == OBJECT_LIST:
+        if number == OBJECT_LIST and kind is not None:
             try:
                 return kind.type.to_data(self._chosen(selection))
             except CosemError:
                 return DataAccessResult.OTHER_REASON
-        if number == RIGHTS_LIST:
-            rights = [
-                ShortNameRights(self.base_name(item.logical_name), *item.access_rights)
-                for item in self.elements
-                if item.access_rights is not None
-            ]
-            return kind.type.to_data(rights)
-        if number == SECURITY_SETUP:
+        if number == RIGHTS_LIST and kind is not None:
+            return self.rights_list()
+        if number == SECURITY_SETUP and kind is not None:
             return kind.type.to_data(self.spec.security_setup or Obis(bytes(6)))
         held: Data | None = self.object.store.data(number)  # type: ignore[attr-defined]
         return held if held is not None else DataAccessResult.OBJECT_UNAVAILABLE
@@ -208,7 +216,7 @@ class ShortNameAssociation(Association):
             store: Any = self.object.store
             answer: Data | None = store.invoke_data(self.object, method, parameter)
             return answer
-        if method.id == REPLY_TO_HLS or method.returns is None:
+        if method.id in (GET_CHALLENGE, REPLY_TO_HLS) or method.returns is None:
             raise Refused(ActionResult.READ_WRITE_DENIED)
         if parameter is None:
             raise Refused(ActionResult.TYPE_UNMATCHED)

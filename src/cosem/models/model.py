@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from cosem.apdu.initiate import VAA_NAME_SN
 from cosem.classes.access import AccessRights, ObjectListElement
 from cosem.codec.axdr import Data
 from cosem.obis import Obis
@@ -91,10 +92,20 @@ class LogicalDeviceModel:
 
     def association_version(self, association: AssociationModel) -> int | None:
         """Return the version of an association's own object, None where the list tells none."""
+        if association.referencing == "sn":
+            return next((obj.version for obj in self.own_of_short_names(association.client)), None)
         names = (association.object, CURRENT_ASSOCIATION)
         own = [obj for obj in self.objects if obj.class_id == 15 and association.client in obj.rights]
         named = [obj for obj in own if obj.name in names] or own
         return named[0].version if named else None
+
+    def own_of_short_names(self, client: int) -> list[ObjectModel]:
+        """Return what a client of short names has as its own association: more than one only by mistake."""
+        return [
+            obj
+            for obj in self.objects
+            if obj.class_id == 12 and client in obj.rights and obj.base_name in (None, VAA_NAME_SN)
+        ]
 
 
 def first_of_each(rights: AccessRights) -> AccessRights:
