@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from cosem.apdu.base import AttributeDescriptor, MethodDescriptor
 from cosem.classes.c018_image_transfer import ImageTransfer
+from cosem.classes.c022_single_action_schedule import ExecutionTime, SingleActionSchedule
 from cosem.codec import axdr
+from cosem.codec.axdr import Data, Tag
 from cosem.device.causes import Cause
 from cosem.device.clock import DeviceClock
 from cosem.device.device import LogicalDevice, PhysicalDevice
@@ -39,6 +41,7 @@ from cosem.obis import Obis
 from cosem.results import ActionResult, DataAccessResult
 from cosem.security.image import MBUS_DEVICE, THIS_DEVICE, ImagePart, make_image
 from cosem.simulator.meter import DEMO_IMAGE_KEY, demo_signing_key
+from cosem.times import CosemDate, CosemTime
 from support.meters import build, session, utc
 
 START = utc(2026, 6, 1)
@@ -221,6 +224,30 @@ def test_35_7_an_activation_restarts_the_device() -> None:
     assert (bench.firmware(), bench.firmware("1-0:0.2.8")) == (b"new one", b"signature")
     assert bench.firmware("1-1:0.2.0") == b"cosem simulated application", "the other one stays"
     assert bench.happened == [Cause.IMAGE_READY, Cause.IMAGE_ACTIVATED]
+
+
+def test_35_7_an_activation_by_schedule_comes_at_its_time() -> None:
+    image = make_image([ImagePart(THIS_DEVICE, 0, b"V3", b"octets " * 50)], demo_signing_key())
+    meter = build(START, START, image_key=DEMO_IMAGE_KEY, image=ImageOptions(block_size=200, verify_duration=0))
+    host, name = meter.host, meter.equipment.image.object.obis
+    declared = ImageTransfer.methods
+    steps: list[tuple[Call, Any]] = [(Call.INITIATE, (b"V3", len(image)))]
+    steps += [(Call.BLOCK_TRANSFER, (at // 200, image[at : at + 200])) for at in range(0, len(image), 200)]
+    for call, parameter in [*steps, (Call.VERIFY, 0)]:
+        data = declared[call.value].parameter.to_data(parameter)
+        assert host.invoke(18, name, call.value, data) is ActionResult.SUCCESS
+    schedule = Obis.parse("0-0:15.0.2.255")
+    at = SingleActionSchedule.attributes[4].type.to_data(
+        [ExecutionTime(CosemTime.parse("03:00:00"), CosemDate.parse("2026-06-02"))]
+    )
+    assert host.write(22, schedule, 4, at) is DataAccessResult.SUCCESS
+    meter.advance(utc(2026, 6, 2, 0, 59))
+    assert host.read(18, name, 6) == Data(Tag.ENUM, VERIFIED)
+    meter.advance(utc(2026, 6, 2, 1, 2))
+    assert host.read(18, name, 6) == Data(Tag.ENUM, ACTIVATED)
+    firmware = host.read(1, Obis.parse("1-0:0.2.0"), 2)
+    assert firmware is not None
+    assert firmware.value == b"V3"
 
 
 @pytest.mark.parametrize("after", [0, 5])

@@ -26,6 +26,7 @@ from cosem.device.scripts import (
     DISCONNECT,
     DISCONNECTION,
     GLOBAL_RESET,
+    IMAGE_ACTIVATION,
     OUTPUT_SIGNALS,
     PUSHING,
     RECONNECT,
@@ -56,6 +57,7 @@ _PARAMETERS = tuple(
     for attribute in attributes
 )
 """What the parameter monitor looks at: what makes values and bills what they are."""
+DISCONNECT_SCHEDULE, IMAGE_SCHEDULE = "0-0:15.0.1.255", "0-0:15.0.2.255"
 LIMITER, IMPORT = "0-0:17.0.0.255", "1-0:1.7.0.255"
 SUPERVISION = (
     ("1-0:31.4.0.255", "1-0:31.7.0.255"),
@@ -95,6 +97,14 @@ class Equipment:
         self.tampering = Tampering(host, meter.metering)
         self.pushes = Pushes(host, profile, version=settings.push_version)
         self._pushing()
+        self._later()
+
+    def _later(self) -> None:
+        """Add the schedules a client may set for what a command does at once: disconnection, a new firmware."""
+        activate = self.scripts.add(IMAGE_ACTIVATION, 1, calling(18, self.image.object.obis, 4))
+        off = ActionItem(obis(DISCONNECTION), DISCONNECT)
+        for name, script in ((DISCONNECT_SCHEDULE, off), (IMAGE_SCHEDULE, activate)):
+            SingleActionBehaviour(self.host, self.agenda, self.scripts, name, script)
 
     def _pushing(self) -> None:
         """Add what pushes: a script for every setup, and what runs it.
