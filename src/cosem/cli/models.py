@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from cosem.models import DeviceModel
     from cosem.security.keys import Keys
 
-_NOT_OF_A_MODEL = ("days", "seed", "auth", "security", "compress_nulls", "referencing", "companion", "push")
+_NOT_OF_A_MODEL = ("days", "seed", "auth", "security", "compress_nulls", "referencing", "companion", "push", "scenario")
 """Options of the electricity meter; a model says these things itself."""
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cosem.cli.models import keys_of, model_meter, model_urls, present
-from cosem.cli.output import DONE, print_json
+from cosem.cli.output import DONE, heading, is_terminal, note, print_json, print_table, printable
 from cosem.errors import ConfigError
 
 TICK = 1.0
@@ -106,6 +107,11 @@ def simulate_command() -> None:
     type=click.Path(path_type=Path),
     help="Be the meter of this model (JSON or TOML, see docs/models.md) instead.",
 )
+@click.option(
+    "--scenario",
+    type=click.Path(path_type=Path),
+    help="Let this happen to the meter (TOML, see docs/cli.md); its start is the present unless --at says another.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one JSON document.")
 @click.pass_context
 def simulate_meter(context: click.Context, /, **options: Any) -> int:
@@ -151,12 +157,70 @@ def _build(options: dict[str, Any]) -> tuple[Any, str]:
         companion=options["companion"],
         image_key=DEMO_IMAGE_KEY if options["image_key"] is None else _image_key(options["image_key"]),
     )
-    meter = simulated_meter(seed=seed, end=present(options), days=options["days"], settings=settings)
+    scenario, end = None, None
+    if options["scenario"] is not None:
+        from cosem.simulator.scenario import load
+
+        scenario = load(options["scenario"])
+        settings = scenario.settings(settings)
+        if options["at"] is None:
+            end = datetime.fromtimestamp(scenario.start, UTC)
+    meter = simulated_meter(seed=seed, end=end or present(options), days=options["days"], settings=settings)
+    if scenario is not None:
+        _play(meter, scenario)
     if options["push"] is not None:
         from cosem.client.events import push_destination
 
         meter.equipment.pushes.send_to(*push_destination(options["push"]))
     return meter, note
+
+
+def _play(meter: Any, scenario: Any) -> None:
+    """Let the scenario happen to the meter, and say on standard error what is done."""
+    from cosem.simulator.scenario import Player, local_time
+
+    def tell(entry: Any, result: str) -> None:
+        note(f"{local_time(meter.clock, meter.now)} {entry.words}" + (f": {result}" if result else ""))
+
+    Player(meter, scenario).told.append(tell)
+
+
+@simulate_command.command("story")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--days",
+    default=1.0,
+    type=click.FloatRange(0, 3660),
+    show_default=True,
+    help="Days the meter has lived before the scenario begins.",
+)
+@click.option(
+    "--seed",
+    default=1,
+    type=click.IntRange(0, 9_999_999),
+    show_default=True,
+    help="The same seed gives the same story, octet for octet.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def simulate_story(file: Path, days: float, seed: int, as_json: bool) -> int:
+    """Let a meter live through a scenario at once and tell what happened, in its local time.
+
+    Pushes count as arrived, and nothing is sent anywhere.
+    """
+    from dataclasses import asdict
+
+    from cosem.simulator.scenario import load
+    from cosem.simulator.story import Story
+
+    scenario = load(file)
+    lines = Story(scenario, seed=seed, days=days).run()
+    if as_json:
+        print_json([asdict(line) for line in lines])
+    else:
+        if scenario.title and is_terminal():
+            heading(printable(scenario.title))
+        print_table(("time", "", "what"), [(line.local, line.kind, line.what) for line in lines])
+    return DONE
 
 
 def _image_key(text: str) -> bytes:

@@ -35,6 +35,18 @@ def demo_signing_key() -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(DEMO_SIGNING_KEY)
 
 
+def demo_settings(seed: int) -> MeterSettings:
+    """Return how a meter is built unless something else is said: with the keys of every example."""
+    return MeterSettings(
+        system_title=b"CSM" + (0x0100000000 + seed).to_bytes(5, "big"),
+        serial=f"{10_000_000 + seed}",
+        keys=DEMO_KEYS,
+        secret=DEMO_SECRET,
+        password=DEMO_PASSWORD,
+        image_key=DEMO_IMAGE_KEY,
+    )
+
+
 def simulated_meter(
     *,
     seed: int = 1,
@@ -47,15 +59,7 @@ def simulated_meter(
         raise ValueError("the end of a simulation is an aware date-time")
     until = int(end.timestamp())
     start = until - int(days * 86400)
-    if settings is None:
-        settings = MeterSettings(
-            system_title=b"CSM" + (0x0100000000 + seed).to_bytes(5, "big"),
-            serial=f"{10_000_000 + seed}",
-            keys=DEMO_KEYS,
-            secret=DEMO_SECRET,
-            password=DEMO_PASSWORD,
-            image_key=DEMO_IMAGE_KEY,
-        )
+    settings = settings or demo_settings(seed)
     meter = ElectricityMeter(
         settings,
         start,

@@ -1,0 +1,133 @@
+"""The story of a scenario: what happened, which event and alarm that was, which object changed, what was pushed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from cosem.classes.c040_push_setup import TransportService
+from cosem.device.metering import STEP
+from cosem.device.push import Delivery
+from cosem.simulator.meter import demo_settings, simulated_meter
+from cosem.simulator.scenario import Player, Scenario, local_time
+
+if TYPE_CHECKING:
+    from cosem.device.causes import Happening
+    from cosem.device.meter import ElectricityMeter
+    from cosem.simulator.scenario import Entry
+
+NOWHERE: Final = b"head-end.example:4059"
+"""Where the pushes of a story go to: they arrive, and nothing is sent anywhere."""
+_CONTROL = ("disconnected", "connected", "ready for reconnection")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the story. `at` is the simulation's UTC; `kind` is done, happened, event, alarm, object or push."""
+
+    at: int
+    local: str
+    kind: str
+    what: str
+
+
+class Story:
+    """A meter that lives through a scenario, and what becomes known of it. The same seed gives the same octets."""
+
+    def __init__(self, scenario: Scenario, *, seed: int = 1, days: float = 1) -> None:
+        self.scenario = scenario
+        settings = scenario.settings(demo_settings(seed))
+        start = datetime.fromtimestamp(scenario.start, UTC)
+        self.meter = simulated_meter(seed=seed, end=start, days=days, settings=settings)
+        self.lines: list[Line] = []
+        self._place = 0
+        self.pushed: list[tuple[int, Delivery]] = []
+        equipment = self.meter.equipment
+        self._rows = {
+            name: log.buffer.rows[-1] if log.buffer.rows else None for name, log in equipment.events.logs.items()
+        }
+        self._alarms = [register.value for register in equipment.events.alarms]
+        self._objects = _objects(self.meter)
+        equipment.pushes.network = self._push
+        equipment.pushes.send_to(TransportService.TCP, NOWHERE)
+        self.meter.host.causes.listeners.append(self._happened)
+        player = Player(self.meter, scenario)
+        player.before.append(self._begun)
+        player.told.append(self._done)
+
+    def run(self) -> list[Line]:
+        """Live through the scenario to its end, and return all lines."""
+        meter, end = self.meter, self.scenario.end
+        while meter.now < end:
+            meter.advance(min(end, (meter.now // STEP + 1) * STEP))
+            self._look()
+        return self.lines
+
+    # --- what becomes known --------------------------------------------------------------------------------
+
+    def _tell(self, kind: str, what: str) -> None:
+        now = self.meter.now
+        self.lines.append(Line(now, local_time(self.meter.clock, now), kind, what))
+
+    def _begun(self, entry: Entry) -> None:
+        self._look()
+        self._place = len(self.lines)
+        self._tell("done", entry.words)
+
+    def _done(self, entry: Entry, result: str) -> None:
+        if result:
+            line = self.lines[self._place]
+            self.lines[self._place] = replace(line, what=f"{line.what}: {result}")
+        self._look()
+
+    def _happened(self, happening: Happening) -> None:
+        # The events heard of it before this: their rows are written.
+        phase = happening.details.get("phase")
+        self._tell("happened", happening.cause.value + ("" if phase is None else f" (phase {phase})"))
+        self._look()
+
+    def _look(self) -> None:
+        """Tell what is other than at the last look."""
+        events = self.meter.equipment.events
+        for name, log in events.logs.items():
+            rows = log.buffer.rows
+            if rows and rows[-1] is not self._rows[name]:
+                code = rows[-1].cells[1][-1]
+                self._tell("event", f"{code} in the {name} log {log.buffer.object.obis}: {log.group.words(code)}")
+            self._rows[name] = rows[-1] if rows else None
+        for index, register in enumerate(events.alarms):
+            before, value = self._alarms[index], register.value
+            self._alarms[index] = value
+            for bits, what in ((value & ~before, "set"), (before & ~value, "cleared")):
+                for words in register.layout.words(bits):
+                    self._tell("alarm", f"{register.object.obis} {what}: {words}")
+        objects = _objects(self.meter)
+        for name, shown in objects.items():
+            if shown != self._objects[name]:
+                self._tell("object", f"{name}: {self._objects[name]} -> {shown}")
+        self._objects = objects
+
+    def _push(self, delivery: Delivery) -> None:
+        self._look()
+        self.pushed.append((self.meter.now, delivery))
+        self._tell("push", f"{delivery.setup}, {len(delivery.octets)} octets")
+        delivery.done(True)
+
+
+def _objects(meter: ElectricityMeter) -> dict[str, str]:
+    """Return what is looked at of the objects, in words."""
+    equipment = meter.equipment
+    shown = {}
+    for name, switch in equipment.disconnectors.items():
+        shown[f"disconnector {name}"] = _CONTROL[switch.state]
+        shown[f"contact of {name}"] = "closed" if switch.closed else "open"
+    limiter = equipment.limiter.object
+    threshold = meter.host.read(limiter.class_id, limiter.obis, 3)
+    shown[f"limiter {limiter.obis} threshold"] = "none" if threshold is None else f"{threshold.value} W"
+    shown["tariff 0-0:96.14.0.255"] = str(meter.metering.active_tariff)
+    shown["clock"] = "as it should be" if not meter.clock.offset else f"{meter.clock.offset:+d} s off"
+    shown["daylight saving time"] = "yes" if meter.clock.deviation(meter.now)[1] else "no"
+    billing = equipment.billing.profile
+    shown[f"billing profile {billing.object.obis}"] = f"{len(billing.rows)} entries"
+    return shown
