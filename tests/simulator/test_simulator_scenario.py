@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cosem.cli.app import run
 from cosem.errors import ConfigError
@@ -196,6 +198,27 @@ def test_what_is_wrong_is_said_in_one_sentence_with_its_place(text: str, what: s
         parse(text)
     assert what in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+VALUES = st.sampled_from(
+    '1 -1 0.5 inf true "" "1h" "2026-06-01" 2026-06-01 2026-06-01T12:00:00Z 12:00:00 [] {} [[1]] 9999-12-31T23:59:59 '
+    '0001-01-01T00:00:00+14:00 1180591620717411303424 "0-0:10.0.106.255"'.split()
+)
+NAMES = sorted({"at", "in", "after", "x"} | {name for item in INPUTS.values() for name in item.parameters})
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=4), st.sampled_from(sorted(INPUTS)), VALUES, VALUES)
+def test_any_values_make_a_scenario_or_one_sentence(given: dict[str, str], do: str, start: str, days: str) -> None:
+    item = "".join(f"{name} = {value}\n" for name, value in given.items())
+    for head in (HEAD, f"start = {start}\ndays = {days}\n"):
+        said = None
+        try:
+            scenario = parse(f'{head}[[happens]]\ndo = "{do}"\n{item}')
+        except ConfigError as error:
+            said = str(error)
+        else:
+            assert scenario.start <= scenario.entries[0].at <= scenario.end
+        assert said is None or (said and "\n" not in said)
 
 
 # --- command line -----------------------------------------------------------------------------------------------------

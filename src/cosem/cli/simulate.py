@@ -22,6 +22,13 @@ PUBLIC, MANAGEMENT = 16, 1
 MAKE_ONE = "pty"
 """Instead of the path of a serial port: a pseudo-terminal made for the purpose."""
 _PORT = click.IntRange(0, 65535)
+_seed = click.option(
+    "--seed",
+    default=1,
+    type=click.IntRange(0, 9_999_999),
+    show_default=True,
+    help="The same seed gives the same meter, octet for octet.",
+)
 
 
 @click.group("simulate")
@@ -52,13 +59,7 @@ def simulate_command() -> None:
     show_default=True,
     help="Days the meter has lived before it is served.",
 )
-@click.option(
-    "--seed",
-    default=1,
-    type=click.IntRange(0, 9_999_999),
-    show_default=True,
-    help="The same seed gives the same meter, octet for octet.",
-)
+@_seed
 @click.option("--at", "at", metavar="T", help="The meter's present, ISO 8601; now without it.")
 @click.option(
     "--speed",
@@ -194,13 +195,7 @@ def _play(meter: Any, scenario: Any) -> None:
     show_default=True,
     help="Days the meter has lived before the scenario begins.",
 )
-@click.option(
-    "--seed",
-    default=1,
-    type=click.IntRange(0, 9_999_999),
-    show_default=True,
-    help="The same seed gives the same story, octet for octet.",
-)
+@_seed
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def simulate_story(file: Path, days: float, seed: int, as_json: bool) -> int:
     """Let a meter live through a scenario at once and tell what happened, in its local time.
