@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from cosem.apdu.ciphered import GeneralGlo
 from cosem.client import DeviceKeys, Listener, Senders
-from cosem.errors import DecodeError
+from cosem.errors import DecodeError, EncodeError
 from cosem.explain import explain
 from cosem.explain.keyring import KeyEntry, Keyring
 from cosem.link.wrapper import WrapperLink, build
-from cosem.pushes.p1 import p1_readings, parse_p1
+from cosem.obis import Obis
+from cosem.pushes.p1 import P1Line, encode_p1, p1_readings, parse_p1
 from cosem.security.gcm import protect
 from cosem.simulator.meter import DEMO_KEYS
 
@@ -98,3 +99,51 @@ def test_any_octets(tail: bytes, start: bool) -> None:
 @given(st.text(max_size=80))
 def test_any_text(text: str) -> None:
     p1_readings(text)
+
+
+# --- written ---------------------------------------------------------------------------------------------------------
+
+PRINTABLE = [chr(n) for n in range(0x20, 0x7F)]
+values = st.text(st.sampled_from([c for c in PRINTABLE if c not in "()!"]), max_size=12)
+lines = st.builds(
+    P1Line, st.binary(min_size=6, max_size=6).map(Obis), st.lists(values, min_size=1, max_size=3).map(tuple)
+)
+
+
+@given(st.text(st.sampled_from([c for c in PRINTABLE if c not in "/!"]), max_size=20), st.lists(lines, max_size=8))
+def test_what_is_written_is_read_again(identification: str, given_lines: list[P1Line]) -> None:
+    octets = encode_p1(identification, given_lines)
+    telegram = parse_p1(octets)
+    assert telegram.crc_ok is True
+    assert (telegram.identification, telegram.lines) == (identification, given_lines)
+    body, check = octets[: octets.index(b"!") + 1], octets[octets.index(b"!") + 1 :]
+    assert check == f"{crc16(body):04X}\r\n".encode()
+
+
+@given(st.lists(lines, min_size=1, max_size=4), st.data())
+def test_a_bit_that_flips_on_the_way_is_found(given_lines: list[P1Line], data: st.DataObject) -> None:
+    octets = bytearray(encode_p1("CSM5", given_lines))
+    octets[data.draw(st.integers(1, octets.index(b"!") - 1))] ^= 1 << data.draw(st.integers(0, 6))
+    try:
+        telegram = parse_p1(bytes(octets))
+    except DecodeError:
+        return
+    assert not telegram.crc_ok
+
+
+def test_the_layout_of_version_5() -> None:
+    written = encode_p1("CSM5\\2x", [P1Line(Obis.parse("1-0:1.8.1"), ("000001.000*kWh",))])
+    assert written.startswith(b"/CSM5\\2x\r\n\r\n1-0:1.8.1(000001.000*kWh)\r\n!")
+
+
+@pytest.mark.parametrize(
+    ("identification", "value"), [("a/b", ""), ("a!", ""), ("\n", ""), ("a", "(b"), ("a", "b)"), ("a", "!"), ("a", "é")]
+)
+def test_text_that_would_end_a_telegram_is_refused(identification: str, value: str) -> None:
+    with pytest.raises(EncodeError):
+        encode_p1(identification, [P1Line(Obis.parse("1-0:1.8.1"), (value,))])
+
+
+def test_a_line_without_values_is_refused() -> None:
+    with pytest.raises(EncodeError):
+        encode_p1("a", [P1Line(Obis.parse("1-0:1.8.1"), ())])
