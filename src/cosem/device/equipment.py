@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from cosem.classes.c071_limiter import LimiterActions
@@ -12,6 +13,7 @@ from cosem.device.agenda import Agenda
 from cosem.device.billing import Billing
 from cosem.device.causes import Cause
 from cosem.device.clock_events import ClockEvents
+from cosem.device.customer import Customer, CustomerPush, identified
 from cosem.device.disconnector import Disconnector
 from cosem.device.events import Events
 from cosem.device.guard import Guard
@@ -41,7 +43,7 @@ from cosem.obis import Obis, obis
 
 if TYPE_CHECKING:
     from cosem.device.guard import GuardOptions
-    from cosem.device.meter import ElectricityMeter
+    from cosem.device.meter import ElectricityMeter, MeterSettings
 
 _PARAMETERS = tuple(
     AttributeReference(class_id, obis(name), attribute)
@@ -98,6 +100,7 @@ class Equipment:
         self.pushes = Pushes(host, profile, version=settings.push_version)
         self._pushing()
         self._later()
+        self._customer(settings)
 
     def _later(self) -> None:
         """Add the schedules a client may set for what a command does at once: disconnection, a new firmware."""
@@ -105,6 +108,21 @@ class Equipment:
         off = ActionItem(obis(DISCONNECTION), DISCONNECT)
         for name, script in ((DISCONNECT_SCHEDULE, off), (IMAGE_SCHEDULE, activate)):
             SingleActionBehaviour(self.host, self.agenda, self.scripts, name, script)
+
+    def _customer(self, settings: MeterSettings) -> None:
+        """Add messages, display and ports of who lives with the meter."""
+        self.customer = Customer(self.host, identified(settings.system_title[:3], settings.serial))
+        if (keys := settings.customer_keys) is not None:
+            self.customer.push = CustomerPush(
+                self.host,
+                self.agenda,
+                self.scripts,
+                keys if keys.master_key is not None else replace(keys, master_key=settings.keys.master_key),
+                settings.system_title,
+                script=len(self.pushes.setups) + 1,
+                setup_version=settings.push_version,
+                security_version=settings.security_version,
+            )
 
     def _pushing(self) -> None:
         """Add what pushes: a script for every setup, and what runs it.

@@ -80,6 +80,7 @@ class MeterSettings:
     `image_key` is the public key images are verified by; without one none is. `companion` names the companion
     profile, with its events, alarms and pushes (`cosem.companions`); `alarm_autoclear` lets an alarm bit go when its
     cause does, `last_gasp` lets the meter say so when its power fails, `push_version` is that of class 40 (0 to 3).
+    With `customer_keys` the customer port pushes, protected by them; their master key is that of `keys` unless given.
     """
 
     system_title: bytes = b"CSM\x00\x00\x00\x00\x01"
@@ -114,6 +115,7 @@ class MeterSettings:
     alarm_autoclear: bool = True
     last_gasp: bool = False
     push_version: int = 1
+    customer_keys: Keys | None = field(default=None, repr=False)
 
 
 class ElectricityMeter:
@@ -349,6 +351,8 @@ class ElectricityMeter:
                 referencing=referencing,
             )
             self.security.associations.append(self.logical.associate(broadcast))
+        if self.equipment.customer.push is not None:
+            self.equipment.customer.push.associate(referencing)
         if settings.password is not None:
             reading: Rights = readings_only
             self.logical.associate(
