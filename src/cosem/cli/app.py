@@ -30,6 +30,7 @@ COMMANDS = {
     "disconnect": ("cosem.cli.supply", "disconnect the premises"),
     "reconnect": ("cosem.cli.supply", "reconnect the premises, or make ready for the button"),
     "limit": ("cosem.cli.supply", "read or set the limiter"),
+    "message": ("cosem.cli.message", "send a message to the customer, or show it"),
     "image": ("cosem.cli.image", "send firmware to a meter, or make a signed image"),
     "key": ("cosem.cli.key", "change keys, a password or a secret of a meter"),
     "probe": ("cosem.cli.probe", "find out how a silent or unknown meter wants to be spoken to"),

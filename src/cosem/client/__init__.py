@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cosem.client.keyfile import KeyFile as KeyFile
     from cosem.client.listen import Listener as Listener
     from cosem.client.listen import Senders as Senders
+    from cosem.client.messages import Messages as Messages
     from cosem.client.meter import Meter as Meter
     from cosem.client.meter import connect as connect
     from cosem.client.profile import ProfileInterrupted as ProfileInterrupted
@@ -39,6 +40,7 @@ _WHERE = {
     "inbound": ("AsyncDoor", "Caller", "Door", "Greeting", "listen_for_meters", "serve_inbound"),
     "keyfile": ("DeviceKeys", "KeyFile"),
     "listen": ("Listener", "Senders"),
+    "messages": ("Messages",),
     "profile": ("ProfileInterrupted",),
     "supply": ("Limits", "Supply"),
     "table": ("Column", "ProfileTable"),

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from cosem.client.events import AlarmState, MeterEvent
     from cosem.client.firmware import ImageReport
     from cosem.client.inbound import Greeting
+    from cosem.client.messages import Messages
     from cosem.client.supply import Limits, Supply
     from cosem.client.survey import Progress
     from cosem.io.aio import Opener
@@ -223,6 +224,20 @@ class AsyncMeter:
         from cosem.client.supply import limit
 
         return await self._in_turn(limit(self.core, obis(name), threshold, **options))
+
+    async def messages(self) -> Messages:
+        """Read what the meter tells its customer, at the local port and on the display."""
+        from cosem.client.messages import messages
+
+        return await self._in_turn(messages(self.core))
+
+    async def send_message(
+        self, text: str | None = None, *, code: int | None = None, display: bool = False
+    ) -> Messages:
+        """Send a text or a code to the customer and return what stands then; see `cosem.client.messages`."""
+        from cosem.client.messages import send_message
+
+        return await self._in_turn(send_message(self.core, text, code=code, display=display))
 
     async def update_firmware(self, image: bytes, identifier: bytes, **options: Any) -> ImageReport:
         """Send an image, have it verified and activated; see `Meter.update_firmware`."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cosem.client.calendars import Calendar
     from cosem.client.events import AlarmState, MeterEvent
     from cosem.client.firmware import ImageReport
+    from cosem.client.messages import Messages
     from cosem.client.supply import Limits, Supply
     from cosem.client.survey import Progress
     from cosem.io.blocking import Trace, Transport
@@ -187,6 +188,18 @@ class Meter:
         from cosem.client.supply import limit
 
         return self.run(limit(self.core, obis(name), threshold, **options))
+
+    def messages(self) -> Messages:
+        """Read what the meter tells its customer, at the local port and on the display."""
+        from cosem.client.messages import messages
+
+        return self.run(messages(self.core))
+
+    def send_message(self, text: str | None = None, *, code: int | None = None, display: bool = False) -> Messages:
+        """Send a text or a code to the customer and return what stands then; see `cosem.client.messages`."""
+        from cosem.client.messages import send_message
+
+        return self.run(send_message(self.core, text, code=code, display=display))
 
     def update_firmware(self, image: bytes, identifier: bytes, **options: Any) -> ImageReport:
         """Send an image, have it verified and activated; `options` as in `cosem.client.firmware.ImageUpdate`.
