@@ -1,4 +1,4 @@
-"""``cosem disconnect``, ``cosem reconnect`` and ``cosem limit``."""
+"""``cosem disconnect``, ``cosem reconnect`` and ``cosem limit``, and ``cosem message`` to those it concerns."""
 
 from __future__ import annotations
 
@@ -141,3 +141,16 @@ def test_limits_that_are_none(cosem: Run, arguments: tuple[str, ...], status: in
         ended, out, err = cosem("limit", world.url(), *arguments)
         assert (ended, out) == (status, "")
         assert words in err
+
+
+def test_a_message_to_the_customer_is_sent_and_shown(cosem: Run) -> None:
+    with served(days=0.05) as world:
+        url = world.url()
+        assert cosem("message", url, "abc", "--code", "7") == (0, "message\ttext\nlocal port\tabc\ndisplay\t7\n", "")
+        status, out, _ = cosem("message", url, "--json")
+        assert (status, json.loads(out)) == (0, {"port": "abc", "display": "7"})
+        status, out, _ = cosem("message", url, "pay", "--display", "--json")
+        assert json.loads(out) == {"port": "abc", "display": "pay"}
+        status, out, err = cosem("message", url, "x", "--display", "--code", "1")
+        assert (status, out) == (2, "")
+        assert "instead of a text" in err

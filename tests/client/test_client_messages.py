@@ -1,21 +1,15 @@
-"""Messages to the customer as a client sends them, against the simulated meter; and on the command line."""
+"""Messages to the customer as a client sends them, against the simulated meter."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from cosem.cli.app import run
 from cosem.client.messages import DISPLAY, PORT, Messages
 from cosem.codec.axdr import Data, Tag
 from cosem.errors import ConfigError
-from support.served import Served, key_file, served
-
-Run = Callable[..., tuple[int, str, str]]
+from support.served import Served, served
 
 
 def hold(world: Served, data: Data) -> None:
@@ -68,29 +62,3 @@ def test_a_message_has_the_type_that_the_meter_has() -> None:
         with pytest.raises(ConfigError, match="ASCII"):
             meter.send_message("ä")
         assert meter.messages().port == "old"
-
-
-@pytest.fixture
-def cosem(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.setenv("COSEM_COUNTERS", str(tmp_path / "counters.json"))
-    monkeypatch.setenv("COSEM_KEYS", str(key_file(tmp_path)))
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        with pytest.raises(SystemExit) as ended:
-            run(list(arguments))
-        return int(ended.value.code or 0), *capsys.readouterr()
-
-    return call
-
-
-def test_on_the_command_line(cosem: Run) -> None:
-    with served(days=0.05) as world:
-        url = world.url()
-        assert cosem("message", url, "abc", "--code", "7") == (0, "message\ttext\nlocal port\tabc\ndisplay\t7\n", "")
-        status, out, _ = cosem("message", url, "--json")
-        assert (status, json.loads(out)) == (0, {"port": "abc", "display": "7"})
-        status, out, _ = cosem("message", url, "pay", "--display", "--json")
-        assert json.loads(out) == {"port": "abc", "display": "pay"}
-        status, out, err = cosem("message", url, "x", "--display", "--code", "1")
-        assert (status, out) == (2, "")
-        assert "instead of a text" in err
