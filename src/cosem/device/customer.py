@@ -13,6 +13,7 @@ from cosem.codec import axdr
 from cosem.codec.axdr import Data
 from cosem.device.agenda import Agenda
 from cosem.device.associations import AssociationSpec, only
+from cosem.device.disconnector import CONNECTED, DISCONNECTED, READY
 from cosem.device.host import Host
 from cosem.device.p1_port import P1Port, Shown, show
 from cosem.device.push import Delivery, Network, Pusher
@@ -67,7 +68,11 @@ _PAGES: Final = tuple(
         ("0-0:17.0.0", 71, "limit"),
     )
 )
-SUPPLY_TEXTS: Final = ("disconnected", "press the button to reconnect", "connected")
+SUPPLY_TEXTS: Final = {
+    DISCONNECTED: "disconnected",
+    CONNECTED: "connected",
+    READY: "press the button to reconnect",
+}
 """How the display shows the supply: ready for reconnection tells what to do."""
 
 

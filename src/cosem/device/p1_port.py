@@ -59,7 +59,6 @@ _UNITS: Final = {
 
 def _lines() -> Iterator[Shown]:
     table = [
-        ("0-0:96.1.0", 1, "octets"),
         *((f"1-0:{channel}.8.{rate}", 3, "energy") for channel in (1, 2) for rate in (1, 2)),
         ("0-0:96.14.0", 1, "tariff"),
         ("1-0:1.6.0", 4, "maximum"),
@@ -90,6 +89,8 @@ _FUSED: Final = Obis.parse("1-0:31.7.0")
 """The current that the fuse threshold is compared with: its scaler is the threshold's."""
 _MONITORED: Final = (3, Obis.parse("1-0:1.7.0"))
 """The power that the limiter watches."""
+_NUMBER: Final = Shown(Obis.parse("0-0:96.1.0"), 1, "octets")
+"""The meter's number, which telegrams have as 0-0:96.1.1."""
 
 
 class P1Port:
@@ -126,6 +127,8 @@ class P1Port:
         head = [P1Line(Obis.parse("1-3:0.2.8"), (VERSION,))]
         if (now := stamp(self.host.clock.local_octets())) is not None:
             head.append(P1Line(Obis.parse("0-0:1.0.0"), (now,)))
+        if (number := show(self.host, _NUMBER)) is not None:
+            head.append(P1Line(Obis.parse("0-0:96.1.1"), number.values))
         lines = (line for item in LINES if (line := show(self.host, item)) is not None)
         return encode_p1(self.identification, [*head, *lines])
 
