@@ -145,3 +145,23 @@ def test_an_object_in_a_meter_is_not_read_in_secret():
 
     with pytest.raises(ConfigError, match="in a meter"):
         object_to_json(Register("1-0:1.8.0", Far()))
+
+
+@pytest.mark.parametrize("key", ["--5", "9" * 5000, "0", "-129", "128", "\u0663"])
+def test_attributes_have_the_numbers_that_there_are(key):
+    document = {"class": 3, "version": 0, "obis": "1.8.0", "attributes": {key: {"unsigned": 1}}}
+    with pytest.raises(ConfigError, match="has no attribute"):
+        object_from_json(document)
+
+
+@pytest.mark.parametrize(("class_id", "version"), [(-1, 0), (65536, 0), (3, -1), (3, 256)])
+def test_classes_have_the_numbers_that_there_are(class_id, version):
+    with pytest.raises(ConfigError, match="from 0 to 65535"):
+        object_from_json({"class": class_id, "version": version, "obis": "1.8.0", "attributes": {}})
+
+
+def test_an_attribute_by_name_and_number_is_one_too_many():
+    document = {"class": 1, "version": 0, "obis": "0-0:96.1.0", "attributes": {"value": {"unsigned": 5}}}
+    document["attributes"]["2"] = {"unsigned": 1}
+    with pytest.raises(ConfigError, match="attribute 2 twice"):
+        object_from_json(document)

@@ -74,6 +74,13 @@ def test_json_says_its_own_type_and_a_declaration_stands_in_for_a_value() -> Non
     assert parse_value("5", None, Declared()) == axdr.long(5)
 
 
+@pytest.mark.parametrize("text", ['{"structure":[' * 100_000, '{"unsigned": 1, "unsigned": 2}'])
+def test_json_that_cannot_be_meant_is_told_shortly(text: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        parse_value(text, None)
+    assert len(str(told.value)) < 100
+
+
 def test_times() -> None:
     assert parse_time("2026-11-24").isoformat() == "2026-11-24T00:00:00"
     assert parse_time("2026-11-24T15:30+01:00").utcoffset() is not None

@@ -273,3 +273,27 @@ def test_rights_for_people() -> None:
     assert rights_in_words(Access.READ | Access.AUTHENTICATED) == "read, authenticated-request, authenticated-response"
     assert rights_in_words(Access.NONE) == "none"
     assert rights_in_words(Access.ACCESS, of_method=True) == "call"
+
+
+@pytest.mark.parametrize("toml", [f"cosem_model = 0x{'f' * 20000}", f"cosem_model = {'[' * 50_000}"])
+def test_numbers_and_lists_of_any_size_are_told_shortly(toml: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        load_text(toml, toml=True)
+    assert len(str(told.value)) < 200
+
+
+@pytest.mark.parametrize("digits", ["256", "9" * 5000])
+def test_a_mode_has_one_octet(digits: str) -> None:
+    with pytest.raises(ConfigError, match="is no access right"):
+        rights_from_words(f"mode {digits}")
+
+
+def test_a_name_stands_once_in_a_document() -> None:
+    with pytest.raises(ConfigError, match="'name' stands twice"):
+        load_text('{"cosem_model": 1, "name": "a", "name": "b"}')
+
+
+def test_a_scaler_beyond_every_number_is_told() -> None:
+    item = {"cls": 3, "version": 0, "ln": "1.8.0", "unit": 30, "scaler_multiplier": "1e999999999"}
+    with pytest.raises(ConfigError, match="is no power of ten"):
+        load_text(json.dumps({"objects": [item]}))

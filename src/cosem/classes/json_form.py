@@ -9,6 +9,7 @@ value comes back in the A-XDR type it had.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import IntEnum
 from typing import Any, Final
@@ -29,14 +30,13 @@ from cosem.classes.model import Attribute, InterfaceClass, bind, lookup
 from cosem.classes.store import LocalStore
 from cosem.classes.words import enum_words, flag_words
 from cosem.codec.axdr import MAX_DEPTH, TAGS_BY_LABEL, Data, Tag, encode
-from cosem.codec.json import from_json, to_json
+from cosem.codec.json import from_json, shown, to_json
 from cosem.errors import ConfigError, CosemError, EncodeError
 from cosem.obis import Obis
 from cosem.units import Unit
 
+_NUMBER: Final = re.compile(r"-?[1-9][0-9]{0,2}")
 CODE, WORD, BITS, WORDS = "code", "word", "bits", "words"
-_SHOWN: Final = 40
-"""Characters of a wrong value that a message repeats."""
 
 
 # --- values to JSON -----------------------------------------------------------------------------------------------
@@ -119,7 +119,7 @@ def _read(kind: DataType[Any], value: Any, depth: int) -> Data:
         return Data(Tag.ARRAY, tuple(_inside(kind.item, item, f"[{i}]", depth) for i, item in enumerate(value)))
     if isinstance(kind, StructureType) and isinstance(value, Mapping):
         if not _fields(kind, value):
-            raise ConfigError(f"a structure of {', '.join(kind.fields)} is expected, not of {_shown(list(value))}")
+            raise ConfigError(f"a structure of {', '.join(kind.fields)} is expected, not of {shown(list(value))}")
         parts = (_inside(field, value[name], name, depth) for name, field in kind.fields.items())
         return Data(Tag.STRUCTURE, tuple(parts))
     if isinstance(kind, EnumType):
@@ -134,7 +134,7 @@ def _read(kind: DataType[Any], value: Any, depth: int) -> Data:
         return kind.to_data(kind.moment.parse(value))
     if isinstance(kind, PlainType) and not isinstance(value, (Mapping, list)):
         return kind.to_data(from_json({kind.tag.label: value}))
-    raise ConfigError(f'{kind.notation} is expected, or {{"type": value}}, not {_shown(value)}')
+    raise ConfigError(f'{kind.notation} is expected, or {{"type": value}}, not {shown(value)}')
 
 
 def _inside(kind: DataType[Any], value: Any, name: str, depth: int) -> Data:
@@ -154,20 +154,15 @@ def _code(kind: EnumType[Any], value: Any) -> Any:
     words = {word(member): member for member in kind.members.__members__.values()}
     if isinstance(value, str):
         if value not in words:
-            raise ConfigError(f"{_shown(value)} is none of {', '.join(words)}")
+            raise ConfigError(f"{shown(value)} is none of {', '.join(words)}")
         return words[value]
     code = value.get(CODE) if isinstance(value, Mapping) else value
     if type(code) is not int or not 0 <= code <= 255:
-        raise ConfigError(f'an enumeration is written {{"code": number, "word": ...}}, not {_shown(value)}')
+        raise ConfigError(f'an enumeration is written {{"code": number, "word": ...}}, not {shown(value)}')
     said = value.get(WORD) if isinstance(value, Mapping) else None
     if isinstance(said, str) and said in words and said != word(kind.members(code)):
         raise ConfigError(f"code {code} is {word(kind.members(code))}, not {said}")
     return kind.members(code)
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
 
 
 # --- objects ------------------------------------------------------------------------------------------------------
@@ -212,15 +207,26 @@ def object_from_json(document: Any) -> InterfaceClass:
     class_id, version, name = (document.get(key) for key in ("class", "version", "obis"))
     if type(class_id) is not int or type(version) is not int or not isinstance(name, str):
         raise ConfigError("an object has the numbers class and version and the text obis")
+    if not (0 <= class_id <= 0xFFFF and 0 <= version <= 0xFF):
+        raise ConfigError("class is a number from 0 to 65535, version one from 0 to 255")
     store = LocalStore()
     obj = bind(class_id, version, Obis.parse(name), store)
     numbers = {attribute.name: number for number, attribute in obj.attributes.items()}
     for key, value in document["attributes"].items():
-        number = numbers.get(key) or (int(key) if key.lstrip("-").isdecimal() else None)
+        number = numbers.get(key) or _number(key)
         if number is None:
-            raise ConfigError(f"{obj!r} has no attribute {_shown(key)}")
+            raise ConfigError(f"{obj!r} has no attribute {shown(key)}")
+        if number in store.values:
+            raise ConfigError(f"{obj!r} has attribute {number} twice")
         try:
             store.values[number] = value_from_json(declaration(class_id, version, number).type, value)
         except ConfigError as error:
             raise ConfigError(f"{obj!r} {key}: {error}") from None
     return obj
+
+
+def _number(key: Any) -> int | None:
+    """Return the number of an attribute as `object_to_json` writes it, None for anything else."""
+    if not isinstance(key, str) or not _NUMBER.fullmatch(key) or not -128 <= int(key) <= 127:
+        return None
+    return int(key)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any
 
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
-from cosem.codec.json import from_json
+from cosem.codec.json import from_json, loads, shown
 from cosem.errors import ConfigError, CosemError
 from cosem.pushes.reading import NUMBERS
 
@@ -24,10 +23,7 @@ def parse_value(text: str, like: Data | None, declared: Any = None) -> Data:
     Raises `ConfigError` with one sentence that says what was expected.
     """
     if text.lstrip().startswith("{"):
-        try:
-            return from_json(json.loads(text))
-        except ValueError:
-            raise ConfigError(f"{text!r} is no JSON") from None
+        return from_json(loads(text, shown(text)))
     if (code := _code(text, declared)) is not None:
         return code
     tag = like.tag if like is not None else _only_tag(declared)

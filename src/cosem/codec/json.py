@@ -6,7 +6,9 @@ of 12 octets that could be one, carries ``date_time`` in words beside it, which 
 
 from __future__ import annotations
 
+import json
 import math
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -32,6 +34,8 @@ _NOTHING: Final = frozenset((Tag.NULL_DATA, Tag.DONT_CARE))
 _INTEGERS: Final = frozenset(FORMATS) - _HEX - _FLOATS - {Tag.BOOLEAN}
 
 _DATE_TIME: Final = "date_time"
+_SHOWN: Final = 40
+"""Characters of a wrong value that a message repeats."""
 
 
 def to_json(data: Data) -> dict[str, Any]:
@@ -84,28 +88,49 @@ def _from_json(value: Any, depth: int) -> Data:
     if depth > MAX_DEPTH:
         raise ConfigError(f"more than {MAX_DEPTH} arrays and structures inside each other")
     if not isinstance(value, Mapping):
-        raise ConfigError(f'a value is written {{"type": value}}, not {_shown(value)}')
+        raise ConfigError(f'a value is written {{"type": value}}, not {shown(value)}')
     names = [name for name in value if name != _DATE_TIME]
     if len(names) != 1:
-        raise ConfigError(f"a value has one type, not {len(names)}: {_shown(names)}")
+        raise ConfigError(f"a value has one type, not {len(names)}: {shown(names)}")
     tag, content = _tag(names[0]), value[names[0]]
     if tag in _LISTS:
         if not isinstance(content, list):
-            raise ConfigError(f"{tag.label} is written as a list, not {_shown(content)}")
+            raise ConfigError(f"{tag.label} is written as a list, not {shown(content)}")
         return Data(tag, tuple(_from_json(item, depth + 1) for item in content))
     if tag is Tag.COMPACT_ARRAY:
         return Data(tag, _compact(content))
     return Data(tag, _simple(tag, content))
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+def shown(value: object) -> str:
+    """Return the start of a wrong value, as a message repeats it; of one that Python refuses to write, its type."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # thousands of digits, or lists nested as deep
+        text = f"too large a value of type {type(value).__name__}"
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+def loads(text: str, called: str) -> Any:
+    """Return what JSON text, `called` so, holds. Raises `ConfigError` where it is none, too deep, or has a name twice."""
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise ConfigError(f"{called} is no JSON{place}") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        name = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise ConfigError(f"{shown(name)} stands twice in one object of the JSON")
+    return found
 
 
 def _tag(name: object) -> Tag:
     if not isinstance(name, str) or name not in TAGS_BY_LABEL:
-        raise ConfigError(f"{_shown(name)} is no type of data")
+        raise ConfigError(f"{shown(name)} is no type of data")
     return TAGS_BY_LABEL[name]
 
 
@@ -113,7 +138,7 @@ def _octets(tag: Tag, content: object) -> bytes:
     try:
         return bytes.fromhex(content)  # type: ignore[arg-type]
     except (ValueError, TypeError):
-        raise ConfigError(f"{tag.label} is written in hex, not {_shown(content)}") from None
+        raise ConfigError(f"{tag.label} is written in hex, not {shown(content)}") from None
 
 
 def _simple(tag: Tag, content: Any) -> Any:
@@ -131,14 +156,14 @@ def _simple(tag: Tag, content: Any) -> Any:
         or (tag in _INTEGERS and isinstance(content, int) and not isinstance(content, bool))
     ):
         return content
-    raise ConfigError(f"{_shown(content)} is no {tag.label}")
+    raise ConfigError(f"{shown(content)} is no {tag.label}")
 
 
 def _float(tag: Tag, content: float) -> float:
     try:
         return float(content)
     except OverflowError:
-        raise ConfigError(f"{_shown(content)} is too large for {tag.label}") from None
+        raise ConfigError(f"{shown(content)} is too large for {tag.label}") from None
 
 
 def _compact(content: Any) -> CompactArray:
@@ -149,7 +174,7 @@ def _compact(content: Any) -> CompactArray:
         return CompactArray(description, _octets(Tag.COMPACT_ARRAY, content["contents"]))
     values = content.get("values")
     if not isinstance(values, list):
-        raise ConfigError(f"the values of a compact-array are a list, not {_shown(values)}")
+        raise ConfigError(f"the values of a compact-array are a list, not {shown(values)}")
     return CompactArray(description, encode_contents(description, tuple(_from_json(item, 1) for item in values)))
 
 
@@ -164,4 +189,4 @@ def _type_from_json(value: Any, depth: int) -> TypeDescription:
             return TypeDescription(Tag.STRUCTURE, tuple(_type_from_json(item, depth + 1) for item in content))
         if name == "array" and isinstance(content, list) and len(content) == 2 and type(content[0]) is int:
             return TypeDescription(Tag.ARRAY, (_type_from_json(content[1], depth + 1),), content[0])
-    raise ConfigError(f"{_shown(value)} is no type of a compact-array")
+    raise ConfigError(f"{shown(value)} is no type of a compact-array")

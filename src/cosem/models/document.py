@@ -16,6 +16,7 @@ from cosem.association.settings import AUTHENTICATION, REFERENCING, SECURITY
 from cosem.classes.access import AccessRights, AttributeAccess, MethodAccess
 from cosem.classes.json_form import declaration, value_from_json, value_to_json
 from cosem.classes.model import lookup
+from cosem.codec.json import loads, shown
 from cosem.errors import ConfigError
 from cosem.models.lists import is_list, model_of_list
 from cosem.models.model import CURRENT_ASSOCIATION, AssociationModel, DeviceModel, LogicalDeviceModel, ObjectModel
@@ -195,10 +196,9 @@ def load_text(text: str, *, toml: bool = False) -> DeviceModel:
 
             document: Any = tomllib.loads(text)
         else:
-            document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise ConfigError(f"the model is no {'TOML' if toml else 'JSON'}{place}") from None
+            document = loads(text, "the model")
+    except (ValueError, RecursionError):
+        raise ConfigError("the model is no TOML") from None
     return model_of_list(document) if is_list(document) else from_document(document)
 
 
@@ -206,8 +206,8 @@ def from_document(document: Any) -> DeviceModel:
     """Return the model that `to_document` wrote so. Raises `ConfigError`."""
     if not isinstance(document, Mapping) or "cosem_model" not in document:
         raise ConfigError('this is no model of a device: it has no "cosem_model"')
-    if document["cosem_model"] != FORMAT:
-        raise ConfigError(f"this model has the form {_shown(document['cosem_model'])}; form {FORMAT} is known here")
+    if type(document["cosem_model"]) is not int or document["cosem_model"] != FORMAT:
+        raise ConfigError(f"this model has the form {shown(document['cosem_model'])}; form {FORMAT} is known here")
     with _at("the model"):
         _only(document, ("cosem_model", "name", "source", "system_title", "logical_devices"))
         model = DeviceModel(
@@ -234,17 +234,12 @@ def _at(place: str) -> Iterator[None]:
         raise ConfigError(f"{place}: {error}") from None
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
-
-
 def _only(item: Any, names: tuple[str, ...]) -> Mapping[str, Any]:
     if not isinstance(item, Mapping):
-        raise ConfigError(f"{_shown(item)} is no table of {', '.join(names)}")
+        raise ConfigError(f"{shown(item)} is no table of {', '.join(names)}")
     for name in item:
         if name not in names:
-            raise ConfigError(f"{_shown(name)} is none of {', '.join(names)}")
+            raise ConfigError(f"{shown(name)} is none of {', '.join(names)}")
     return item
 
 
@@ -262,7 +257,7 @@ def _optional(item: Mapping[str, Any], name: str, read: Callable[[Any], V], defa
 def _list(item: Mapping[str, Any], name: str) -> list[Any]:
     def read(value: Any) -> list[Any]:
         if not isinstance(value, list):
-            raise ConfigError(f"a list is expected, not {_shown(value)}")
+            raise ConfigError(f"a list is expected, not {shown(value)}")
         return value
 
     return _optional(item, name, read, [])
@@ -271,7 +266,7 @@ def _list(item: Mapping[str, Any], name: str) -> list[Any]:
 def _number(low: int, high: int) -> Callable[[Any], int]:
     def read(value: Any) -> int:
         if type(value) is not int or not low <= value <= high:
-            raise ConfigError(f"a number from {low} to {high} is expected, not {_shown(value)}")
+            raise ConfigError(f"a number from {low} to {high} is expected, not {shown(value)}")
         return value
 
     return read
@@ -279,13 +274,13 @@ def _number(low: int, high: int) -> Callable[[Any], int]:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ConfigError(f"text is expected, not {_shown(value)}")
+        raise ConfigError(f"text is expected, not {shown(value)}")
     return value
 
 
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ConfigError(f"true or false is expected, not {_shown(value)}")
+        raise ConfigError(f"true or false is expected, not {shown(value)}")
     return value
 
 
@@ -293,7 +288,7 @@ def _title(value: Any) -> bytes:
     try:
         octets = bytes.fromhex(_text(value))
     except ValueError:
-        raise ConfigError(f"hex digits are expected, not {_shown(value)}") from None
+        raise ConfigError(f"hex digits are expected, not {shown(value)}") from None
     if len(octets) != 8:
         raise ConfigError(f"8 octets are expected, not {len(octets)}")
     return octets
@@ -304,7 +299,7 @@ def _device_name(value: Any) -> bytes:
     try:
         octets = bytes.fromhex(text[4:]) if text.startswith("hex:") else text.encode("ascii")
     except ValueError:
-        raise ConfigError(f"ASCII text, or hex digits behind hex:, is expected, not {_shown(text)}") from None
+        raise ConfigError(f"ASCII text, or hex digits behind hex:, is expected, not {shown(text)}") from None
     if not 1 <= len(octets) <= 16:
         raise ConfigError("a COSEM logical device name has 1 to 16 octets")
     return octets
@@ -350,7 +345,7 @@ def _association(item: Any) -> AssociationModel:
 def _one_of(words: Mapping[str, V]) -> Callable[[Any], V]:
     def read(value: Any) -> V:
         if not isinstance(value, str) or value not in words:
-            raise ConfigError(f"{_shown(value)} is none of {', '.join(words)}")
+            raise ConfigError(f"{shown(value)} is none of {', '.join(words)}")
         return words[value]
 
     return read
@@ -413,7 +408,7 @@ def _object(item: Any, clients: list[int]) -> ObjectModel:
 
 def _named(kind: str, entry: Any, index: int) -> str:
     number = entry.get("id") if isinstance(entry, Mapping) else None
-    return f"{kind} {number}" if type(number) is int else f"{kind} number {index} of the list"
+    return f"{kind} {shown(number)}" if type(number) is int else f"{kind} number {index} of the list"
 
 
 def _new_number(entry: Mapping[str, Any], numbers: set[int]) -> int:
@@ -427,7 +422,7 @@ def _new_number(entry: Mapping[str, Any], numbers: set[int]) -> int:
 def _clients(item: Mapping[str, Any], name: str, known: list[int]) -> list[int]:
     for client in _list(item, name):
         if client not in known or type(client) is not int:
-            raise ConfigError(f"{name}: {_shown(client)} is no client of an association of this logical device")
+            raise ConfigError(f"{name}: {shown(client)} is no client of an association of this logical device")
     return _list(item, name)
 
 
@@ -455,12 +450,12 @@ def _access(
     if isinstance(access, str) or (isinstance(access, Mapping) and "rights" in access):
         access = {str(client): access for client in told}
     if not isinstance(access, Mapping):
-        raise ConfigError(f"access: words such as 'read, write', or these by client, not {_shown(access)}")
+        raise ConfigError(f"access: words such as 'read, write', or these by client, not {shown(access)}")
     found = {}
     clients = {str(client): client for client in told}
     for client, right in access.items():
         if client not in clients:
-            raise ConfigError(f"access: {_shown(client)} is no client that sees this object and has rights told")
+            raise ConfigError(f"access: {shown(client)} is no client that sees this object and has rights told")
         with _at(f"access of client {client}"):
             selectors = None
             if with_selectors and isinstance(right, Mapping):

@@ -8,7 +8,7 @@ with ``index``, ``access`` and ``selectors``, ``unit``, ``scaler_multiplier``), 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from typing import Any, Final
 
 from cosem.association.settings import AUTHENTICATION
@@ -105,7 +105,7 @@ def _scaler(text: Any) -> int:
     try:
         exponent = Decimal(str(text)).normalize()
         power = exponent.as_tuple().exponent
-    except InvalidOperation:
+    except (InvalidOperation, Overflow):
         power = None
     if not isinstance(power, int) or exponent.as_tuple()[:2] != (0, (1,)) or not -128 <= power <= 127:
         raise ConfigError(f"scaler_multiplier {str(text)[:40]!r} is no power of ten")

@@ -31,8 +31,9 @@ def rights_in_words(access: Access, unknown_mode: int | None = None, *, of_metho
 def rights_from_words(text: str, *, of_method: bool = False) -> tuple[Access, int | None]:
     """Return the right, and the number of an unknown mode. Raises `ConfigError` that lists the words there are."""
     words = _METHOD if of_method else _ATTRIBUTE
-    if text.startswith(_MODE) and text[len(_MODE) :].isdecimal() and int(text[len(_MODE) :]) <= 255:
-        return Access.NONE, int(text[len(_MODE) :])
+    digits = text.removeprefix(_MODE)
+    if digits != text and digits.isdecimal() and len(digits) <= 3 and int(digits) <= 255:
+        return Access.NONE, int(digits)
     access = Access.NONE
     for name in (part.strip() for part in text.split(",")):
         if name == _NONE and text.strip() == _NONE:
