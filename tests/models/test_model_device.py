@@ -126,6 +126,23 @@ def test_a_clock_runs_and_can_be_set() -> None:
     assert shown() == "2031-01-01T00:00:00"
 
 
+@pytest.mark.parametrize("time", [axdr.null(), axdr.unsigned(5), Data(Tag.DATE, bytes.fromhex("07e8031f07"))])
+def test_a_clock_without_a_time_is_as_stored(time: Data) -> None:
+    client = reader_of(made(device(association(), described(8, CLOCK, {2: BOTH}, {2: time}))), CLIENT)
+    assert get(client, 8, CLOCK, 2) == time
+
+
+@pytest.mark.parametrize("edge", ["0001-01-01T00:00:00+12:00", "9999-12-31T23:59:59-12:00", "9999-12-31T23:59:59"])
+def test_a_clock_is_not_set_to_the_edge_of_the_calendar(edge: str) -> None:
+    stored = axdr.octet_string(CosemDateTime.parse("2024-03-31T03:00:00+02:00").to_octets())
+    meter = made(device(association(), described(8, CLOCK, {2: BOTH}, {2: stored})))
+    client = reader_of(meter, CLIENT)
+    wanted = axdr.octet_string(CosemDateTime.parse(edge).to_octets())
+    assert refused(client, 8, CLOCK, 2, wanted) == DataAccessResult.OTHER_REASON
+    meter.advance(START + 3600)
+    assert CosemDateTime.from_octets(get(client, 8, CLOCK, 2).value).year == 2024
+
+
 def test_two_objects_of_one_name_and_one_listed_twice() -> None:
     monitor = described(21, ENERGY, {2: READ}, {2: axdr.array()})
     register = described(3, ENERGY, {2: READ}, {2: axdr.unsigned(7)})

@@ -359,7 +359,7 @@ def _announce(
     if options["as_json"]:
         print_json({"serial": serial, "urls": urls})
         return
-    click.echo(f"{what}, {keys_note}")
+    click.echo(printable(f"{what}, {keys_note}"))
     width = max(11, *map(len, urls))
     for name, url in urls.items():
         click.echo(f"  {name:<{width}} {url}")

@@ -30,7 +30,7 @@ from cosem.client.table import (
     whole_rows,
 )
 from cosem.codec.rows import decode_columns, decode_rows
-from cosem.errors import AccessError, Cancelled, ConnectionLost, CosemError, DecodeError
+from cosem.errors import AccessError, Cancelled, ConnectionLost, CosemError, DecodeError, RemoteProtocolError
 from cosem.obis import Obis
 from cosem.results import DataAccessResult
 
@@ -86,7 +86,10 @@ class ProfileReader:
         """Return the columns, with scalers and units."""
         if self._columns is None:
             data = yield from self.core.get_data(PROFILE, self.name, CAPTURE_OBJECTS)
-            captures = _capture_objects.from_data(data)
+            try:
+                captures = _capture_objects.from_data(data)
+            except CosemError as error:
+                raise RemoteProtocolError(f"{self.name} capture_objects: {error}") from None
             columns = []
             for capture in captures:
                 scaled = capture.attribute_index in (2, 3) if capture.class_id == 5 else capture.attribute_index == 2

@@ -112,7 +112,7 @@ def shown(value: object) -> str:
 
 
 def loads(text: str, called: str) -> Any:
-    """Return what JSON text, `called` so, holds. Raises `ConfigError` where it is none, too deep, or has a name twice."""
+    """Return what JSON text, `called` so, holds. Raises `ConfigError` for none, deep lists or a name given twice."""
     try:
         return json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:

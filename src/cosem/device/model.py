@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
+from typing import Any, Final
 
 from cosem.apdu.base import AttributeDescriptor, MethodDescriptor
 from cosem.apdu.initiate import VAA_NAME_SN
@@ -406,8 +406,10 @@ def _object(device: PhysicalDevice, described: ObjectModel, among: LogicalDevice
     if alone:  # readers and writers go by the name alone
         for number, label in described.errors.items():
             device.readers[described.name, number] = _answers(store, number, label)
-        if described.class_id == _CLOCK_CLASS and _TIME in described.values:
-            clock = _RunningClock(lambda: device.now, described.values[_TIME], described.values.get(_TIME_ZONE))
+        time = described.values.get(_TIME)
+        # A clock that holds no time, by its type, is as stored: nothing says how its time would be written.
+        if described.class_id == _CLOCK_CLASS and time is not None and time.tag in (Tag.OCTET_STRING, Tag.DATE_TIME):
+            clock = _RunningClock(lambda: device.now, time, described.values.get(_TIME_ZONE))
             del store.values[_TIME]
             store.computed[_TIME] = lambda selection: clock.data()
             device.writers[bytes(described.name), _TIME] = clock.write
@@ -428,6 +430,11 @@ def _answers(store: LocalStore, number: int, label: str) -> Callable[[Any], byte
         return result if data is None else encode(data)
 
     return read
+
+
+_FIRST_YEAR: Final = 2
+_LAST_YEAR: Final = 9998
+"""Years a clock can be set to: in those beside them a deviation, or time that goes by, leads out of the calendar."""
 
 
 class _RunningClock:
@@ -469,6 +476,8 @@ class _RunningClock:
             return DataAccessResult.OTHER_REASON
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=timezone(timedelta(minutes=-self._deviation())))
+        if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+            return DataAccessResult.OTHER_REASON
         self._offset = int(moment.timestamp()) - self._now()
         self._like = given
         return DataAccessResult.SUCCESS
