@@ -342,6 +342,16 @@ def test_of_the_clock_status_only_daylight_saving_is_written(shown: str, deviati
     assert core.written.tag is Tag.DATE_TIME
 
 
+@pytest.mark.parametrize("edge", [datetime.max, datetime.min])
+def test_a_moment_beyond_the_calendar_is_told(edge: datetime) -> None:
+    from cosem.client.verbs import set_clock
+
+    hours = 12 if edge is datetime.min else -12
+    core = _ClockCore(Data(Tag.DATE_TIME, bytes.fromhex("07ea0701030a000000ff8800")))
+    with pytest.raises(ConfigError, match="no year"):
+        next(set_clock(core, edge.replace(tzinfo=timezone(timedelta(hours=hours)))))  # type: ignore[arg-type]
+
+
 # --- lists -----------------------------------------------------------------------------------------------------
 
 

@@ -25,10 +25,11 @@ from cosem.client.table import (
     take_octets,
     whole_rows,
 )
+from cosem.codec import axdr
 from cosem.codec.axdr import Tag
 from cosem.codec.rows import Columns, decode_rows, encode_rows
 from cosem.conformance_block import Conformance
-from cosem.errors import AccessError, ConfigError, ConnectionLost, DecodeError
+from cosem.errors import AccessError, ConfigError, ConnectionLost, DecodeError, RemoteProtocolError
 from cosem.obis import Obis
 from cosem.results import DataAccessResult
 from cosem.times import CosemDateTime
@@ -511,3 +512,14 @@ def _whole(name: str) -> Any:
     from cosem.client.profile import Request
 
     return Request(Obis.parse(name))
+
+
+def test_columns_that_make_no_sense_are_told_with_the_profile(
+    world: Served, meter: Meter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    column = axdr.structure(axdr.long_unsigned(3), axdr.octet_string(b"\0"), axdr.integer(2), axdr.long_unsigned(0))
+    lie = axdr.encode(axdr.array(column))
+    name = bytes(world.meter.load_profile.object.obis)
+    monkeypatch.setitem(world.meter.device.readers, (name, 3), lambda selection: lie)
+    with pytest.raises(RemoteProtocolError, match=r"1-0:99\.1\.0\.255 capture_objects: \[0\] > logical_name"):
+        meter.profile(PROFILE).columns()

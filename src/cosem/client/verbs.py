@@ -80,4 +80,8 @@ def _in_deviation(moment: datetime, shown: Data) -> CosemDateTime:
     zone = timezone(timedelta(minutes=-meter.deviation))
     # Of the status, daylight saving belongs to the deviation; that the old time was doubtful does not concern the new.
     status = (meter.clock_status or 0) & ClockStatus.DAYLIGHT_SAVING
-    return CosemDateTime.from_datetime(moment.astimezone(zone), int(status))
+    try:
+        local = moment.astimezone(zone)
+    except OverflowError:
+        raise ConfigError(f"{moment.isoformat()} is in no year that a clock of this deviation shows") from None
+    return CosemDateTime.from_datetime(local, int(status))
