@@ -209,3 +209,10 @@ def test_published_codes_print_as_published():
         code = Obis.parse(case["hex"])
         assert str(code) == case["expected"]["text"]
         assert list(code.groups) == case["expected"]["groups"]
+
+
+@pytest.mark.parametrize("read", [Obis.parse, ObisPattern])
+def test_of_a_long_text_only_the_start_is_repeated(read):
+    with pytest.raises(ConfigError) as told:
+        read("1" * 10_000)
+    assert len(str(told.value)) < 200

@@ -49,10 +49,10 @@ class Obis(bytes):
         elif match := _REDUCED.fullmatch(code):
             groups = [_group(match[name], default) for name, default in DEFAULTS.items()]
         else:
-            raise ConfigError(f"{text!r} is no OBIS code: write it as 1-0:1.8.0, 1-0:1.8.0*255 or 1.0.1.8.0.255")
+            raise ConfigError(f"{text[:40]!r} is no OBIS code: write it as 1-0:1.8.0, 1-0:1.8.0*255 or 1.0.1.8.0.255")
         for name, value in zip("ABCDEF", groups, strict=True):
             if value > 255:
-                raise ConfigError(f"{text!r} is no OBIS code: group {name} is {value}, the largest is 255")
+                raise ConfigError(f"{text[:40]!r} is no OBIS code: group {name} is {value}, the largest is 255")
         return cls(bytes(groups))
 
     @property

@@ -37,7 +37,7 @@ class ObisPattern:
         self.text = text.strip()
         match = _DOTTED_PATTERN.fullmatch(self.text) or _REDUCED_PATTERN.fullmatch(self.text)
         if match is None:
-            raise ConfigError(f"{text!r} is no pattern of OBIS codes: write it as 1-0:*.8.* or 0-[1-4]:24.2.1")
+            raise ConfigError(f"{text[:40]!r} is no pattern of OBIS codes: write it as 1-0:*.8.* or 0-[1-4]:24.2.1")
         self.values: tuple[frozenset[int], ...] = tuple(
             _values(match[name], default, text) for name, default in DEFAULTS.items()
         )
@@ -79,6 +79,8 @@ def _values(text: str | None, default: int, whole: str) -> frozenset[int]:
         match = _VALUES.fullmatch(part.strip())
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if not first <= last <= 255:
-            raise ConfigError(f"{whole!r} is no pattern of OBIS codes: {part.strip()!r} is no value or range up to 255")
+            raise ConfigError(
+                f"{whole[:40]!r} is no pattern of OBIS codes: {part.strip()[:40]!r} is no value or range up to 255"
+            )
         values.update(range(first, last + 1))
     return frozenset(values)

@@ -16,6 +16,7 @@ import pytest
 
 from cosem.cli.app import run
 from cosem.codec import axdr
+from cosem.obis import Obis
 from cosem.results import DataAccessResult
 from cosem.simulator.meter import DEMO_KEYS, DEMO_PASSWORD
 from support.served import END, MANAGEMENT, READING, Proxy, Served, key_file, served, until
@@ -660,6 +661,8 @@ def test_a_target_the_meter_answers_with_an_exception_leaves_the_others(cosem: C
     assert first["unit"] == 30
     assert ("no short name" if "referencing=sn" in url else "exception-response") in second["error"]
     assert third["value"] == {"long": -60}
+    told = cosem("get", url, ENERGY, f"{CLOCK}:0").err  # people are told of which target, too
+    assert str(Obis.parse(CLOCK)) in told or f"{CLOCK}:0: " in told
 
 
 def test_what_was_read_before_the_link_died_is_printed(cosem: Cosem) -> None:

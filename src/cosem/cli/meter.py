@@ -271,7 +271,10 @@ def get_command(url: str, targets: tuple[str, ...], as_json: bool, **options: An
     else:
         for answer in answers:
             if "error" in answer:
-                click.echo(f"{click.style('cosem:', fg='red', bold=True)} {printable(answer['error'])}", err=True)
+                why = answer["error"]  # of the answers of a meter not all say to what they belong
+                if len(answers) > 1 and answer["obis"] not in why:
+                    why = f"{answer['target']}: {why}"
+                click.echo(f"{click.style('cosem:', fg='red', bold=True)} {printable(why)}", err=True)
             else:
                 many = (answer["target"], answer["text"], answer["words"])
                 click.echo(answer["text"] if len(answers) == 1 else "\t".join(many))
