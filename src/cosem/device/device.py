@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAccess
 from cosem.association.server import ALL_STATIONS, AssociationProfile, Session
@@ -63,19 +63,6 @@ class DeviceOptions:
     mode0_closes_relay: bool = True
     limiter_pairs_actions: bool = False
     new_key_counts_anew: bool = True
-
-
-class Watch(Protocol):
-    """Who hears of what clients try."""
-
-    def opened(self, session: Session) -> None:
-        """Learn that an association was opened."""
-
-    def authentication_failed(self, session: Session) -> None:
-        """Learn of a wrong password or proof."""
-
-    def security_failed(self, session: Session, error: Exception) -> None:
-        """Learn of a wrong tag, a replay, a violated policy."""
 
 
 class LogicalDevice:
@@ -155,7 +142,6 @@ class PhysicalDevice:
         self.readers: dict[tuple[bytes, int], OctetReader] = {}
         self.writers: dict[tuple[bytes, int], Writer] = {}
         self.on_write: list[Callable[[InterfaceClass, int, Data], None]] = []
-        self.watches: list[Watch] = []
         self.closed_to: list[Callable[[Address], bool]] = []
         self.on_confirmed: list[Callable[[int], None]] = []
         self.authentication_failures = 0
@@ -310,8 +296,6 @@ class PhysicalDevice:
         session.state = self.association_at(session.address)
         if not any(item is session for item in self.sessions):
             self.sessions.append(session)
-        for watch in self.watches:
-            watch.opened(session)
         for told in self.on_opened:
             told(session)
 
@@ -327,16 +311,12 @@ class PhysicalDevice:
     def authentication_failed(self, session: Session) -> None:
         """Count a wrong password or proof."""
         self.authentication_failures += 1
-        for watch in self.watches:
-            watch.authentication_failed(session)
         for told in self.on_authentication_failed:
             told(session)
 
     def security_failed(self, session: Session, error: Exception) -> None:
         """Count a wrong tag, replay or violated policy."""
         self.security_failures += 1
-        for watch in self.watches:
-            watch.security_failed(session, error)
         for told in self.on_security_failed:
             told(session, error)
 

@@ -25,7 +25,8 @@ class PortProtectionBehaviour:
     """Protects the one port that the device has: while it is locked nobody who wants to associate gets an answer.
 
     After `allowed` failures in a row the port is locked for `initial` seconds; each further failure multiplies that by
-    `steepness`, up to `longest`. A success ends the row. That an open association goes on is our choice.
+    `steepness`, up to `longest`. A success ends the row. What cannot be deciphered
+    does not count: it proves no guess at a password. That an open association goes on is our choice.
     """
 
     def __init__(
@@ -59,7 +60,8 @@ class PortProtectionBehaviour:
         host.compute(self.object, 10, lambda: Data(Tag.DOUBLE_LONG_UNSIGNED, self.cumulative))
         host.handle(self.object, 1, lambda parameter: self.reset())
         host.writers(self.object, {2: self._write_mode})
-        host.device.watches.append(self)
+        host.device.on_opened.append(self._opened)
+        host.device.on_authentication_failed.append(self._authentication_failed)
         host.device.closed_to.append(self.closed_to)
 
     @property
@@ -75,12 +77,12 @@ class PortProtectionBehaviour:
         """Whether nobody at `address` is heard."""
         return self.status != ProtectionStatus.UNLOCKED
 
-    def opened(self, session: Session) -> None:
+    def _opened(self, session: Session) -> None:
         """End the row of failures, where the client proved something: who need not would undo what guesses count."""
         if session.profile.mechanism:
             self.failed = 0
 
-    def authentication_failed(self, session: Session) -> None:
+    def _authentication_failed(self, session: Session) -> None:
         """Count a wrong password or proof; lock the port where that was one too many."""
         self.failed = min(self.failed + 1, MOST)
         self.cumulative = min(self.cumulative + 1, MOST)
@@ -94,9 +96,6 @@ class PortProtectionBehaviour:
             )
             self._locked_until = self._host.now + seconds
             self._host.note(Cause.LOCKED_OUT, port=Obis(protection.port_reference), seconds=seconds)
-
-    def security_failed(self, session: Session, error: Exception) -> None:
-        """Nothing that is not deciphered proves that somebody tried a password."""
 
     def reset(self) -> None:
         """Begin the row anew and unlock what failures locked; what was counted in all stays."""
