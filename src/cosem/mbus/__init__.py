@@ -1,0 +1,1 @@
+"""M-Bus (EN 13757): telegrams, records, protection, master and slave; no input or output."""
