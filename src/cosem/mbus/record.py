@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from cosem.codec import data as cosem
@@ -32,15 +32,13 @@ from cosem.mbus.moments import Moment
 from cosem.mbus.values import Raw, Reader
 from cosem.mbus.vib import Vib, chain_end, vib_end
 from cosem.mbus.vif_tables import ACTIONS, RECORD_ERRORS, Kind
-from cosem.units import ScalerUnit, scaled
+from cosem.units import ScalerUnit
 
 Value: TypeAlias = Decimal | str | bytes | Moment | None
 """A value with its power of ten: numbers exactly; what is no number as `Raw` has it."""
 
 MAX_HEADERS: Final = 4096
 """Headers that are remembered. A peer that sends ever new ones makes them forgotten, not more."""
-_EXACT: Final = Context(prec=1000, traps=[])
-"""Enough for the 64 octets of the largest number: nothing is rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +52,7 @@ class Head:
     size: int = field(init=False, compare=False)
     read: Reader = field(init=False, compare=False, repr=False)
     evaluate: Callable[[bytes], Value] = field(init=False, compare=False, repr=False)
+    form: dict[str, Any] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         read = values.reader(self.dib.field, self.vib.kind)
@@ -62,8 +61,26 @@ class Head:
             ("size", SIZES[self.dib.field]),
             ("read", read),
             ("evaluate", _evaluation(read, self.vib.factor, self.vib.exponent)),
+            ("form", self._form()),
         ):
             object.__setattr__(self, name, value)
+
+    def _form(self) -> dict[str, Any]:
+        """Return what is the same in the JSON of all records with this header."""
+        dib, vib = self.dib, self.vib
+        return {
+            "quantity": vib.quantity,
+            "value": None,
+            "unit": vib.unit,
+            "function": dib.function.words,
+            "storage": dib.storage,
+            "tariff": dib.tariff,
+            "subunit": dib.subunit,
+            "dib": self.octets.hex(),
+            "vib": vib.octets.hex(),
+            "type": values.type_letter(dib.field, vib.kind),
+            "data": "",
+        }
 
     @classmethod
     def of(cls, dib: Dib, vib: bytes) -> Head:
@@ -204,34 +221,24 @@ class Record(NamedTuple):
 
     def json(self) -> dict[str, Any]:
         """Return the record in the form of the command line: exact decimals in strings, dates in ISO 8601."""
-        dib, vib, value = self.head.dib, self.head.vib, self.value
-        text: str | None
+        head, data = self
+        vib, value = head.vib, head.evaluate(data)
+        answer = head.form.copy()
+        answer["data"] = data.hex()
         if isinstance(value, Decimal):
-            text = f"{value:f}"
+            answer["value"] = f"{value:f}"
         elif isinstance(value, Moment):
-            text = value.isoformat()
+            answer["value"] = value.isoformat()
+            answer["flags"] = list(value.flags)
         else:
-            text = value.hex() if isinstance(value, bytes) else value
-        answer: dict[str, Any] = {
-            "quantity": vib.quantity,
-            "value": text,
-            "unit": vib.unit,
-            "function": dib.function.words,
-            "storage": dib.storage,
-            "tariff": dib.tariff,
-            "subunit": dib.subunit,
-            "dib": self.head.octets.hex(),
-            "vib": vib.octets.hex(),
-            "type": values.type_letter(dib.field, vib.kind),
-            "data": self.data.hex(),
-        }
+            answer["value"] = value.hex() if isinstance(value, bytes) else value
         if vib.qualifiers:
             answer["qualifiers"] = list(vib.qualifiers)
         if vib.extension:
             answer["manufacturer_vife"] = vib.extension.hex()
-        if isinstance(value, Moment) or self.invalid:
+        if self.invalid:
             answer["flags"] = list(self.flags)
-        if self.error is not None:
+        if vib.condition:
             answer["error"] = self.error
         return answer
 
@@ -286,7 +293,7 @@ def decode_records(octets: bytes) -> Records:
             if dif & SPECIAL == SPECIAL and dif != GLOBAL_READOUT:
                 return Records(tuple(records), octets[at + 1 :], dif, tuple(fillers))
             try:
-                head = _head_at(octets, at)
+                head = head_at(octets, at)
             except DecodeError as error:
                 raise error.within(f"record {len(records)}") from None
         start = at + head.length
@@ -305,10 +312,13 @@ def decode_records(octets: bytes) -> Records:
     return Records(tuple(records), b"", None, tuple(fillers))
 
 
-def _head_at(octets: bytes, at: int) -> Head:
-    """Return the header that begins at `at`, which is no special function. Raises `DecodeError`."""
-    if octets[at] == GLOBAL_READOUT:
-        return GLOBAL_READOUT_HEAD
+def head_at(octets: bytes, at: int) -> Head:
+    """Return the header that begins at `at`. Raises `DecodeError`, also for a DIF that begins no record."""
+    dif = octets[at]
+    if dif & SPECIAL == SPECIAL:
+        if dif == GLOBAL_READOUT:
+            return GLOBAL_READOUT_HEAD
+        raise DecodeError(f"DIF {dif:02X} begins no record", at)
     middle = chain_end(octets, at, "DIFE")
     end = vib_end(octets, middle)
     whole = octets[at:end]
@@ -349,20 +359,29 @@ _MANUFACTURER: Final = bytes((MANUFACTURER_DATA,))
 
 
 def _evaluation(read: Reader, factor: int, exponent: int) -> Callable[[bytes], Value]:
-    """Return what reads a value and scales it. The two that most values need are spelt out for speed."""
-    scale, number = _EXACT.scaleb, int.from_bytes
+    """Return what reads a value and scales it. What most values need is spelt out for speed."""
+    scale, number = values.EXACT.scaleb, int.from_bytes
     if factor == 1 and read in (values.signed, values.unsigned):
         is_signed = read is values.signed
         if exponent == 0:
             return lambda data: Decimal(number(data, "little", signed=is_signed))
         return lambda data: scale(Decimal(number(data, "little", signed=is_signed)), exponent)
 
+    if factor == 1 and read is values.bcd:
+
+        def evaluate_bcd(data: bytes) -> Value:
+            digits = data[::-1].hex()
+            if digits.isdecimal():
+                return scale(Decimal(digits), exponent)
+            raw = values.bcd(data)
+            return None if raw is None else scale(Decimal(raw), exponent)
+
+        return evaluate_bcd
+
     def evaluate(data: bytes) -> Value:
         raw = read(data)
-        if isinstance(raw, int):
-            return scale(Decimal(raw * factor), exponent)
-        if isinstance(raw, float):
-            return scaled(raw, exponent)
+        if isinstance(raw, (int, float)):
+            return values.scale(raw * factor, exponent)
         return raw
 
     return evaluate

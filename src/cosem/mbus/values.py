@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from decimal import Context, Decimal
 from typing import Final, TypeAlias
 
 from cosem.errors import DecodeError, EncodeError
 from cosem.mbus.dib import BCD, INTEGERS, SIZES, VARIABLE_LENGTH, DataField
 from cosem.mbus.moments import TYPES, Moment
 from cosem.mbus.vif_tables import Kind
+from cosem.units import scaled
 
 Raw: TypeAlias = int | float | str | bytes | Moment | None
 """A value before it is scaled: numbers of types A to D and H, text, moments, and octets with a layout of their own."""
@@ -26,6 +28,9 @@ BCD_OCTETS: Final = 9
 LARGE_BINARY: Final = {0xF0 + n: 4 * (4 + n) for n in range(5)} | {0xF5: 48, 0xF6: 64}
 REAL_64: Final = 0xF8
 """A float of 8 octets, as the first edition has it; later ones reserve the code."""
+
+EXACT: Final = Context(prec=1000, traps=[])
+"""Enough for the 64 octets of the largest number: nothing is rounded."""
 
 _REAL_32: Final = struct.Struct("<f")
 _REAL_64: Final = struct.Struct("<d")
@@ -103,6 +108,11 @@ def variable(data: bytes, kind: Kind = Kind.SIGNED) -> Raw:
     if kind in (Kind.OCTETS, Kind.MOMENT):
         return body
     return signed(body) if kind is Kind.SIGNED else unsigned(body)
+
+
+def scale(raw: int | float, exponent: int) -> Decimal:
+    """Return ``raw * 10**exponent`` exactly; a float stands for the shortest decimal that reads back as it."""
+    return EXACT.scaleb(Decimal(raw), exponent) if isinstance(raw, int) else scaled(raw, exponent)
 
 
 def _digits(body: bytes) -> int | None:
