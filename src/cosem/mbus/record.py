@@ -265,6 +265,24 @@ class Records(NamedTuple):
         return [record.json() for record in self.records]
 
 
+class RecordError(DecodeError):
+    """A record that cannot be read to its end. `before` has the records in front of it, which can."""
+
+    def __init__(
+        self,
+        what: str,
+        offset: int = 0,
+        path: tuple[str, ...] = (),
+        before: Records = Records(()),  # noqa: B008
+    ) -> None:
+        super().__init__(what, offset, path)
+        self.before = before
+
+    def within(self, name: str, offset: int = 0) -> RecordError:
+        """Return the same error as seen from the element around it."""
+        return type(self)(self.what, self.offset + offset, (name, *self.path), self.before)
+
+
 _short_heads: Final[dict[bytes, Head]] = {}
 """Headers of two octets by them."""
 _long_heads: Final[dict[bytes, Head]] = {}
@@ -274,7 +292,7 @@ _long_heads: Final[dict[bytes, Head]] = {}
 def decode_records(octets: bytes) -> Records:
     """Split the data of a telegram into records.
 
-    Raises `DecodeError` where a record is cut short, has more than ten DIFEs or VIFEs, or a length that is reserved;
+    Raises `RecordError` where a record is cut short, has more than ten DIFEs or VIFEs, or a length that is reserved;
     its `offset` is where in `octets`, its path names the record. Everything else is kept, known or not.
     """
     octets = bytes(octets)
@@ -295,21 +313,26 @@ def decode_records(octets: bytes) -> Records:
             try:
                 head = head_at(octets, at)
             except DecodeError as error:
-                raise error.within(f"record {len(records)}") from None
+                raise _cut(error, records, fillers) from None
         start = at + head.length
         size = head.size
         if size < 0:
             try:
                 at = values.take_variable(octets, start)
             except DecodeError as error:
-                raise error.within(f"record {len(records)}") from None
+                raise _cut(error, records, fillers) from None
         else:
             at = start + size
         if at > end:
-            wanted, there = at - start, end - start
-            raise DecodeError(f"a value of {wanted} octets, {there} are there", end, (f"record {len(records)}",))
+            what = f"a value of {at - start} octets, {end - start} are there"
+            raise _cut(DecodeError(what, end), records, fillers)
         add(make(Record, (head, octets[start:at])))
     return Records(tuple(records), b"", None, tuple(fillers))
+
+
+def _cut(error: DecodeError, records: list[Record], fillers: list[int]) -> RecordError:
+    before = Records(tuple(records), fillers=tuple(fillers))
+    return RecordError(error.what, error.offset, (f"record {len(records)}", *error.path), before)
 
 
 def head_at(octets: bytes, at: int) -> Head:
@@ -339,13 +362,12 @@ def encode_records(content: Records | Iterable[Record]) -> bytes:
     if not isinstance(content, Records):
         content = Records(tuple(content))
     pieces: list[bytes] = []
-    waiting = list(content.fillers)
-    for index, record in enumerate(content.records):
-        while waiting and waiting[0] <= index:
-            pieces.append(_FILLER)
-            waiting.pop(0)
-        pieces += (record.head.octets, record.data)
-    pieces += [_FILLER] * len(waiting)
+    at = 0
+    for place in content.fillers:
+        pieces += [record.octets for record in content.records[at:place]]
+        pieces.append(_FILLER)
+        at = max(at, place)
+    pieces += [record.octets for record in content.records[at:]]
     if content.end is not None:
         pieces.append(bytes((content.end,)))
         pieces.append(content.manufacturer_data)

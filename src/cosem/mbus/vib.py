@@ -180,7 +180,7 @@ class _Combination:
         elif code in COUNTS:
             self._becomes(Kind.UNSIGNED, "")
         elif code in PROFILES:
-            self.profile = code
+            self.profile, self.kind = code, Kind.OCTETS
         elif code == NON_METRIC:
             self.unit = None  # which unit it is, is told by a table that is not at hand
 
