@@ -11,13 +11,18 @@ from typing import Any, Final, NamedTuple
 
 from cosem.errors import DecodeError, EncodeError
 from cosem.mbus import values
+from cosem.mbus.dib import DataField
 from cosem.mbus.media import MEDIA
-from cosem.mbus.vif_tables import COSEM_UNITS
+from cosem.mbus.vif_tables import COSEM_UNITS, Kind
 from cosem.units import ScalerUnit
 
 SIZE: Final = 16
-BINARY, STORED = 0x80, 0x40
-"""Bits of the status: the counters are binary numbers, not BCD; they are those of a fixed date, not of now."""
+BINARY, STORED, POWER_LOW, PERMANENT_ERROR, TEMPORARY_ERROR = 0x01, 0x02, 0x04, 0x08, 0x10
+"""Bits of the status. The counters are signed binary numbers, not BCD; they are those of a fixed date, not of now.
+
+A public implementation has the first two at the other end of the octet, 80h and 40h; the standard counts bits from the
+least significant one, and a slave with low power is not one with another coding.
+"""
 
 MODE_2: Final = {0x0A: "gas", 0x0B: "heat", 0x0C: "warm water", 0x0D: "water", 0x0E: "heat cost allocator"}
 """Media of slaves with the most significant octet first."""
@@ -121,9 +126,7 @@ class FixedData(NamedTuple):
         if not (0 <= access_number <= 0xFF and 0 <= status <= 0xFF):
             raise EncodeError("access number and status have an octet each")
         if status & BINARY:
-            if not all(0 <= counter < 1 << 32 for counter in counters):
-                raise EncodeError(f"counters have four octets: {counters}")
-            octets = b"".join(counter.to_bytes(4, "little") for counter in counters)
+            octets = b"".join(values.encode(DataField.INTEGER_32, Kind.SIGNED, counter) for counter in counters)
         else:
             octets = b"".join(values.encode_bcd(counter, 4) for counter in counters)
         coded = bytes((units[0] | (medium & 3) << 6, units[1] | medium >> 2 << 6))
@@ -164,7 +167,7 @@ class FixedData(NamedTuple):
         raws: list[int | None] = []
         for octets in (self.counters_octets[:4], self.counters_octets[4:]):
             ordered = octets[::-1] if reverse else octets
-            raws.append(values.unsigned(ordered) if self.status & BINARY else values.bcd(ordered))
+            raws.append(values.signed(ordered) if self.status & BINARY else values.bcd(ordered))
         historic = [self.stored or code == SAME_BUT_HISTORIC for code in codes]
         real = [codes[1 - place] if code == SAME_BUT_HISTORIC else code for place, code in enumerate(codes)]
         return Counter(real[0], raws[0], historic[0]), Counter(real[1], raws[1], historic[1])

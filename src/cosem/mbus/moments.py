@@ -72,8 +72,15 @@ class Moment(NamedTuple):
 
     @property
     def no_date(self) -> bool:
-        """Whether the date is FFFFh: there is none."""
-        return self._date() == NO_DATE
+        """Whether there is no date: it is FFFFh, or has the month 0, as devices write it before anything happened."""
+        octets = self._date()
+        return octets is not None and (octets == NO_DATE or (self.kind != "I" and octets[1] & 0x0F == 0))
+
+    @property
+    def out_of_range(self) -> bool:
+        """Whether a month, hour, minute or second is one that there is not."""
+        limits = (("month", 12), ("hour", 23), ("minute", 59), ("second", 59))
+        return any((getattr(self, name) or 0) > most for name, most in limits)
 
     @property
     def year(self) -> int | None:
@@ -89,7 +96,7 @@ class Moment(NamedTuple):
 
     @property
     def month(self) -> int | None:
-        """The month; None for every month. What is none (0, 13, 14) stays what it is."""
+        """The month; None for every month. What is none (0, 13 or 14) stays what it is."""
         octets = self._date()
         if octets is None:
             return None
@@ -134,9 +141,8 @@ class Moment(NamedTuple):
     @property
     def invalid(self) -> bool:
         """Whether the device says itself that the time is not to be relied upon, or that there is no date."""
-        if self.kind in "FI" and self.octets[0 if self.kind == "F" else 1] & 0x80:
-            return True
-        return self.no_date
+        flagged = self.kind in "FI" and self.octets[0 if self.kind == "F" else 1] & 0x80
+        return bool(flagged) or self.no_date
 
     @property
     def summer_time(self) -> bool:
@@ -176,6 +182,8 @@ class Moment(NamedTuple):
             words.append("no date")
         elif self.invalid:
             words.append("invalid")
+        if self.out_of_range and not self.no_date:
+            words.append("out of range")
         if self.summer_time:
             words.append("summer time")
         if self.century:

@@ -238,9 +238,10 @@ def encode_variable(kind: Kind, raw: Raw) -> bytes:
     negative = kind is Kind.SIGNED
     bits = (raw + 1 if raw < 0 else raw).bit_length() + negative
     size = -(-bits // 8)
-    for code, octets_of in ((BINARY + size, size), *LARGE_BINARY.items()):
-        if octets_of >= size and (code < BINARY + 16 or code in LARGE_BINARY):
-            return bytes((code,)) + _integer(raw, octets_of, signed=negative)
+    sizes = {BINARY + size: size} if size < 16 else LARGE_BINARY
+    for code, most in sizes.items():
+        if size <= most:
+            return bytes((code,)) + _integer(raw, most, signed=negative)
     raise EncodeError("a number has at most 64 octets")
 
 
