@@ -124,6 +124,14 @@ def test_fillers_are_no_records_and_are_written_where_they_were() -> None:
     assert encode_records(found.records) == bytes.fromhex("04130100000002130200")
 
 
+def test_records_are_found_by_their_octets_and_have_a_place() -> None:
+    found = decode_records(bytes.fromhex("2f2f0413010000002f021302004c1300000000"))
+    assert [at for at, _ in found.placed()] == [2, 9, 13]
+    assert found.find(b"\x02", b"\x13") == found.records[1]
+    assert found.find(b"\x02", b"\x14") is None
+    assert Records((), fillers=(0, 0)).find(b"", b"") is None
+
+
 def test_global_readout_and_selection_have_no_data() -> None:
     found = decode_records(bytes.fromhex("7f087e0813"))
     assert [(record.quantity, record.value) for record in found.records] == [

@@ -7,7 +7,8 @@ octets down again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -260,6 +261,23 @@ class Records(NamedTuple):
         """Whether the next telegram goes on with further records."""
         return self.end == MORE_RECORDS_FOLLOW
 
+    def find(self, dib: bytes, vib: bytes) -> Record | None:
+        """Return the first record with exactly these DIB and VIB octets, as a capture definition names it."""
+        wanted = dib + vib
+        return next((record for record in self.records if record.head.octets == wanted), None)
+
+    def placed(self) -> Iterator[tuple[int, Record]]:
+        """Yield every record with its offset in the octets that were decoded."""
+        places = iter(self.fillers)
+        filler = next(places, None)
+        at = 0
+        for index, record in enumerate(self.records):
+            while filler is not None and filler <= index:
+                at += 1
+                filler = next(places, None)
+            yield at, record
+            at += record.head.length + len(record.data)
+
     def json(self) -> list[dict[str, Any]]:
         """Return all records in the form of the command line."""
         return [record.json() for record in self.records]
@@ -289,6 +307,10 @@ _long_heads: Final[dict[bytes, Head]] = {}
 """All headers by their octets."""
 
 
+_HEADER: Final = re.compile(rb"[\x80-\xff]*[\x00-\x7f][\x80-\xff]*[\x00-\x7f]")
+"""A header without plain text: two chains of extension bits. It only finds what is remembered by these octets."""
+
+
 def decode_records(octets: bytes) -> Records:
     """Split the data of a telegram into records.
 
@@ -298,7 +320,8 @@ def decode_records(octets: bytes) -> Records:
     octets = bytes(octets)
     records: list[Record] = []
     fillers: list[int] = []
-    add, make, short = records.append, tuple.__new__, _short_heads.get
+    add, make = records.append, tuple.__new__
+    short, known, match = _short_heads.get, _long_heads.get, _HEADER.match
     at, end = 0, len(octets)
     while at < end:
         head = short(octets[at : at + 2])
@@ -310,10 +333,13 @@ def decode_records(octets: bytes) -> Records:
                 continue
             if dif & SPECIAL == SPECIAL and dif != GLOBAL_READOUT:
                 return Records(tuple(records), octets[at + 1 :], dif, tuple(fillers))
-            try:
-                head = head_at(octets, at)
-            except DecodeError as error:
-                raise _cut(error, records, fillers) from None
+            found = match(octets, at)
+            head = None if found is None else known(found.group())
+            if head is None:
+                try:
+                    head = head_at(octets, at)
+                except DecodeError as error:
+                    raise _cut(error, records, fillers) from None
         start = at + head.length
         size = head.size
         if size < 0:
