@@ -48,6 +48,7 @@ def only(text: str) -> Record:
         ("0dfd76 03 010203", b"\1\2\3"),  # a container, in the order of the line
         ("0dfd3b 02 5b00", b"\x5b\0"),
         ("0d6d e4 01020304", b"\1\2\3\4"),  # type M
+        ("0dfd73 eb" + "01" * 11, b"\1" * 11),  # type L
         ("0d13 c1 a0", None),
     ],
 )
@@ -70,6 +71,13 @@ def test_what_goes_into_a_variable_length_comes_out(raw: int | str) -> None:
     octets = values.encode_variable(Kind.SIGNED, raw)
     assert values.take_variable(octets, 0) == len(octets)
     assert values.variable(octets) == raw
+
+
+@given(st.sampled_from([Kind.MOMENT, Kind.LISTENING_WINDOW]), st.binary(max_size=15))
+def test_types_l_and_m_keep_their_octets(kind: Kind, raw: bytes) -> None:
+    octets = values.encode_variable(kind, raw)
+    assert octets[0] == 0xE0 + len(raw)
+    assert values.variable(octets, kind) == raw
 
 
 @given(st.binary(max_size=191))
@@ -198,6 +206,7 @@ def test_any_octets_are_a_moment_and_come_back(octets: bytes) -> None:
         ("211ae91d", "2015-13-09T26:33", ("out of range",)),
         ("3b300b", "11:48:59", ()),
         ("3f3f1f", "*:*:*", ("every hour", "every minute", "every second")),
+        ("ffffff", "*:*:*", ("invalid", "every hour", "every minute", "every second")),
         ("404708ac2a40", "2021-10-12T08:07:00", ("summer time", "deviation +1 h")),
         ("008708e0f000", "*-*-*T08:07:00", ("invalid", "every year", "every month", "every day")),
     ],

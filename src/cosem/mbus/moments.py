@@ -16,6 +16,7 @@ SIZES: Final = {"G": 2, "J": 3, "F": 4, "I": 6}
 """Octets by type: G is a date, J a time of day, F both to the minute, I both to the second and more of the clock."""
 TYPES: Final = {size: name for name, size in SIZES.items()}
 NO_DATE: Final = b"\xff\xff"
+NO_TIME: Final = b"\xff\xff\xff"
 
 EVERY_YEAR, EVERY_MONTH, EVERY_DAY, EVERY_HOUR, EVERY_MINUTE = 127, 15, 0, 31, 63
 NEXT_CENTURY_UNTIL: Final = 80
@@ -140,9 +141,9 @@ class Moment(NamedTuple):
 
     @property
     def invalid(self) -> bool:
-        """Whether the device says itself that the time is not to be relied upon, or that there is no date."""
+        """Whether the device says itself that the time is not to be relied upon, or that there is none."""
         flagged = self.kind in "FI" and self.octets[0 if self.kind == "F" else 1] & 0x80
-        return bool(flagged) or self.no_date
+        return bool(flagged) or self.no_date or (self.kind == "J" and self.octets == NO_TIME)
 
     @property
     def summer_time(self) -> bool:

@@ -89,12 +89,15 @@ def moment(data: bytes) -> Moment:
 
 
 def octets(data: bytes) -> bytes:
-    """Keep octets with a layout of their own: types K, L and M, containers."""
+    """Keep octets with a layout of their own: containers, and types K, L and M, whose layouts are not at hand."""
     return data
 
 
 def variable(data: bytes, kind: Kind = Kind.SIGNED) -> Raw:
-    """Read LVAR and what it announces; what is in a container, and a moment of type M, stays octets."""
+    """Read LVAR and what it announces; containers, type L and moments of type M stay octets.
+
+    A binary number has a sign where an integer under the same VIF has one: the standard says "binary number" only.
+    """
     code, body = data[0], data[1:]
     if code <= TEXT_UNTIL:
         return body if kind is Kind.OCTETS else body[::-1].decode("latin-1")
@@ -105,7 +108,7 @@ def variable(data: bytes, kind: Kind = Kind.SIGNED) -> Raw:
         return None if number is None else -number
     if code == REAL_64:
         return real(body)
-    if kind in (Kind.OCTETS, Kind.MOMENT):
+    if kind is Kind.MOMENT or kind in _LAYOUTS:
         return body
     return signed(body) if kind is Kind.SIGNED else unsigned(body)
 
@@ -151,7 +154,7 @@ def type_letter(field: DataField, kind: Kind) -> str:
     """Return the letter of the type, ``LVAR``, or nothing where there is no data."""
     size = SIZES[field]
     if size == VARIABLE_LENGTH:
-        return "M" if kind is Kind.MOMENT else "LVAR"
+        return {Kind.MOMENT: "M", Kind.LISTENING_WINDOW: "L"}.get(kind, "LVAR")
     if field in BCD:
         return "A"
     if field is DataField.REAL_32:
@@ -230,7 +233,8 @@ def encode_variable(kind: Kind, raw: Raw) -> bytes:
             raise EncodeError("text has the characters of ISO 8859-1 only") from None
         return _counted(0, raw, TEXT_UNTIL)
     if isinstance(raw, bytes):
-        return _counted(BINARY, raw, 15) if kind is Kind.MOMENT else _counted(0, raw, TEXT_UNTIL)
+        binary = kind in (Kind.MOMENT, Kind.DAYLIGHT_SAVING, Kind.LISTENING_WINDOW)
+        return _counted(BINARY, raw, 15) if binary else _counted(0, raw, TEXT_UNTIL)
     if isinstance(raw, float):
         return bytes((REAL_64,)) + _pack_real(_REAL_64, raw)
     if not isinstance(raw, int):
