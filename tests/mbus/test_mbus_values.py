@@ -73,10 +73,22 @@ def test_what_goes_into_a_variable_length_comes_out(raw: int | str) -> None:
     assert values.variable(octets) == raw
 
 
+@given(st.sampled_from(Kind), st.integers(-(10**18) + 1, 10**18 - 1))
+def test_a_number_has_a_form_under_every_kind(kind: Kind, raw: int) -> None:
+    assert values.variable(values.encode_variable(kind, raw), kind) == raw
+
+
+def test_what_has_no_form_of_variable_length_is_refused() -> None:
+    for kind, raw in ((Kind.UNSIGNED, -(10**18)), (Kind.MOMENT, bytes(17)), (Kind.MOMENT, 10**18), (Kind.BITS, None)):
+        with pytest.raises(EncodeError):
+            values.encode_variable(kind, raw)
+
+
 @given(st.sampled_from([Kind.MOMENT, Kind.LISTENING_WINDOW]), st.binary(max_size=15))
 def test_types_l_and_m_keep_their_octets(kind: Kind, raw: bytes) -> None:
     octets = values.encode_variable(kind, raw)
     assert octets[0] == 0xE0 + len(raw)
+    assert values.variable(values.encode_variable(kind, bytes(48)), kind) == bytes(48)
     assert values.variable(octets, kind) == raw
 
 

@@ -130,6 +130,7 @@ def _variable_of(kind: Kind) -> Reader:
 _VARIABLE: Final = {kind: _variable_of(kind) for kind in Kind}
 _UNSIGNED: Final = (Kind.UNSIGNED, Kind.BITS)
 _LAYOUTS: Final = (Kind.DAYLIGHT_SAVING, Kind.LISTENING_WINDOW, Kind.OCTETS)
+_BINARY_LAYOUTS: Final = (Kind.MOMENT, Kind.DAYLIGHT_SAVING, Kind.LISTENING_WINDOW)
 
 
 def reader(field: DataField, kind: Kind) -> Reader:
@@ -224,35 +225,46 @@ def encode_bcd(number: int, size: int) -> bytes:
 def encode_variable(kind: Kind, raw: Raw) -> bytes:
     """Return LVAR and the shortest form of `raw` behind it: text, a binary number, or octets. Raises `EncodeError`.
 
-    Floats take the 8 octets of the first edition. BCD is never chosen: a device that wants it says so with a DIF.
+    Floats take the 8 octets of the first edition. BCD is for numbers that have no other form under this kind only: a
+    device that wants it else says so with a DIF.
     """
     if isinstance(raw, str):
         try:
-            raw = raw.encode("latin-1")[::-1]
+            return _counted(raw.encode("latin-1")[::-1])
         except UnicodeEncodeError:
             raise EncodeError("text has the characters of ISO 8859-1 only") from None
-        return _counted(0, raw, TEXT_UNTIL)
     if isinstance(raw, bytes):
-        binary = kind in (Kind.MOMENT, Kind.DAYLIGHT_SAVING, Kind.LISTENING_WINDOW)
-        return _counted(BINARY, raw, 15) if binary else _counted(0, raw, TEXT_UNTIL)
+        return _counted(raw) if kind not in _BINARY_LAYOUTS else bytes((_binary_code(len(raw), exact=True),)) + raw
     if isinstance(raw, float):
         return bytes((REAL_64,)) + _pack_real(_REAL_64, raw)
     if not isinstance(raw, int):
         raise EncodeError(f"{raw} has no form of variable length")
-    negative = kind is Kind.SIGNED
-    bits = (raw + 1 if raw < 0 else raw).bit_length() + negative
-    size = -(-bits // 8)
-    sizes = {BINARY + size: size} if size < 16 else LARGE_BINARY
-    for code, most in sizes.items():
-        if size <= most:
-            return bytes((code,)) + _integer(raw, most, signed=negative)
-    raise EncodeError("a number has at most 64 octets")
+    has_sign = kind is Kind.SIGNED
+    if not has_sign and (raw < 0 or kind not in _UNSIGNED):
+        digits = f"{abs(raw):d}"
+        size = -(-len(digits) // 2)
+        if size > BCD_OCTETS:
+            raise EncodeError(f"{raw} has more than {2 * BCD_OCTETS} digits")
+        return bytes(((NEGATIVE_BCD if raw < 0 else POSITIVE_BCD) + size,)) + encode_bcd(abs(raw), size)
+    bits = (raw + 1 if raw < 0 else raw).bit_length() + has_sign
+    code = _binary_code(-(-bits // 8))
+    return bytes((code,)) + _integer(raw, variable_size(code) or 0, signed=has_sign)
 
 
-def _counted(first: int, body: bytes, most: int) -> bytes:
-    if len(body) > most:
-        raise EncodeError(f"{len(body)} octets are too many: {most}")
-    return bytes((first + len(body),)) + body
+def _binary_code(size: int, *, exact: bool = False) -> int:
+    """Return the LVAR of a binary number with at least, or exactly, so many octets."""
+    if size < 16:
+        return BINARY + size
+    for code, most in LARGE_BINARY.items():
+        if size == most or (size < most and not exact):
+            return code
+    raise EncodeError(f"there is no binary number of {size} octets")
+
+
+def _counted(body: bytes) -> bytes:
+    if len(body) > TEXT_UNTIL:
+        raise EncodeError(f"{len(body)} octets are too many: {TEXT_UNTIL}")
+    return bytes((len(body),)) + body
 
 
 def _integer(number: int, size: int, *, signed: bool) -> bytes:
