@@ -37,7 +37,7 @@ def ci_of(header: HeaderKind, *, to_device: bool) -> int:
 
 
 def carried(telegram: Telegram, *, ends: bool = True) -> Carried:
-    """Return the APDU behind a header. `ends` False: for devices that send it without STSAP and DTSAP, which are 0 then.
+    """Return the APDU behind a header. `ends` False: for devices that leave out STSAP and DTSAP, which are 0 then.
 
     Raises `DecodeError` for another CI, and for an application that is cut short.
     """
@@ -78,7 +78,7 @@ def piece_of(telegram: Telegram) -> Piece:
 
 
 class DlmsJoiner:
-    """Puts the pieces of APDUs together, by sender and ends. `patience`: seconds after which the rest no longer comes."""
+    """Puts the pieces of APDUs together, by sender and ends. `patience`: seconds until the rest no longer comes."""
 
     def __init__(self, patience: float = 10.0) -> None:
         self._joiner = PieceJoiner(patience)

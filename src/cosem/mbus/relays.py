@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from cosem.errors import DecodeError
 from cosem.link.base import Discarded
-from cosem.mbus.wireless import HEADER, Format
+from cosem.mbus.wireless import CONTROLS, HEADER, Format
 
 
 class Relay(StrEnum):
@@ -149,8 +149,6 @@ def _crc_ccitt(octets: bytes) -> int:
 class _Framer:
     """Collects octets of a serial port and gives what is complete; what is no frame is `Discarded`, and only that."""
 
-    LIMIT = 4096
-
     def __init__(self) -> None:
         self._buffer = bytearray()
 
@@ -162,6 +160,13 @@ class _Framer:
     def feed(self, octets: bytes) -> list[Received | Discarded]:
         """Take octets and return what is complete now."""
         self._buffer += octets
+        return self._split(final=False)
+
+    def flush(self) -> list[Received | Discarded]:
+        """Give up on a frame that was never completed, and look for frames behind its beginning."""
+        return self._split(final=True)
+
+    def _split(self, *, final: bool) -> list[Received | Discarded]:
         found: list[Received | Discarded] = []
         start = noise = 0
         buffer = bytes(self._buffer)
@@ -169,9 +174,9 @@ class _Framer:
         while start < len(buffer):
             result = self._at(buffer, start)
             if result is None:
-                if len(buffer) - start <= self.LIMIT:
+                if not final:
                     break
-                result = "a frame that does not end"
+                result = "a frame that was cut short"
             if isinstance(result, str):
                 why = result or why
                 start += 1
@@ -198,7 +203,7 @@ IM_RESERVED, IM_TIME, IM_LEVEL, IM_CRC = 0x10, 0x20, 0x40, 0x80
 
 
 def im871a_dbm(level: int) -> int:
-    """Return about how many dBm a level of an iM871A is: its data sheet's curve, taken for straight between two points."""
+    """Return about how many dBm a level of an iM871A is: its data sheet's curve, taken for straight."""
     return min(0, -100 + (level - 45) // 2)
 
 
@@ -223,7 +228,7 @@ class Im871aFramer(_Framer):
         if flags & IM_CRC and _crc_ccitt(buffer[start + 1 : end - 2]) != buffer[end - 2] | buffer[end - 1] << 8:
             return "the CRC of the dongle's message is wrong"
         if flags & 0x0F != IM_RADIO or message != IM_RECEIVED:
-            return None if end > len(buffer) else (None, end)
+            return None, end
         ticks = level = None
         if flags & IM_TIME:
             ticks, at = int.from_bytes(buffer[at : at + 4], "little"), at + 4
@@ -258,14 +263,17 @@ class Amb8465Framer(_Framer):
     """Amber/Wuerth AMB8465 with its command interface: FF, command, length, payload, exclusive or of all of it.
 
     The payload of what was received is a frame without L, whose place the length takes; with `rssi` its last octet is
-    the signal, and the length counts it.
+    the signal, and the length counts it. `commands` False: the dongle is set to hand on frames alone, L first.
     """
 
-    def __init__(self, *, rssi: bool = True) -> None:
+    def __init__(self, *, rssi: bool = True, commands: bool = True) -> None:
         super().__init__()
         self._rssi = rssi
+        self._commands = commands
 
     def _at(self, buffer: bytes, start: int) -> tuple[Received | None, int] | str | None:
+        if not self._commands:
+            return self._alone(buffer, start)
         if buffer[start] != AMB_START:
             return ""
         if len(buffer) < start + 3:
@@ -287,6 +295,21 @@ class Amb8465Framer(_Framer):
         level = buffer[end - 2] if self._rssi else None
         rssi = None if level is None else cc_rssi(level)
         return Received(bytes((len(body),)) + body, Relay.AMB8465, rssi, level, form=Format.STRIPPED), end
+
+    def _alone(self, buffer: bytes, start: int) -> tuple[Received | None, int] | str | None:
+        if buffer[start] < HEADER - 1:
+            return ""
+        if len(buffer) < start + 2:
+            return None
+        if buffer[start + 1] not in CONTROLS:
+            return ""
+        end = start + 1 + buffer[start] + (1 if self._rssi else 0)
+        if len(buffer) < end:
+            return None
+        level = buffer[end - 1] if self._rssi else None
+        rssi = None if level is None else cc_rssi(level)
+        frame = buffer[start : start + 1 + buffer[start]]
+        return Received(frame, Relay.AMB8465, rssi, level, form=Format.STRIPPED), end
 
 
 def format_amb8465(frame: bytes, *, level: int | None = None) -> bytes:

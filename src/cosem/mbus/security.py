@@ -78,9 +78,12 @@ def refuse(mode: int) -> None:
 
 
 def is_protected(configuration: Configuration, text: bytes) -> bool:
-    """Say whether anything of `text` is protected by the header's security mode."""
+    """Say whether the header's security mode protects `text`: in modes 5 and 7 it may encipher nothing of it."""
     mode = configuration.mode
-    return bool(text) if mode in (8, 9, 10) else mode != 0 and configuration.enciphered != 0 and bool(text)
+    if mode in (5, 7):
+        count = configuration.enciphered
+        return bool(text) if count is None else count > 0
+    return mode != 0
 
 
 def _counter(scene: Scene) -> int:
@@ -124,6 +127,11 @@ def _cbc_iv(scene: Scene) -> bytes:
     return scene.address.link + bytes((scene.header.access_number,)) * 8
 
 
+def proves_counter(configuration: Configuration) -> bool:
+    """Say whether an application that opens proves the message counter: it enters the key or the nonce."""
+    return configuration.mode in (8, 9, 10) or configuration.derivation == 1
+
+
 def _share(configuration: Configuration, length: int) -> int:
     """Return how many of `length` octets are enciphered. Raises `DecodeError` where fewer are there than are said."""
     count = configuration.enciphered
@@ -137,7 +145,7 @@ def _share(configuration: Configuration, length: int) -> int:
 def _open_cbc(key: bytes, scene: Scene, text: bytes) -> Text:
     count = _share(scene.configuration, len(text))
     if not count:
-        return Text(text, b"")
+        raise DecodeError(f"{len(text)} octets are no block of a cipher", len(text))
     plain = crypto.decrypt_cbc(_key(key, scene), _cbc_iv(scene), text[:count])
     if not plain.startswith(FILLER):
         raise TagMismatch("no 2F2F after deciphering: wrong key, wrong address, or altered octets")
@@ -146,7 +154,9 @@ def _open_cbc(key: bytes, scene: Scene, text: bytes) -> Text:
 
 def _protect_cbc(key: bytes, scene: Scene, plain: bytes) -> bytes:
     count = _share(scene.configuration, len(plain))
-    if count and not plain.startswith(FILLER):
+    if not count:
+        raise EncodeError(f"{len(plain)} octets are no block of a cipher")
+    if not plain.startswith(FILLER):
         raise EncodeError("plain text of security modes 5 and 7 begins with 2F2F")
     return crypto.encrypt_cbc(_key(key, scene), _cbc_iv(scene), plain[:count]) + plain[count:]
 

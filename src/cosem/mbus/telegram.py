@@ -1,9 +1,9 @@
 """A telegram: link, extended link, authentication and transport layer in order, and the application in clear.
 
 `decode` takes one whole frame, wired (68 L L 68 ... 16) or wireless, and `encode` gives it back. What is protected
-comes out only verified: keys come from a `KeyStore`, which also refuses repetitions and clear telegrams of meters that have a
-key, and counts refusals. `already_decrypted=True` says that the relay has deciphered the text and left the header as it
-was; it is never guessed.
+comes out only verified: keys come from a `KeyStore`, which also refuses repetitions and clear telegrams of meters that
+have a key, and counts refusals. `already_decrypted=True` says that the relay has deciphered the text and left the
+header as it was; it is never guessed.
 """
 
 from __future__ import annotations
@@ -154,7 +154,8 @@ class _Opening(NamedTuple):
     keys: KeyStore | None
     already_decrypted: bool
     sealed: bool
-    wired: bool
+    wired: bool = False
+    meter: Address | None = None
 
 
 def is_wired(frame: bytes) -> bool:
@@ -169,17 +170,31 @@ def decode(
     keys: KeyStore | None = None,
     already_decrypted: bool = False,
     form: Format | None = None,
+    meter: Address | None = None,
 ) -> Telegram:
     """Return the telegram in one whole frame. `form`: the format of a wireless one, if it is known.
 
+    `meter`: who was asked, for wired answers that do not say whose they are.
+
     Raises `DecodeError`, and `SecurityError` for what cannot be opened or is not believed; `keys` counts both.
     """
-    return _decode(frame, link, form, _Opening(keys, already_decrypted, False, False))
+    return _decode(frame, link, form, _Opening(keys, already_decrypted, False, meter=meter))
 
 
 def decode_headers(frame: bytes, *, link: LinkKind = "auto", form: Format | None = None) -> Telegram:
     """Return a telegram without opening it: of one that is protected, `state` is sealed and `application` is cipher."""
-    return _decode(frame, link, form, _Opening(None, False, True, False))
+    return _decode(frame, link, form, _Opening(None, False, True))
+
+
+def keys_of_one(frame: bytes, key: bytes, *, link: LinkKind = "auto", form: Format | None = None) -> KeyStore:
+    """Return a store with one key for the meter of one frame, for whoever has a telegram and its key alone."""
+    telegram = decode_headers(frame, link=link, form=form)
+    keys = KeyStore()
+    for address in (telegram.header.address, telegram.sender):
+        if address is not None:
+            keys.add(address, key, telegram.header.configuration.key_id)
+            keys.add(address, key)
+    return keys
 
 
 def _decode(frame: bytes, link: LinkKind, form: Format | None, how: _Opening) -> Telegram:
@@ -200,7 +215,7 @@ def _decode(frame: bytes, link: LinkKind, form: Format | None, how: _Opening) ->
 def _wired(frame: LongFrame, octets: bytes, how: _Opening) -> Telegram:
     end = len(octets) - 2
     front = Layer("mbus-link", 0, WIRED_FRONT)
-    telegram = _upper(octets[WIRED_FRONT:end], WIRED_FRONT, frame, None, how)
+    telegram = _upper(octets[WIRED_FRONT:end], WIRED_FRONT, frame, how.meter, how)
     return telegram._replace(
         layers=(front, *telegram.layers, Layer("mbus-link-end", end, 2)),
         octets=octets[:WIRED_FRONT] + telegram.octets + octets[end:],
@@ -224,7 +239,7 @@ def _upper(
         ell: ExtendedLink | None = None
         layers: tuple[Layer, ...] = ()
         at = 0
-        if sender is not None and payload[0] in ell_layer.CIS:
+        if sender is not None and not how.wired and payload[0] in ell_layer.CIS:
             ell, at = ell_layer.decode_ell(payload)
             if ell.session is not None:
                 key = _ell_key(ell, sender, how)
@@ -285,7 +300,7 @@ def _transport(
     how: _Opening,
 ) -> Telegram:
     if at >= len(payload):
-        raise DecodeError("no CI field behind the lower layers", at)
+        raise DecodeError("no CI field behind the lower layers" if at else "no CI field", at)
     if payload[at] == afl_layer.CI and afl is None:
         start = at
         afl, at = afl_layer.decode_afl(payload, at)
@@ -354,12 +369,14 @@ def _open(
         raise KeyMissing("the telegram does not say whose it is: neither a long header nor a wireless link")
     if how.keys is None:
         raise KeyMissing(f"security mode {configuration.mode} of meter {address}, and no keys were given")
-    return _verify(front, header, direction, address, afl, text, how.keys, protected)
+    side = f"{'wire' if how.wired else 'air'}, {direction}"
+    return _verify(front, header, side, direction, address, afl, text, how.keys, protected)
 
 
 def _verify(
     front: bytes,
     header: Header,
+    side: str,
     direction: Direction,
     address: Address,
     afl: AuthenticationLayer | None,
@@ -372,9 +389,12 @@ def _verify(
     counter = configuration.counter if configuration.counter is not None or afl is None else afl.counter
     scene = security.Scene(header, address, direction, counter, front)
     key_id = configuration.key_id
-    kind = f"message {direction}" if counter is not None else f"access {direction}"
-    if counter is not None:
-        keys.check_counter(address, key_id, kind, counter)
+    # A counter that nothing proves could be set to anything by anybody, and would lock the meter out when believed.
+    proven = (afl is not None and afl.mac is not None) or security.proves_counter(configuration)
+    counted = counter if proven else None
+    kind = f"access, {side}" if counted is None else f"message, {direction}"
+    if counted is not None:
+        keys.check_counter(address, key_id, kind, counted)
     else:
         keys.check_access(address, key_id, kind, header.access_number)
     if afl is not None and afl.mac is not None:
@@ -386,22 +406,45 @@ def _verify(
     opened = security.Text(text, b"")
     if protected:
         opened = security.open_text(keys.find(address, key_id), scene, text)
-    if counter is not None or header.kind is not HeaderKind.NONE:
-        keys.commit(address, key_id, kind, header.access_number if counter is None else counter)
+    if counted is not None or header.kind is not HeaderKind.NONE:
+        keys.commit(address, key_id, kind, header.access_number if counted is None else counted)
     return opened.plain, opened.trailer, State.OPENED if protected else State.CLEAR, True
+
+
+def decode_message(
+    message: bytes,
+    *,
+    wired: bool = False,
+    meter: Address | None = None,
+    afl: AuthenticationLayer | None = None,
+    keys: KeyStore | None = None,
+    already_decrypted: bool = False,
+) -> Telegram:
+    """Return the telegram of a message without its link, CI first: as other networks carry it, or from fragments.
+
+    `meter`: whose it is where no long header says so. `afl`: the layer it came under. Errors as in `decode`.
+    """
+    how = _Opening(keys, already_decrypted, False, wired, meter)
+    try:
+        return _transport(bytes(message), 0, 0, None, meter, None, afl, (), how)
+    except (DecodeError, SecurityError) as error:
+        if keys is not None:
+            keys.count(error)
+        raise
 
 
 def decode_joined(
     joined: Joined, first: Telegram, *, keys: KeyStore | None = None, already_decrypted: bool = False
 ) -> Telegram:
     """Return the telegram of a message put together; `first` is any fragment's, for the link's address."""
-    how = _Opening(keys, already_decrypted, False, first.wired)
-    try:
-        return _transport(joined.message, 0, 0, None, first.sender, None, joined.layer, (), how)
-    except (DecodeError, SecurityError) as error:
-        if keys is not None:
-            keys.count(error)
-        raise
+    return decode_message(
+        joined.message,
+        wired=first.wired,
+        meter=first.sender,
+        afl=joined.layer,
+        keys=keys,
+        already_decrypted=already_decrypted,
+    )
 
 
 def _key_of(telegram: Telegram, keys: KeyStore | None, key_id: int) -> bytes:
@@ -421,7 +464,7 @@ def _message(telegram: Telegram, keys: KeyStore | None) -> tuple[bytes, Authenti
     if untouched:
         return front + text + telegram.trailer, afl
     counter = configuration.counter if configuration.counter is not None or afl is None else afl.counter
-    protected = telegram.security_mode != 0 and security.is_protected(configuration, text or b"\x00")
+    protected = telegram.security_mode != 0 and security.is_protected(configuration, text)
     address = telegram.address
     if not protected and (afl is None or not afl.authentication):
         return front + text, afl
