@@ -64,9 +64,7 @@ def test_any_octets_are_a_layer_or_a_decode_error(octets: bytes) -> None:
 def test_the_published_layer_is_read() -> None:
     layer, end = decode_afl(bytes.fromhex("900F002C25B30A0000AF5D74DF73A600D972"))
     assert end == 17
-    assert layer == AuthenticationLayer(
-        control=0x25, counter=0xAB3, mac=bytes.fromhex("AF5D74DF73A600D9")
-    )
+    assert layer == AuthenticationLayer(control=0x25, counter=0xAB3, mac=bytes.fromhex("AF5D74DF73A600D9"))
     assert layer.authentication == 5
 
 
@@ -146,9 +144,7 @@ def test_a_missing_fragment_costs_its_message_and_is_counted() -> None:
 def test_a_message_that_begins_anew_gives_up_the_one_that_was_cut() -> None:
     joiner = FragmentJoiner()
     joiner.take(SENDER, *fragment(WHOLE, MESSAGE, 10)[0], 0)
-    assert _join(joiner, fragment(WHOLE._replace(counter=8), MESSAGE, 10)) == Joined(
-        WHOLE._replace(counter=8), MESSAGE
-    )
+    assert _join(joiner, fragment(WHOLE._replace(counter=8), MESSAGE, 10)) == Joined(WHOLE._replace(counter=8), MESSAGE)
     assert joiner.failures == {"message cut": 1}
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.mbus_telegrams import KEY, METER, OTHER_KEY
 
 from cosem.errors import DecodeError, TagMismatch
 from cosem.mbus.ell import (
@@ -21,6 +20,7 @@ from cosem.mbus.ell import (
     open_payload,
     protect_payload,
 )
+from support.mbus_telegrams import KEY, METER, OTHER_KEY
 
 OCTET = st.integers(0, 255)
 SESSIONS = st.builds(SessionNumber, st.integers(0, 7), st.integers(0, 0x1FF_FFFF), st.integers(0, 15))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.mbus_telegrams import METER
 
 from cosem.errors import DecodeError, EncodeError
 from cosem.mbus.ci import MEANINGS, Content, Direction, HeaderKind, meaning
@@ -17,6 +16,7 @@ from cosem.mbus.header import (
     is_signature,
     status_words,
 )
+from support.mbus_telegrams import METER
 
 MODES = st.sampled_from([0, 5, 7, 8, 9, 10])
 

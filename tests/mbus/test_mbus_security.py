@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.mbus_telegrams import KEY, METER, OTHER_KEY, RECORDS
 
 from cosem.errors import DecodeError, EncodeError, PolicyViolation, TagMismatch
 from cosem.mbus import crypto
@@ -21,6 +20,7 @@ from cosem.mbus.security import (
     protect_text,
     refusal,
 )
+from support.mbus_telegrams import KEY, METER, OTHER_KEY, RECORDS
 
 PROTECTING = (5, 7, 8, 9, 10)
 

@@ -27,7 +27,11 @@ from cosem.mbus.wireless import (
 EXAMPLE_B = bytes.fromhex("1444AE0C7856341201078C2027780B134365877AC5")
 CEN = Address(b"\xae\x0c", bytes.fromhex("78563412"), 1, 7)
 ADDRESSES = st.builds(
-    Address, st.binary(min_size=2, max_size=2), st.binary(min_size=4, max_size=4), st.integers(0, 255), st.integers(0, 255)
+    Address,
+    st.binary(min_size=2, max_size=2),
+    st.binary(min_size=4, max_size=4),
+    st.integers(0, 255),
+    st.integers(0, 255),
 )
 FRAMES = st.builds(
     WirelessFrame, st.integers(0, 255), ADDRESSES, st.binary(max_size=230), st.sampled_from(list(Format))

@@ -17,6 +17,8 @@ from cosem.mbus.telegram import Telegram
 
 COMMAND_LONG, COMMAND_SHORT, RESPONSE_LONG, RESPONSE_SHORT = 0x60, 0x61, 0x7C, 0x7D
 ENDS = 2
+AIR_PIECE = 240
+"""Octets of an APDU that go in a piece by radio, whatever the frame's format; on the wire `MAX_PIECE` do."""
 
 
 class Carried(NamedTuple):
@@ -60,8 +62,10 @@ def application_of(item: Carried, *, ends: bool = True) -> bytes:
     return bytes((item.stsap, item.dtsap)) + item.apdu
 
 
-def pieces(item: Carried, size: int = MAX_PIECE) -> list[tuple[int, bytes]]:
+def pieces(item: Carried, size: int = AIR_PIECE) -> list[tuple[int, bytes]]:
     """Return CI and application of each piece, for either link. `segment` of the wired frame gives whole frames."""
+    if not 1 <= size <= MAX_PIECE:
+        raise EncodeError(f"a piece has 1 to {MAX_PIECE} octets, not {size}")
     parts = [item.apdu[start : start + size] for start in range(0, len(item.apdu), size)]
     if not 1 <= len(parts) <= MAX_PIECES:
         raise EncodeError(f"an APDU goes in 1 to {MAX_PIECES} pieces of {size} octets, not in {len(parts)}")
