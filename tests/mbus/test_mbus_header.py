@@ -136,6 +136,12 @@ def test_mode_10_says_tag_key_and_counter() -> None:
     assert (configuration.derivation, configuration.key_id, configuration.tag_length) == (1, 0, 8)
 
 
+def test_mode_9_is_laid_out_as_the_dutch_companion_has_it() -> None:
+    configuration = Configuration.of(9, length=0x30, counter=5)
+    assert configuration.octets.hex() == "0129" + "30" + "00" + "05000000"
+    assert (configuration.enciphered, configuration.tag_length, configuration.key_id) == (0x30, 12, 0)
+
+
 def test_an_old_signature_is_one_only_on_the_wire() -> None:
     header, _ = decode_header(HeaderKind.SHORT, bytes.fromhex("9E0027B6"), 0, wired=True)
     assert is_signature(header.configuration, wired=True)

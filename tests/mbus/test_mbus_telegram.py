@@ -371,6 +371,22 @@ def test_modes_that_are_not_opened_are_refused_by_name() -> None:
     assert keys.failures == {Reason.UNSUPPORTED: 5}
 
 
+def test_what_is_not_opened_can_still_be_looked_at_or_taken_as_deciphered() -> None:
+    header = _header(0)._replace(configuration=Configuration(0x1000))
+    frame = encode(_air(header)._replace(state=State.SEALED))
+    sealed = decode_headers(frame)
+    assert (sealed.state, sealed.address, sealed.security_mode) == (State.SEALED, METER, 16)
+    assert decode(frame, already_decrypted=True).application == RECORDS
+
+
+def test_what_no_frame_holds_is_refused() -> None:
+    with pytest.raises(EncodeError, match="253 octets from CI on, not 254"):
+        encode(Telegram.on_wire(0x08, 1, 0x78, bytes(253)))
+    assert len(encode(Telegram.on_wire(0x08, 1, 0x78, bytes(252)))) == 261
+    with pytest.raises(EncodeError, match="255 octets behind L"):
+        encode(Telegram.on_air(0x44, METER, 0x78, bytes(246)))
+
+
 def test_an_old_signature_on_the_wire_is_no_security_mode() -> None:
     header = _header(0)._replace(configuration=Configuration(0xB627))
     telegram = decode(encode(Telegram.on_wire(0x08, 1, 0x72, RECORDS, header)))

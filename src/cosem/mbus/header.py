@@ -16,7 +16,11 @@ from cosem.mbus.wireless import Address
 COUNTER = 4
 """Octets of a message counter."""
 EXTENSION = {7: 1, 8: 1, 9: 2, 10: 2, 13: 1}
-"""Octets of the configuration field's extension by security mode. 8 [D]: from what is public, none is verified."""
+"""Octets of the configuration field's extension by security mode. 7 and 10 are proven by telegrams; 9 [C] is the Dutch
+P2 companion's; 8 [D] is taken from 7.
+"""
+TAG_PRESENT = 0x0001
+"""Set in mode 9 (the P2 companion's field is always 2901h) [C]; read as set whatever it says."""
 ALL_BLOCKS, ALL_OCTETS = 0x0F, 0xFF
 """As a number of enciphered blocks or octets: partial encryption is not used, everything is enciphered."""
 BLOCK = 16
@@ -147,6 +151,8 @@ class Configuration(NamedTuple):
             raw |= blocks << 4
         elif mode in (8, 10):
             raw |= ALL_OCTETS if length is None else _octet(length, "enciphered octets")
+        elif mode == 9:
+            raw |= TAG_PRESENT
         raw |= content << 2 if mode in (0, 5) else content << 14
         if mode in (0, 5):
             return cls(raw)

@@ -5,8 +5,9 @@
 - 8: AES-CTR, and two CMACs behind the text. 9: AES-GCM, tag of 12 octets behind the text. 10: AES-CCM, tag of 4 to 16.
 - 1 to 4, 6, 11 to 31: refused by name.
 
-[C] 5 and 7 are proven by published telegrams, 10 by one of a real meter. [D] No telegram of 8 and 9 is public: of 8
-even the layout of the header is not. What was chosen stands beside `_ctr_block`, `_macs` and `_associated`.
+5 and 7 are proven by published telegrams, 10 by one of a real meter. No telegram of 8 and 9 is public: of 9 [C] header,
+IV and tag are those of the Dutch P2 companion, of 8 [D] even the layout of the header is not public. What was chosen
+stands beside `_associated`, `_ctr_block` and `_macs`.
 """
 
 from __future__ import annotations
@@ -108,14 +109,15 @@ def _key(key: bytes, scene: Scene, constant: int = crypto.ENCRYPTION) -> bytes:
 
 
 def _nonce(scene: Scene, size: int) -> bytes:
-    """M, A, zeros, and the counter most significant octet first: proven by a telegram of mode 10, taken for 9 and 8."""
+    """M, A, zeros, and the counter most significant octet first: proven for mode 10, the P2 companion's for mode 9."""
     return scene.address.link + bytes(size - 12) + _counter(scene).to_bytes(4, "big")
 
 
 def _associated(scene: Scene, clear: bytes) -> bytes:
     """CI and header without the counter, then what of the application is not enciphered.
 
-    The first part is proven by a telegram of mode 10; clear parts [D]: left out they would be protected by nothing.
+    The first part is proven by a telegram of mode 10 and taken for mode 9 [D]; clear parts too [D]: left out they would
+    be protected by nothing.
     """
     front = scene.front if scene.configuration.counter is None else scene.front[:-4]
     return front + clear

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from cosem.errors import DecodeError, EncodeError, KeyMissing, SecurityError, WeakProtection
-from cosem.link.mbus_frame import LongFrame, build, parse_at
+from cosem.link.mbus_frame import MAX_LENGTH, LongFrame, build, parse_at
 from cosem.mbus import afl as afl_layer
 from cosem.mbus import ell as ell_layer
 from cosem.mbus import security
@@ -260,13 +260,11 @@ def _upper(
                 plain = ell_layer.open_payload(ell, sender, payload[at:], key, at)
                 payload = payload[:at] + crc16(plain).to_bytes(2, "little") + plain
                 at += ell_layer.CRC
-                if key is not None:
-                    _commit_session(ell, sender, how)
+                if key is not None and how.keys is not None:
+                    how.keys.commit(sender, 0, "session", ell.session.counter)
             layers = (Layer("ell", base, at),)
         return _transport(payload, at, base, link, sender, ell, None, layers, how)
     except DecodeError as error:
-        if error.path:
-            raise
         raise DecodeError(error.what, error.offset + base) from None
 
 
@@ -281,11 +279,6 @@ def _ell_key(ell: ExtendedLink, sender: Address, how: _Opening) -> bytes | None:
     if ell.session is not None:
         how.keys.check_counter(sender, 0, "session", ell.session.counter)
     return key
-
-
-def _commit_session(ell: ExtendedLink, sender: Address, how: _Opening) -> None:
-    if how.keys is not None and ell.session is not None:
-        how.keys.commit(sender, 0, "session", ell.session.counter)
 
 
 def _transport(
@@ -352,14 +345,14 @@ def _open(
     """Return application, trailer, state, and whether anything was verified."""
     configuration = header.configuration
     signature = is_signature(configuration, wired=how.wired)
-    if not signature:
-        security.refuse(configuration.mode)
     protected = not signature and security.is_protected(configuration, text)
     has_mac = afl is not None and afl.mac is not None
     if how.already_decrypted:
         return text, b"", State.ALREADY_DECRYPTED if protected else State.CLEAR, None
     if how.sealed:
         return text, b"", State.SEALED if protected else State.CLEAR, None
+    if not signature:
+        security.refuse(configuration.mode)
     known = how.keys is not None and how.keys.knows(address)
     if not protected and not (has_mac and known):
         if known and text and not (ell is not None and ell.enciphered):
@@ -485,6 +478,8 @@ def _message(telegram: Telegram, keys: KeyStore | None) -> tuple[bytes, Authenti
 def _framed(telegram: Telegram, body: bytes, keys: KeyStore | None, ell: ExtendedLink | None) -> bytes:
     link = telegram.link
     if isinstance(link, LongFrame):
+        if len(body) > MAX_LENGTH - 2:
+            raise EncodeError(f"a long frame holds {MAX_LENGTH - 2} octets from CI on, not {len(body)}")
         return build(link.control, link.address, body[0], body[1:])
     if link is None:
         raise EncodeError("a message put together has no link to be sent on")
@@ -504,7 +499,8 @@ def _framed(telegram: Telegram, body: bytes, keys: KeyStore | None, ell: Extende
 def encode(telegram: Telegram, *, keys: KeyStore | None = None) -> bytes:
     """Return the frame of a telegram: protected by the keys of its address where its layers say so.
 
-    One that was already decrypted, or was never opened, is given back as it came.
+    One that was already decrypted, or was never opened, is given back as it came. Raises `KeyMissing`, and `EncodeError`
+    for what no frame holds.
     """
     if telegram.state is State.FRAGMENT and telegram.afl is not None:
         return _framed(telegram, telegram.afl.octets + telegram.application, keys, telegram.ell)
