@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosem.errors import DecodeError, EncodeError
+from cosem.mbus.crc import crc16
 from cosem.mbus.wireless import (
     Address,
     Format,
     WirelessFrame,
     control_name,
-    crc16,
     decode_frame,
     encode_frame,
     guess_format,

@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from cosem.errors import DecodeError, EncodeError, TagMismatch
 from cosem.mbus import crypto
-from cosem.mbus.wireless import Address, crc16
+from cosem.mbus.crc import crc16
+from cosem.mbus.wireless import Address
 
 FIRST, SECOND, THIRD, FOURTH, VARIABLE = 0x8C, 0x8D, 0x8E, 0x8F, 0x86
 CIS = frozenset((FIRST, SECOND, THIRD, FOURTH, VARIABLE))

@@ -18,10 +18,11 @@ from cosem.mbus import ell as ell_layer
 from cosem.mbus import security
 from cosem.mbus.afl import AuthenticationLayer, Joined
 from cosem.mbus.ci import Content, Direction, HeaderKind, Meaning, meaning
+from cosem.mbus.crc import crc16
 from cosem.mbus.ell import ExtendedLink
 from cosem.mbus.header import NO_HEADER, Header, decode_header, is_signature
 from cosem.mbus.keys import KeyStore
-from cosem.mbus.wireless import HEADER, Address, Format, WirelessFrame, crc16, decode_frame, encode_frame
+from cosem.mbus.wireless import HEADER, Address, Format, WirelessFrame, decode_frame, encode_frame
 
 WIRED_FRONT = 6
 """Octets of a long frame in front of CI."""
@@ -499,8 +500,8 @@ def _framed(telegram: Telegram, body: bytes, keys: KeyStore | None, ell: Extende
 def encode(telegram: Telegram, *, keys: KeyStore | None = None) -> bytes:
     """Return the frame of a telegram: protected by the keys of its address where its layers say so.
 
-    One that was already decrypted, or was never opened, is given back as it came. Raises `KeyMissing`, and `EncodeError`
-    for what no frame holds.
+    One that was already decrypted, or was never opened, is given back as it came. Raises `KeyMissing`, and
+    `EncodeError` for what no frame holds.
     """
     if telegram.state is State.FRAGMENT and telegram.afl is not None:
         return _framed(telegram, telegram.afl.octets + telegram.application, keys, telegram.ell)

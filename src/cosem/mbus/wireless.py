@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from cosem.errors import DecodeError, EncodeError
+from cosem.mbus.crc import crc16
 
 HEADER = 10
 """Octets of L, C, M and A."""
@@ -23,28 +24,6 @@ FIRST_B = 126
 """Octets of format B in front of the first CRC."""
 MAX_L = 0xFF
 CRC = 2
-
-
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for octet in range(256):
-        crc = octet << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x3D65 if crc & 0x8000 else crc << 1) & 0xFFFF
-        table.append(crc)
-    return tuple(table)
-
-
-_TABLE = _crc_table()
-
-
-def crc16(octets: bytes) -> int:
-    """Return CRC-16/EN-13757: polynomial 3D65h, begins with 0, complemented (EN 13757-4, 12.5)."""
-    table = _TABLE
-    crc = 0
-    for octet in octets:
-        crc = (crc << 8 & 0xFF00) ^ table[crc >> 8 ^ octet]
-    return crc ^ 0xFFFF
 
 
 class Format(StrEnum):
