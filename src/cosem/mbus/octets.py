@@ -155,17 +155,17 @@ def fields(telegram: Telegram) -> list[Field]:
     """Return the fields of a decoded telegram; together they are every octet of its frame, CRCs included."""
     link = telegram.link
     form = link.format if isinstance(link, WirelessFrame) else Format.STRIPPED
+    octets = telegram.octets
     found = []
     for layer in telegram.layers:
         for name, at, length, text in _split(layer, telegram):
             start = place(form, at)
             end = place(form, at + length - 1) + 1
-            found.append(Field(layer.name, name, start, end - start, telegram.octets[at : at + length], text))
-    return sorted(found + _crcs(form, telegram), key=lambda item: (item.offset, -item.length))
+            found.append(Field(layer.name, name, start, end - start, octets[at : at + length], text))
+    return sorted(found + _crcs(form, len(octets)), key=lambda item: (item.offset, -item.length))
 
 
-def _crcs(form: Format, telegram: Telegram) -> list[Field]:
-    size = len(telegram.octets)
+def _crcs(form: Format, size: int) -> list[Field]:
     if form is Format.STRIPPED:
         return []
     if form is Format.B:

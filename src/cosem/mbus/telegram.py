@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Literal, NamedTuple
 
 from cosem.errors import DecodeError, EncodeError, KeyMissing, SecurityError, WeakProtection
-from cosem.link.mbus_frame import MAX_LENGTH, LongFrame, build, parse_at
+from cosem.link.mbus_frame import MAX_LENGTH, START, STOP, LongFrame, build, parse_at
 from cosem.mbus import afl as afl_layer
 from cosem.mbus import ell as ell_layer
 from cosem.mbus import security
@@ -52,8 +52,8 @@ class Telegram(NamedTuple):
     """A telegram. `application` follows the header, in clear unless `state` is sealed or a fragment.
 
     `link` is None for a message put together from fragments. `verified`: a MAC, tag, or what stands for one (2F2F, the
-    CRC under the extended link's cipher) was right; None where there was none or no key. `octets`: the frame without
-    CRCs, deciphered.
+    CRC under the extended link's cipher) was right; None where there was none or no key. `sender`: whose the wireless
+    link is, or who was asked on the wire.
     """
 
     link: LongFrame | WirelessFrame | None
@@ -65,8 +65,6 @@ class Telegram(NamedTuple):
     trailer: bytes = b""
     state: State = State.CLEAR
     verified: bool | None = None
-    layers: tuple[Layer, ...] = ()
-    octets: bytes = b""
     sender: Address | None = None
 
     @property
@@ -106,6 +104,58 @@ class Telegram(NamedTuple):
         """Return the security mode of the header, 0 for the signature of an old wired meter."""
         configuration = self.header.configuration
         return 0 if is_signature(configuration, wired=self.wired) else configuration.mode
+
+    @property
+    def parts(self) -> list[tuple[str, bytes]]:
+        """Return the layers by name, outermost first, with their octets: without the CRCs of blocks, and deciphered."""
+        parts: list[tuple[str, bytes]] = []
+        link, ell = self.link, self.ell
+        if isinstance(link, WirelessFrame):
+            parts.append(("wmbus-link", link.stripped[:HEADER]))
+        elif link is not None:
+            length = link.length & 0xFF
+            parts.append(("mbus-link", bytes((START, length, length, START, link.control, link.address))))
+        inner: list[tuple[str, bytes]] = []
+        sealed = ell is not None and self.ci == ell.ci
+        if not sealed:
+            if self.afl is not None:
+                inner.append(("afl", self.afl.octets))
+            if self.state is State.FRAGMENT:
+                inner.append(("fragment", self.application))
+            else:
+                inner.append(("tpl", bytes((self.ci,)) + self.header.octets))
+                inner.append(("apl", self.application))
+            if self.trailer:
+                inner.append(("tag", self.trailer))
+        if ell is not None:
+            crc = (
+                b""
+                if sealed or ell.session is None
+                else crc16(b"".join(part for _, part in inner)).to_bytes(2, "little")
+            )
+            parts.append(("ell", ell.octets + crc))
+        if sealed:
+            parts.append(("sealed", self.application))
+        parts += inner
+        if isinstance(link, LongFrame):
+            total = link.control + link.address + link.ci + sum(link.data)
+            parts.append(("mbus-link-end", bytes((total & 0xFF, STOP))))
+        return parts
+
+    @property
+    def octets(self) -> bytes:
+        """Return the frame without the CRCs of its blocks, deciphered."""
+        return b"".join(part for _, part in self.parts)
+
+    @property
+    def layers(self) -> list[Layer]:
+        """Return where each layer stands in `octets`."""
+        found = []
+        at = 0
+        for name, part in self.parts:
+            found.append(Layer(name, at, len(part)))
+            at += len(part)
+        return found
 
     @classmethod
     def on_wire(
@@ -179,12 +229,14 @@ def decode(
 
     Raises `DecodeError`, and `SecurityError` for what cannot be opened or is not believed; `keys` counts both.
     """
-    return _decode(frame, link, form, _Opening(keys, already_decrypted, False, meter=meter))
+    wired = link == "wired" or (link == "auto" and is_wired(frame))
+    return _decode(frame, form, _Opening(keys, already_decrypted, False, wired, meter))
 
 
 def decode_headers(frame: bytes, *, link: LinkKind = "auto", form: Format | None = None) -> Telegram:
     """Return a telegram without opening it: of one that is protected, `state` is sealed and `application` is cipher."""
-    return _decode(frame, link, form, _Opening(None, False, True))
+    wired = link == "wired" or (link == "auto" and is_wired(frame))
+    return _decode(frame, form, _Opening(None, False, True, wired))
 
 
 def keys_of_one(frame: bytes, key: bytes, *, link: LinkKind = "auto", form: Format | None = None) -> KeyStore:
@@ -198,75 +250,44 @@ def keys_of_one(frame: bytes, key: bytes, *, link: LinkKind = "auto", form: Form
     return keys
 
 
-def _decode(frame: bytes, link: LinkKind, form: Format | None, how: _Opening) -> Telegram:
+def _decode(frame: bytes, form: Format | None, how: _Opening) -> Telegram:
+    base = 0
     try:
-        if link == "wired" or (link == "auto" and is_wired(frame)):
+        if how.wired:
             long_frame, end = parse_at(frame)
             if end != len(frame):
                 raise DecodeError(f"{len(frame) - end} octets stand behind the frame", end)
-            return _wired(long_frame, bytes(frame), how._replace(wired=True))
+            base = WIRED_FRONT
+            return _transport(bytes(frame[base : end - 2]), 0, long_frame, how.meter, None, None, how)
         radio = decode_frame(bytes(frame), form)
-        return _wireless(radio, how)
-    except (DecodeError, SecurityError) as error:
+        base = HEADER
+        return _upper(radio.payload, radio, how)
+    except DecodeError as error:
+        placed = DecodeError(error.what, error.offset + base) if base else error
+        if how.keys is not None:
+            how.keys.count(placed)
+        raise placed from None
+    except SecurityError as error:
         if how.keys is not None:
             how.keys.count(error)
         raise
 
 
-def _wired(frame: LongFrame, octets: bytes, how: _Opening) -> Telegram:
-    end = len(octets) - 2
-    front = Layer("mbus-link", 0, WIRED_FRONT)
-    telegram = _upper(octets[WIRED_FRONT:end], WIRED_FRONT, frame, how.meter, how)
-    return telegram._replace(
-        layers=(front, *telegram.layers, Layer("mbus-link-end", end, 2)),
-        octets=octets[:WIRED_FRONT] + telegram.octets + octets[end:],
-    )
-
-
-def _wireless(frame: WirelessFrame, how: _Opening) -> Telegram:
-    telegram = _upper(frame.payload, HEADER, frame, frame.address, how)
-    return telegram._replace(
-        layers=(Layer("wmbus-link", 0, HEADER), *telegram.layers), octets=frame.stripped[:HEADER] + telegram.octets
-    )
-
-
-def _upper(
-    payload: bytes, base: int, link: LongFrame | WirelessFrame, sender: Address | None, how: _Opening
-) -> Telegram:
-    """Read what follows the link layer, CI first; `base` is where it stands in the frame."""
-    if not payload:
-        raise DecodeError("no CI field", base)
-    try:
-        ell: ExtendedLink | None = None
-        layers: tuple[Layer, ...] = ()
-        at = 0
-        if sender is not None and not how.wired and payload[0] in ell_layer.CIS:
-            ell, at = ell_layer.decode_ell(payload)
-            if ell.session is not None:
-                key = _ell_key(ell, sender, how)
-                if key is None and ell.enciphered and how.sealed:
-                    text = payload[at:]
-                    layers = (Layer("ell", base, at), Layer("sealed", base + at, len(text)))
-                    return Telegram(
-                        link,
-                        ell.ci,
-                        NO_HEADER,
-                        text,
-                        ell,
-                        state=State.SEALED,
-                        layers=layers,
-                        octets=payload,
-                        sender=sender,
-                    )
-                plain = ell_layer.open_payload(ell, sender, payload[at:], key, at)
-                payload = payload[:at] + crc16(plain).to_bytes(2, "little") + plain
-                at += ell_layer.CRC
-                if key is not None and how.keys is not None:
-                    how.keys.commit(sender, 0, "session", ell.session.counter)
-            layers = (Layer("ell", base, at),)
-        return _transport(payload, at, base, link, sender, ell, None, layers, how)
-    except DecodeError as error:
-        raise DecodeError(error.what, error.offset + base) from None
+def _upper(payload: bytes, link: WirelessFrame, how: _Opening) -> Telegram:
+    """Read what follows a wireless link: the extended link layer where there is one, and what follows that."""
+    sender = link.address
+    if not payload or payload[0] not in ell_layer.CIS:
+        return _transport(payload, 0, link, sender, None, None, how)
+    ell, at = ell_layer.decode_ell(payload)
+    if ell.session is None:
+        return _transport(payload, at, link, sender, ell, None, how)
+    key = _ell_key(ell, sender, how)
+    if key is None and ell.enciphered and how.sealed:
+        return Telegram(link, ell.ci, NO_HEADER, payload[at:], ell, state=State.SEALED, sender=sender)
+    plain = ell_layer.open_payload(ell, sender, payload[at:], key, at)
+    if key is not None and how.keys is not None:
+        how.keys.commit(sender, 0, "session", ell.session.counter)
+    return _transport(payload[:at] + crc16(plain).to_bytes(2, "little") + plain, at + 2, link, sender, ell, None, how)
 
 
 def _ell_key(ell: ExtendedLink, sender: Address, how: _Opening) -> bytes | None:
@@ -285,26 +306,19 @@ def _ell_key(ell: ExtendedLink, sender: Address, how: _Opening) -> bytes | None:
 def _transport(
     payload: bytes,
     at: int,
-    base: int,
     link: LongFrame | WirelessFrame | None,
     sender: Address | None,
     ell: ExtendedLink | None,
     afl: AuthenticationLayer | None,
-    layers: tuple[Layer, ...],
     how: _Opening,
 ) -> Telegram:
+    """Read the authentication layer where there is one, the transport layer at `at`, and open the application."""
     if at >= len(payload):
         raise DecodeError("no CI field behind the lower layers" if at else "no CI field", at)
     if payload[at] == afl_layer.CI and afl is None:
-        start = at
         afl, at = afl_layer.decode_afl(payload, at)
-        layers = (*layers, Layer("afl", base + start, at - start))
         if afl.fragment:
-            layers = (*layers, Layer("fragment", base + at, len(payload) - at))
-            return Telegram(
-                link, afl_layer.CI, NO_HEADER, payload[at:], ell, afl,
-                state=State.FRAGMENT, layers=layers, octets=payload, sender=sender,
-            )  # fmt: skip
+            return Telegram(link, afl_layer.CI, NO_HEADER, payload[at:], ell, afl, state=State.FRAGMENT, sender=sender)
         if at >= len(payload):
             raise DecodeError("no CI field behind the authentication layer", at)
     start = at
@@ -313,24 +327,17 @@ def _transport(
     if means.content in _NO_APPLICATION:
         raise DecodeError(f"CI {ci:02X}h is reserved, or its layer does not stand here", at)
     header, at = decode_header(means.header, payload, at + 1, wired=how.wired)
-    text = payload[at:]
-    trailer = b""
-    state = State.CLEAR
-    verified: bool | None = True if ell is not None and ell.enciphered and not how.already_decrypted else None
-    configuration = header.configuration
-    mode = configuration.mode if not is_signature(configuration, wired=how.wired) else 0
-    if mode or afl is not None or how.keys is not None:
-        opened = _open(payload[start:at], header, means.direction, header.address or sender, afl, text, how, ell)
-        application, trailer, state, checked = opened
-        verified = checked if checked is not None else verified
-        text = application
-        payload = payload[:at] + application + trailer
-    if state is State.CLEAR and ell is not None and ell.enciphered:
-        state = State.ALREADY_DECRYPTED if how.already_decrypted else State.OPENED
-    layers = (*layers, Layer("tpl", base + start, at - start), Layer("apl", base + at, len(text)))
-    if trailer:
-        layers = (*layers, Layer("tag", base + at + len(text), len(trailer)))
-    return Telegram(link, ci, header, text, ell, afl, trailer, state, verified, layers, payload, sender)
+    application, trailer, state = payload[at:], b"", State.CLEAR
+    verified: bool | None = None
+    if header.configuration.raw & 0x1F00 or afl is not None or how.keys is not None:
+        application, trailer, state, verified = _open(
+            payload[start:at], header, means.direction, header.address or sender, afl, application, how, ell
+        )
+    if ell is not None and ell.enciphered:
+        verified = verified or (None if how.already_decrypted else True)
+        if state is State.CLEAR:
+            state = State.ALREADY_DECRYPTED if how.already_decrypted else State.OPENED
+    return Telegram(link, ci, header, application, ell, afl, trailer, state, verified, sender)
 
 
 def _open(
@@ -420,7 +427,7 @@ def decode_message(
     """
     how = _Opening(keys, already_decrypted, False, wired, meter)
     try:
-        return _transport(bytes(message), 0, 0, None, meter, None, afl, (), how)
+        return _transport(bytes(message), 0, None, meter, None, afl, how)
     except (DecodeError, SecurityError) as error:
         if keys is not None:
             keys.count(error)
