@@ -55,7 +55,7 @@ class SessionNumber(NamedTuple):
 class ExtendedLink(NamedTuple):
     """An extended link layer. `receiver`, `session` and the two octets below are None where absent.
 
-    `delta` (2 octets) and `level` only 86h has. `crc` is the payload's as received in clear, else None.
+    `selection` is the control octet of 86h, and `delta` (2 octets) and `level` only 86h has.
     """
 
     ci: int
