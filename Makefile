@@ -44,7 +44,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(DEV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(DEV)
-	$(DEV)/bin/pip install $(PIP_FLAGS) --editable '.[columns,dev]'
+	$(DEV)/bin/pip install $(PIP_FLAGS) --editable '.[columns,dev,headend]'
 	$(DEV)/bin/pip install $(PIP_FLAGS) --only-binary :all: pyaga8 || echo "pyaga8 has no wheel for this machine: tests against it skip"
 	touch $@
 
