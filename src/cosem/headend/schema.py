@@ -7,12 +7,15 @@ from typing import Final
 from sqlalchemy import (
     CheckConstraint,
     Column,
+    Float,
+    ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata: Final = MetaData(
@@ -63,3 +66,104 @@ interval_file: Final = Table(
     Index("ix_interval_file_days", "first_day", "last_day"),
 )
 """The files that count. What lies in the folder and is not here was never finished."""
+
+segment: Final = Table(
+    "segment",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("concurrent", Integer, nullable=False),
+    Column("new_per_second", Float, nullable=False),
+    Column("epoch", Integer, nullable=False, server_default="0"),
+)
+"""A part of the network that carries so many connections at once and takes so many new ones a second.
+
+`epoch` grows whenever somebody takes the segment over: results and commands of an older one are refused.
+"""
+
+device_type: Final = Table(
+    "device_type",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("medium", Text, nullable=False),
+    Column("manufacturer", Text, nullable=False, server_default=""),
+    Column("companion", Text, nullable=False, server_default="idis"),
+    Column("model", Text),
+    Column("reading", Text, nullable=False, server_default="{}"),
+)
+"""Devices that are alike. `model` is the document of its objects, `reading` what is read of it and its layout."""
+
+device: Final = Table(
+    "device",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("type", Integer, ForeignKey("device_type.id")),
+    Column("segment", Integer, ForeignKey("segment.id")),
+    Column("parent", Integer, ForeignKey("device.id")),
+    Column("channel", Integer),
+    Column("url", Text),
+    Column("system_title", Text),
+    Column("state", Text, nullable=False, server_default="registered"),
+    Column("place", Text, nullable=False, server_default=""),
+    Column("details", Text, nullable=False, server_default="{}"),
+    Column("created", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    UniqueConstraint("parent", "channel"),
+    Index("ix_device_segment", "segment"),
+    Index("ix_device_parent", "parent"),
+    Index("ix_device_type", "type"),
+    Index("ix_device_state", "state"),
+)
+"""Everything that is counted, reached or passed through. `parent` is what it hangs behind, `channel` where there."""
+
+device_group: Final = Table(
+    "device_group",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+)
+
+group_member: Final = Table(
+    "group_member",
+    metadata,
+    Column("group", Integer, ForeignKey("device_group.id", ondelete="CASCADE"), primary_key=True),
+    Column("device", Integer, ForeignKey("device.id", ondelete="CASCADE"), primary_key=True),
+    Index("ix_group_member_device", "device"),
+    sqlite_with_rowid=False,
+)
+
+device_tag: Final = Table(
+    "device_tag",
+    metadata,
+    Column("device", Integer, ForeignKey("device.id", ondelete="CASCADE"), primary_key=True),
+    Column("tag", Text, primary_key=True),
+    Index("ix_device_tag_tag", "tag"),
+    sqlite_with_rowid=False,
+)
+
+device_key: Final = Table(
+    "device_key",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("device", Integer, ForeignKey("device.id", ondelete="CASCADE"), nullable=False),
+    Column("purpose", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created", Integer, nullable=False),
+    Column("changed", Integer, nullable=False),
+    Index("ix_device_key_device", "device", "purpose", "state"),
+)
+"""Keys and secrets, sealed. `state` is new (being brought to the device), active, or expired."""
+
+counter: Final = Table(
+    "counter",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("next", Integer, nullable=False, server_default="0"),
+    Column("received", Integer),
+    sqlite_with_rowid=False,
+)
+"""Invocation counters: the next to be leased, and the last accepted of the peer."""
