@@ -6,8 +6,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("sqlalchemy")
-
 from cosem.errors import CounterExhausted
 from cosem.headend.counters import DatabaseCounterStore
 from cosem.headend.database import open_database

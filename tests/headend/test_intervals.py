@@ -7,9 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("sqlalchemy")
-pytest.importorskip("pyarrow")
-
 from cosem.errors import ConfigError
 from cosem.headend.database import open_database
 from cosem.headend.intervals import DAY, MISSING, Intervals, Series

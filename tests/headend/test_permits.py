@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytest.importorskip("sqlalchemy")
-
 from cosem.errors import ConfigError
 from cosem.headend.permits import Lane, Limits, Permits
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
-pytest.importorskip("sqlalchemy")
-
 from sqlalchemy import insert, select, update
 
 from cosem.errors import ConfigError, SecurityError
