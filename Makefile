@@ -50,7 +50,7 @@ $(DEV)/.installed: pyproject.toml constraints.txt
 
 $(BENCH)/.installed: pyproject.toml constraints.txt bench/peers.txt
 	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/pip install $(PIP_FLAGS) --editable '.[columns]'
+	$(BENCH)/bin/pip install $(PIP_FLAGS) --editable '.[columns,headend]'
 	$(BENCH)/bin/pip install --quiet --disable-pip-version-check --requirement bench/peers.txt
 	touch $@
 

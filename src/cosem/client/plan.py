@@ -164,7 +164,7 @@ class Plan:
 
     def lease(self, count: int) -> tuple[int, int]:
         """Persist and return a block of invocation counters."""
-        return self._store().lease(self._counter_name(), count, self.counter_floor)
+        return self._store().lease(self.counter_name(), count, self.counter_floor)
 
     def _store(self) -> CounterStore:
         from cosem.io.counterstore import FileCounterStore
@@ -173,7 +173,7 @@ class Plan:
             self._counters = FileCounterStore(self._counters)
         return self._counters
 
-    def _counter_name(self) -> str:
+    def counter_name(self) -> str:
         """A counter belongs to a key and a sender. The key is named by a digest that tells nothing about it."""
         import hashlib
 

@@ -167,3 +167,98 @@ counter: Final = Table(
     sqlite_with_rowid=False,
 )
 """Invocation counters: the next to be leased, and the last accepted of the peer."""
+
+plan: Final = Table(
+    "plan",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("what", Text, nullable=False),
+    Column("schedule", Text, nullable=False),
+    Column("active", Integer, nullable=False, server_default="1"),
+)
+"""Who is read, what of them, and when: JSON of `plans.Plan`."""
+
+plan_run: Final = Table(
+    "plan_run",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("plan", Integer, ForeignKey("plan.id", ondelete="CASCADE"), nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("deadline", Integer, nullable=False),
+    Column("finished", Integer),
+    UniqueConstraint("plan", "start"),
+)
+"""One time a plan was carried out. Nothing is tried after its deadline."""
+
+slice_: Final = Table(
+    "slice",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run", Integer, ForeignKey("plan_run.id", ondelete="CASCADE"), nullable=False),
+    Column("segment", Integer, ForeignKey("segment.id")),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Index("ix_slice_run", "run"),
+)
+"""The devices of one segment in one run: what one durable job collects."""
+
+result: Final = Table(
+    "result",
+    metadata,
+    Column("run", Integer, ForeignKey("plan_run.id", ondelete="CASCADE"), primary_key=True),
+    Column("device", Integer, ForeignKey("device.id", ondelete="CASCADE"), primary_key=True),
+    Column("slice", Integer, nullable=False),
+    Column("reason", Text),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("values", Integer, nullable=False, server_default="0"),
+    Column("finished", Integer),
+    Index("ix_result_slice", "slice"),
+    Index("ix_result_device", "device"),
+    sqlite_with_rowid=False,
+)
+"""What came of each device in a run: `finished` and no reason is read; a reason and not finished is tried again."""
+
+progress: Final = Table(
+    "progress",
+    metadata,
+    Column("device", Integer, ForeignKey("device.id", ondelete="CASCADE"), primary_key=True),
+    Column("profile", Text, primary_key=True),
+    Column("until", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Up to when each profile of a device was read."""
+
+gap: Final = Table(
+    "gap",
+    metadata,
+    Column("device", Integer, ForeignKey("device.id", ondelete="CASCADE"), primary_key=True),
+    Column("profile", Text, primary_key=True),
+    Column("first", Integer, primary_key=True),
+    Column("last", Integer, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
+"""Intervals that did not come though later ones did: from `first` to before `last`, asked for again a few times."""
+
+latest: Final = Table(
+    "latest",
+    metadata,
+    Column("device", Integer, ForeignKey("device.id", ondelete="CASCADE"), primary_key=True),
+    Column("channel", Integer, primary_key=True),
+    Column("time", Integer, nullable=False),
+    Column("value", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The latest value of each channel."""
+
+clock_check: Final = Table(
+    "clock_check",
+    metadata,
+    Column("device", Integer, ForeignKey("device.id", ondelete="CASCADE"), primary_key=True),
+    Column("at", Integer, nullable=False),
+    Column("offset", Integer, nullable=False),
+    Column("set_at", Integer),
+    sqlite_with_rowid=False,
+)
+"""How far the clock of a device was off when it was last looked at (seconds, positive: fast), and when it was set."""

@@ -1,0 +1,206 @@
+"""The collecting loop: the sessions of one slice side by side, within the segment's limits, stored in batches.
+
+One slice is the devices of one segment. Results are written by one task: many sessions, one transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import Engine
+
+from cosem.client.core import ClientOptions
+from cosem.headend.intervals import Intervals
+from cosem.headend.permits import Lane, Permits
+from cosem.headend.reading import ProfileReading
+from cosem.headend.reasons import AGAIN, Reason
+from cosem.headend.results import check_fence, store
+from cosem.headend.session import Outcome, Target, collect
+from cosem.headend.validation import Rules
+from cosem.security.counters import CounterStore
+
+BATCH: Final = 500
+"""Outcomes stored by one transaction at most."""
+BATCH_SECONDS: Final = 0.25
+"""How long an outcome waits for others at most before it is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What one job collects: devices of one segment. Nothing is begun after `deadline` (UTC seconds)."""
+
+    run: int
+    segment: int
+    epoch: int
+    targets: tuple[Target, ...]
+    deadline: float
+    tries: int = 4
+
+
+@dataclass(slots=True)
+class Account:
+    """What came of a slice. Every device is in it once: read, or under its reason."""
+
+    read: int = 0
+    values: int = 0
+    sessions: int = 0
+    reasons: Counter[Reason] = field(default_factory=Counter)
+
+    def add(self, other: Account) -> None:
+        """Add another slice's account."""
+        self.read += other.read
+        self.values += other.values
+        self.sessions += other.sessions
+        self.reasons.update(other.reasons)
+
+    @property
+    def devices(self) -> int:
+        """How many devices there are in it."""
+        return self.read + self.reasons.total()
+
+
+class Collector:
+    """Collects slices. `clock` gives UTC seconds, `random` numbers from 0 to 1 that spread repetitions."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        intervals: Intervals,
+        counters: CounterStore,
+        *,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        options: ClientOptions | None = None,
+        rules: Rules | None = None,
+        first_pause: float = 5.0,
+    ) -> None:
+        self._engine = engine
+        self._intervals = intervals
+        self._counters = counters
+        self._clock = clock
+        self._random = random
+        self._options = options
+        self._rules = rules or Rules()
+        self._first_pause = first_pause
+
+    async def run(
+        self,
+        slice_: Slice,
+        permits: Permits,
+        *,
+        lane: Lane = Lane.BACKGROUND,
+        progress: Callable[[Outcome], None] | None = None,
+    ) -> Account:
+        """Collect a slice. Raises `results.Fenced` where somebody else took the segment over meanwhile."""
+        account = Account()
+        queue: asyncio.Queue[Outcome | None] = asyncio.Queue(maxsize=4 * BATCH)
+        readings = {
+            channel: wanted.reading
+            for target in slice_.targets
+            for wanted in target.wanted
+            for channel in wanted.reading.channels
+            if channel is not None
+        }
+        async with asyncio.TaskGroup() as group:
+            writer = group.create_task(self._write(slice_, queue, readings, account))
+            async with asyncio.TaskGroup() as sessions:
+                for target in slice_.targets:
+                    sessions.create_task(self._device(slice_, target, permits, lane, queue, account, progress))
+            await queue.put(None)
+            await writer
+        return account
+
+    async def _device(
+        self,
+        slice_: Slice,
+        target: Target,
+        permits: Permits,
+        lane: Lane,
+        queue: asyncio.Queue[Outcome | None],
+        account: Account,
+        progress: Callable[[Outcome], None] | None,
+    ) -> None:
+        """Try one device until it is read, until trying again is no use, or until the deadline."""
+        pause = self._first_pause
+        outcome = Outcome(target.device, Reason.NO_TIME, "the window was over before its turn came")
+        for number in range(slice_.tries):
+            if number:
+                # Full jitter: those that failed together do not come back together.
+                await asyncio.sleep(self._random() * pause)
+                pause *= 2
+            if self._clock() >= slice_.deadline:
+                break
+            async with permits.permit(lane):
+                if self._clock() >= slice_.deadline:
+                    break
+                account.sessions += 1
+                outcome = await collect(target, self._counters, clock=self._clock, options=self._options)
+            if outcome.reason not in AGAIN:
+                break
+            if outcome.series:
+                # What had arrived before it failed is kept now; the next try asks for the rest.
+                target = _rest(target, outcome)
+            if number + 1 < slice_.tries:
+                await queue.put(outcome)
+        if outcome.reason is None:
+            account.read += 1
+        else:
+            account.reasons[outcome.reason] += 1
+        await queue.put(outcome)
+        if progress is not None:
+            progress(outcome)
+
+    async def _write(
+        self,
+        slice_: Slice,
+        queue: asyncio.Queue[Outcome | None],
+        readings: dict[int, ProfileReading],
+        account: Account,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        ended = False
+        while not ended:
+            batch: list[Outcome] = []
+            until = None
+            while len(batch) < BATCH and not ended:
+                try:
+                    item = await _within(queue.get(), None if until is None else until - loop.time())
+                except TimeoutError:
+                    break
+                if item is None:
+                    ended = True
+                else:
+                    batch.append(item)
+                    until = until or loop.time() + BATCH_SECONDS
+            if batch:
+                account.values += await asyncio.to_thread(self._store, slice_, batch, readings)
+
+    def _store(self, slice_: Slice, batch: Sequence[Outcome], readings: dict[int, ProfileReading]) -> int:
+        with self._engine.begin() as connection:
+            check_fence(connection, slice_.segment, slice_.epoch)
+            return store(
+                connection, self._intervals, slice_.run, batch, readings, int(self._clock()), rules=self._rules
+            )
+
+
+async def _within(awaitable: Awaitable[Outcome | None], seconds: float | None) -> Outcome | None:
+    if seconds is not None and seconds <= 0:
+        seconds = 0.001
+    return await asyncio.wait_for(awaitable, seconds)
+
+
+def _rest(target: Target, outcome: Outcome) -> Target:
+    """Return the target without what was read already."""
+    from dataclasses import replace
+
+    last = {series.channel: int(series.times[-1]) for series in outcome.series}
+    wanted = []
+    for item in target.wanted:
+        done = [last.get(channel, item.since) for channel in item.reading.channels if channel is not None]
+        since = max(item.since, min(done, default=item.since))
+        wanted.append(replace(item, since=since))
+    return replace(target, wanted=tuple(wanted))

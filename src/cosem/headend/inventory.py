@@ -1,0 +1,349 @@
+"""The inventory: what there is, where it hangs, how it is reached, and in which part of the network.
+
+Methods take the connection of the caller's transaction. Names are the utility's own; a device is found by its name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, delete, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy.exc import IntegrityError
+
+from cosem.client.url import MeterUrl
+from cosem.errors import ConfigError
+from cosem.headend.permits import Limits
+from cosem.headend.reading import ProfileReading, load_readings
+from cosem.headend.schema import channel, device, device_group, device_tag, device_type, group_member, segment
+
+LONGEST_NAME: Final = 200
+MAX_PAGE: Final = 1000
+
+
+class Kind(StrEnum):
+    """What a device is."""
+
+    ELECTRICITY = "electricity"
+    GAS = "gas"
+    WATER = "water"
+    HEAT = "heat"
+    CONVERTER = "converter"
+    CONCENTRATOR = "concentrator"
+    GATEWAY = "gateway"
+
+
+class State(StrEnum):
+    """Where a device is in its life. Only what is in use is read by plans."""
+
+    REGISTERED = "registered"
+    IN_USE = "in use"
+    SUSPENDED = "suspended"
+    REMOVED = "removed"
+
+
+NEXT: Final[Mapping[State, frozenset[State]]] = {
+    State.REGISTERED: frozenset({State.IN_USE, State.REMOVED}),
+    State.IN_USE: frozenset({State.SUSPENDED, State.REMOVED}),
+    State.SUSPENDED: frozenset({State.IN_USE, State.REMOVED}),
+    State.REMOVED: frozenset({State.REGISTERED}),
+}
+"""What may follow in the life of a device."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewDevice:
+    """A device to be added. `parent` is the name of what it hangs behind, `channel` where there (M-Bus).
+
+    Raises `ConfigError` for a name nobody can use, and a URL that is none.
+    """
+
+    name: str
+    kind: Kind
+    type: str | None = None
+    segment: str | None = None
+    url: str | None = None
+    system_title: str | None = None
+    parent: str | None = None
+    channel: int | None = None
+    place: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.name.strip() or len(self.name) > LONGEST_NAME or not self.name.isprintable():
+            raise ConfigError(f"a device's name has 1 to {LONGEST_NAME} printable characters")
+        if self.url is not None:
+            MeterUrl.parse(self.url)
+        if self.system_title is not None and not _is_title(self.system_title):
+            raise ConfigError(f"{self.name}: a system title is 16 hex digits")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """A device as it is. `parent`, `type` and `segment` are names."""
+
+    id: int
+    name: str
+    kind: Kind
+    state: State
+    type: str | None
+    segment: str | None
+    url: str | None
+    system_title: str | None
+    parent: str | None
+    channel: int | None
+    place: str
+    details: dict[str, Any]
+
+    @property
+    def title(self) -> bytes | None:
+        """The system title as octets."""
+        return None if self.system_title is None else bytes.fromhex(self.system_title)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceType:
+    """Devices that are alike, and what plans read of them."""
+
+    id: int
+    name: str
+    medium: str
+    manufacturer: str
+    companion: str
+    readings: tuple[ProfileReading, ...]
+
+
+class Inventory:
+    """Adds, changes and finds devices, types, segments, groups and channels."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    # --- segments, types, channels --------------------------------------------------------------------------
+
+    def set_segment(self, name: str, limits: Limits) -> int:
+        """Add a segment of the network, or change its limits; return its number."""
+        values = {"name": name, "concurrent": limits.concurrent, "new_per_second": limits.new_per_second}
+        return self._upsert(segment, values)
+
+    def limits(self, number: int) -> Limits:
+        """Return the limits of a segment."""
+        row = self._connection.execute(select(segment).where(segment.c.id == number)).one()
+        return Limits(row.concurrent, row.new_per_second)
+
+    def set_type(
+        self,
+        name: str,
+        medium: str,
+        *,
+        manufacturer: str = "",
+        companion: str = "idis",
+        readings: Iterable[ProfileReading] = (),
+        model: str | None = None,
+    ) -> int:
+        """Add a type of devices, or change it; return its number."""
+        reading = json.dumps({"profiles": [item.document() for item in readings]})
+        values = {"name": name, "medium": medium, "manufacturer": manufacturer, "companion": companion}
+        return self._upsert(device_type, {**values, "reading": reading, "model": model})
+
+    def types(self) -> list[DeviceType]:
+        """Return the types."""
+        rows = self._connection.execute(select(device_type).order_by(device_type.c.name))
+        return [
+            DeviceType(row.id, row.name, row.medium, row.manufacturer, row.companion, load_readings(row.reading))
+            for row in rows
+        ]
+
+    def channel(self, name: str, unit: str, scaler: int, *, cumulative: bool = True) -> int:
+        """Return the number of a channel; adds it if it is new. Raises `ConfigError` if it has another unit or scaler.
+
+        Values already stored are whole numbers in the channel's scaler: it cannot change under them.
+        """
+        row = self._connection.execute(select(channel).where(channel.c.name == name)).one_or_none()
+        if row is None:
+            values = {"name": name, "unit": unit, "scaler": scaler, "cumulative": int(cumulative)}
+            return _key(self._connection.execute(insert(channel), values))
+        if (row.unit, row.scaler, bool(row.cumulative)) != (unit, scaler, cumulative):
+            raise ConfigError(f"channel {name} is in 1e{row.scaler} {row.unit}, not 1e{scaler} {unit}: name another")
+        return int(row.id)
+
+    def _upsert(self, table: Any, values: dict[str, Any]) -> int:
+        statement = upsert(table).values(values)
+        changed = {name: statement.excluded[name] for name in values if name != "name"}
+        statement = statement.on_conflict_do_update(index_elements=["name"], set_=changed)
+        self._connection.execute(statement)
+        number: int = self._connection.execute(select(table.c.id).where(table.c.name == values["name"])).scalar_one()
+        return number
+
+    # --- devices --------------------------------------------------------------------------------------------
+
+    def add(self, item: NewDevice, now: int) -> int:
+        """Add a device; return its number. Raises `ConfigError` where its name or place is taken, or a name unknown."""
+        values = {
+            "name": item.name,
+            "kind": item.kind.value,
+            "type": self._number(device_type, item.type, "type"),
+            "segment": self._number(segment, item.segment, "segment"),
+            "parent": self._number(device, item.parent, "device"),
+            "channel": item.channel,
+            "url": item.url,
+            "system_title": item.system_title.upper() if item.system_title else None,
+            "place": item.place,
+            "details": json.dumps(dict(item.details)),
+            "created": now,
+            "changed": now,
+        }
+        try:
+            number = _key(self._connection.execute(insert(device), values))
+        except IntegrityError:
+            raise ConfigError(f"device {item.name}: its name, or its channel behind {item.parent}, is taken") from None
+        self.tag(number, item.tags)
+        return number
+
+    def _number(self, table: Any, name: str | None, what: str) -> int | None:
+        if name is None:
+            return None
+        found = self._connection.execute(select(table.c.id).where(table.c.name == name)).scalar_one_or_none()
+        if found is None:
+            raise ConfigError(f"there is no {what} {name!r}")
+        return int(found)
+
+    def get(self, name: str) -> DeviceRow:
+        """Return a device by its name. Raises `ConfigError` where there is none."""
+        found = next(self._rows(self._query().where(device.c.name == name)), None)
+        if found is None:
+            raise ConfigError(f"there is no device {name!r}")
+        return found
+
+    def by_number(self, numbers: Iterable[int]) -> dict[int, DeviceRow]:
+        """Return devices by their numbers; those that are not there are not there."""
+        wanted = list(numbers)
+        found: dict[int, DeviceRow] = {}
+        for start in range(0, len(wanted), 500):
+            chosen = self._query().where(device.c.id.in_(wanted[start : start + 500]))
+            found.update((row.id, row) for row in self._rows(chosen))
+        return found
+
+    def page(
+        self,
+        *,
+        after: int = 0,
+        limit: int = 50,
+        text: str = "",
+        kind: Kind | None = None,
+        state: State | None = None,
+        segment_name: str | None = None,
+        group: str | None = None,
+        tag: str | None = None,
+        parent: str | None = None,
+    ) -> list[DeviceRow]:
+        """Return up to `limit` devices with numbers above `after`: the cursor is the number of the last one."""
+        query = self._query().where(device.c.id > after).order_by(device.c.id).limit(min(limit, MAX_PAGE))
+        if text:
+            query = query.where(device.c.name.contains(text, autoescape=True))
+        if kind is not None:
+            query = query.where(device.c.kind == kind)
+        if state is not None:
+            query = query.where(device.c.state == state)
+        if segment_name is not None:
+            query = query.where(device.c.segment == self._number(segment, segment_name, "segment"))
+        if parent is not None:
+            query = query.where(device.c.parent == self._number(device, parent, "device"))
+        if group is not None:
+            members = select(group_member.c.device).where(
+                group_member.c.group == self._number(device_group, group, "group")
+            )
+            query = query.where(device.c.id.in_(members))
+        if tag is not None:
+            query = query.where(device.c.id.in_(select(device_tag.c.device).where(device_tag.c.tag == tag)))
+        return list(self._rows(query))
+
+    def count(self) -> dict[Kind, int]:
+        """Return how many devices there are of each kind, without those removed."""
+        query = select(device.c.kind, func.count()).where(device.c.state != State.REMOVED).group_by(device.c.kind)
+        return {Kind(kind): number for kind, number in self._connection.execute(query)}
+
+    def move(self, name: str, state: State, now: int) -> None:
+        """Bring a device to another state of its life. Raises `ConfigError` where that cannot follow."""
+        row = self.get(name)
+        if state not in NEXT[row.state]:
+            raise ConfigError(f"device {name} is {row.state}: {state} cannot follow")
+        self._connection.execute(update(device).where(device.c.id == row.id).values(state=state, changed=now))
+
+    def relocate(self, name: str, url: str | None, now: int) -> None:
+        """Change how a device is reached."""
+        if url is not None:
+            MeterUrl.parse(url)
+        number = self.get(name).id
+        self._connection.execute(update(device).where(device.c.id == number).values(url=url, changed=now))
+
+    def _query(self) -> Select[Any]:
+        above = device.alias("above")
+        return (
+            select(
+                device,
+                device_type.c.name.label("type_name"),
+                segment.c.name.label("segment_name"),
+                above.c.name.label("parent_name"),
+            )
+            .join(device_type, device.c.type == device_type.c.id, isouter=True)
+            .join(segment, device.c.segment == segment.c.id, isouter=True)
+            .join(above, device.c.parent == above.c.id, isouter=True)
+        )
+
+    def _rows(self, query: Select[Any]) -> Iterator[DeviceRow]:
+        for row in self._connection.execute(query):
+            yield DeviceRow(
+                row.id,
+                row.name,
+                Kind(row.kind),
+                State(row.state),
+                row.type_name,
+                row.segment_name,
+                row.url,
+                row.system_title,
+                row.parent_name,
+                row.channel,
+                row.place,
+                json.loads(row.details),
+            )
+
+    # --- groups and tags ------------------------------------------------------------------------------------
+
+    def group(self, name: str, members: Iterable[str]) -> None:
+        """Make a group what is given: the names of its devices."""
+        number = self._connection.execute(select(device_group.c.id).where(device_group.c.name == name)).scalar()
+        if number is None:
+            number = _key(self._connection.execute(insert(device_group), {"name": name}))
+        self._connection.execute(delete(group_member).where(group_member.c.group == number))
+        rows = [{"group": number, "device": self._number(device, item, "device")} for item in dict.fromkeys(members)]
+        if rows:
+            self._connection.execute(insert(group_member), rows)
+
+    def tag(self, number: int, tags: Iterable[str]) -> None:
+        """Make the tags of a device what is given."""
+        self._connection.execute(delete(device_tag).where(device_tag.c.device == number))
+        rows = [{"device": number, "tag": tag} for tag in dict.fromkeys(tags)]
+        if rows:
+            self._connection.execute(insert(device_tag), rows)
+
+    def tags(self, number: int) -> tuple[str, ...]:
+        """Return the tags of a device."""
+        query = select(device_tag.c.tag).where(device_tag.c.device == number).order_by(device_tag.c.tag)
+        return tuple(tag for (tag,) in self._connection.execute(query))
+
+
+def _key(result: Any) -> int:
+    return int(result.inserted_primary_key[0])
+
+
+def _is_title(text: str) -> bool:
+    try:
+        return len(bytes.fromhex(text)) == 8
+    except ValueError:
+        return False

@@ -1,0 +1,175 @@
+"""What came of sessions, into the database: values, progress, gaps, clocks and reasons by one transaction.
+
+The fence: a result counts only while the segment still belongs to whoever collected it (its epoch). Somebody who was
+paused and comes back after another took over writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import Connection, delete, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from cosem.errors import CosemError
+from cosem.headend.intervals import MISSING, Intervals, Series
+from cosem.headend.reading import ProfileReading
+from cosem.headend.reasons import AGAIN
+from cosem.headend.schema import clock_check, gap, latest, progress, result, segment
+from cosem.headend.session import Outcome
+from cosem.headend.validation import Rules, validate
+
+MAX_GAPS: Final = 50
+"""Gaps found in one answer that are kept: a meter with more of them has another illness."""
+
+
+class Fenced(CosemError):
+    """The segment belongs to somebody else by now: what was collected since is not taken."""
+
+
+def take_over(connection: Connection, number: int) -> int:
+    """Take a segment over; return the epoch under which results count from now on."""
+    connection.execute(update(segment).where(segment.c.id == number).values(epoch=segment.c.epoch + 1))
+    return int(connection.execute(select(segment.c.epoch).where(segment.c.id == number)).scalar_one())
+
+
+def check_fence(connection: Connection, number: int, epoch: int) -> None:
+    """Raise `Fenced` unless the segment is still that of `epoch`. Call in each transaction, and before each command."""
+    now = connection.execute(select(segment.c.epoch).where(segment.c.id == number)).scalar_one_or_none()
+    if now != epoch:
+        raise Fenced(f"segment {number} was taken over: epoch {epoch} is over")
+
+
+def store(
+    connection: Connection,
+    intervals: Intervals,
+    run: int,
+    outcomes: Sequence[Outcome],
+    readings: dict[int, ProfileReading],
+    now: int,
+    *,
+    rules: Rules | None = None,
+) -> int:
+    """Store the outcomes of sessions in the caller's transaction; return how many values came.
+
+    `readings` tells for each channel the profile it is read from.
+    """
+    rules = rules or Rules()
+    checked: list[Series] = []
+    rows: dict[str, list[dict[str, Any]]] = {"result": [], "progress": [], "latest": [], "clock": [], "gap": []}
+    for outcome in outcomes:
+        count = 0
+        for series in outcome.series:
+            count += len(series)
+            reading = readings.get(series.channel)
+            checked.append(validate(series, rules)[0])
+            known = np.flatnonzero(series.values != MISSING)
+            if len(known):
+                last = int(known[-1])
+                at, value = int(series.times[last]), int(series.values[last])
+                rows["latest"].append({"device": outcome.device, "channel": series.channel, "time": at, "value": value})
+            if reading is not None:
+                rows["gap"] += _gaps(series, reading)
+        finished = outcome.reason is None or outcome.reason not in AGAIN
+        rows["result"].append(
+            {
+                "run": run,
+                "device": outcome.device,
+                "slice": 0,
+                "reason": outcome.reason,
+                "detail": outcome.detail[:500],
+                "tries": 1,
+                "values": count,
+                "finished": now if finished else None,
+            }
+        )
+        for profile, until in outcome.until.items():
+            rows["progress"].append({"device": outcome.device, "profile": profile, "until": until})
+        if outcome.offset is not None:
+            row = {"device": outcome.device, "at": now, "offset": outcome.offset}
+            rows["clock"].append({**row, "set_at": now if outcome.clock_set else None})
+    intervals.stage(connection, checked)
+    _write(connection, rows)
+    return sum(len(series) for series in checked)
+
+
+def _gaps(series: Series, reading: ProfileReading) -> list[dict[str, Any]]:
+    """Return the intervals that are missing between those that came."""
+    holes = np.flatnonzero(np.diff(series.times) > reading.period)[:MAX_GAPS]
+    return [
+        {
+            "device": series.device,
+            "profile": str(reading.name),
+            "first": int(series.times[at]) + reading.period,
+            "last": int(series.times[at + 1]),
+            "tries": 0,
+        }
+        for at in holes
+    ]
+
+
+def _write(connection: Connection, rows: dict[str, list[dict[str, Any]]]) -> None:
+    if rows["result"]:
+        statement = upsert(result)
+        fresh = statement.excluded
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["run", "device"],
+                set_={
+                    "reason": fresh.reason,
+                    "detail": fresh.detail,
+                    "tries": result.c.tries + 1,
+                    "values": result.c["values"] + fresh["values"],
+                    "finished": fresh.finished,
+                },
+            ),
+            rows["result"],
+        )
+    if rows["progress"]:
+        statement = upsert(progress)
+        until = statement.excluded.until
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["device", "profile"], set_={"until": until}, where=progress.c.until < until
+            ),
+            rows["progress"],
+        )
+    if rows["latest"]:
+        statement = upsert(latest)
+        fresh = statement.excluded
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["device", "channel"],
+                set_={"time": fresh.time, "value": fresh.value},
+                where=latest.c.time <= fresh.time,
+            ),
+            rows["latest"],
+        )
+    if rows["clock"]:
+        statement = upsert(clock_check)
+        fresh = statement.excluded
+        connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["device"], set_={"at": fresh.at, "offset": fresh.offset, "set_at": fresh.set_at}
+            ),
+            rows["clock"],
+        )
+    if rows["gap"]:
+        statement = upsert(gap)
+        connection.execute(statement.on_conflict_do_nothing(), rows["gap"])
+
+
+def close_gaps(connection: Connection, intervals: Intervals, device: int, channel: int, profile: str) -> int:
+    """Forget the gaps that were filled meanwhile, and count a try of the others; return how many stay."""
+    rows = connection.execute(select(gap).where(gap.c.device == device, gap.c.profile == profile)).all()
+    left = 0
+    for row in rows:
+        place = (gap.c.device == device, gap.c.profile == profile, gap.c.first == row.first)
+        if len(intervals.read(connection, device, channel, row.first, row.last)):
+            connection.execute(delete(gap).where(*place))
+        else:
+            connection.execute(update(gap).where(*place).values(tries=gap.c.tries + 1))
+            left += 1
+    return left

@@ -1,0 +1,218 @@
+"""One session with one device: open, look at its clock, read what is missing of its profiles, close.
+
+A device costs its own session only: whatever it sends ends in an `Outcome`, with what had arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from cosem.classes.c007_profile_generic import by_time
+from cosem.client.core import ClientOptions, Core
+from cosem.client.keyfile import DeviceKeys
+from cosem.client.plan import Plan, open_meter, read_counter
+from cosem.client.table import whole_rows
+from cosem.client.verbs import set_clock
+from cosem.errors import AccessError, CosemError, DecodeError
+from cosem.headend.intervals import Series
+from cosem.headend.reading import ProfileReading
+from cosem.headend.reasons import Reason, reason_of
+from cosem.io.aio import AsyncioDriver
+from cosem.obis import obis
+from cosem.security.counters import CounterStore
+from cosem.times import CosemDateTime
+
+CLOCK = obis("0-0:1.0.0.255")
+SESSION_SECONDS = 300.0
+"""Longer than any honest session of a day's values: a device that goes on forever ends here."""
+MAX_BUFFER = 16 << 20
+"""More octets than any profile of a meter has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is read of one profile: the interval ends after `since` up to `until`, UTC seconds."""
+
+    reading: ProfileReading
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClockPolicy:
+    """When a clock is set: off by more than `threshold` seconds, but not by more than `most`, which somebody looks at.
+
+    Never so close to an interval's edge that setting would carry the clock over it. `threshold` None only looks.
+    """
+
+    threshold: int | None = 10
+    most: int = 3600
+    period: int = 900
+
+    def sets(self, offset: int, now: float) -> bool:
+        """Whether a clock that is `offset` seconds fast is set now."""
+        if self.threshold is None or not self.threshold < abs(offset) <= self.most:
+            return False
+        shown = now + offset
+        return now // self.period == shown // self.period == (now + 10) // self.period
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A device as a session needs it. `lease` is a block of invocation counters that is persisted already."""
+
+    device: int
+    name: str
+    url: str
+    keys: DeviceKeys
+    wanted: tuple[Wanted, ...] = ()
+    clock: ClockPolicy | None = None
+    lease: tuple[int, int] | None = None
+    zone: int = -60
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a session. `reason` None: everything asked for was read. `seconds` is how long it took.
+
+    `until` tells for each profile up to when values were asked for and had; `offset` is how fast the clock was.
+    """
+
+    device: int
+    reason: Reason | None = None
+    detail: str = ""
+    series: list[Series] = field(default_factory=list)
+    until: dict[str, int] = field(default_factory=dict)
+    offset: int | None = None
+    clock_set: bool = False
+    seconds: float = 0.0
+
+
+class _Leased:
+    """Gives out the block that was leased for this session; what it does not have comes from the store."""
+
+    def __init__(self, block: tuple[int, int] | None, store: CounterStore) -> None:
+        self._next, self._behind = block or (0, 0)
+        self._store = store
+
+    def lease(self, name: str, count: int, at_least: int = 0) -> tuple[int, int]:
+        first, behind = self._next, min(self._next + count, self._behind)
+        if at_least > first or behind <= first:
+            return self._store.lease(name, count, at_least)
+        self._next = behind
+        return first, behind
+
+    def last_received(self, name: str) -> int | None:
+        return self._store.last_received(name)
+
+    def commit_received(self, name: str, counter: int) -> None:
+        self._store.commit_received(name, counter)
+
+
+async def collect(
+    target: Target, store: CounterStore, *, clock: Callable[[], float], options: ClientOptions | None = None
+) -> Outcome:
+    """Carry out a session; never raises but for cancellation. `clock` gives UTC seconds."""
+    outcome = Outcome(target.device)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    try:
+        async with asyncio.timeout(SESSION_SECONDS):
+            await _session(target, store, outcome, clock, options)
+    except TimeoutError:
+        outcome.reason, outcome.detail = Reason.WRONG, f"not finished after {SESSION_SECONDS:.0f} s"
+    except (CosemError, OSError) as error:
+        outcome.reason, outcome.detail = reason_of(error), str(error)
+    outcome.seconds = loop.time() - started
+    return outcome
+
+
+async def _session(
+    target: Target, store: CounterStore, outcome: Outcome, clock: Callable[[], float], options: ClientOptions | None
+) -> None:
+    plan = Plan(target.url, device=target.keys, counters=_Leased(target.lease, store), options=options)
+    if plan.url.counter is not None and plan.settings.lease is not None:
+        public = plan.public_core()
+        driver = _driver(plan, public)
+        try:
+            plan.counter_floor = await driver.run(read_counter(public, plan.url.counter, plan.repeats))
+        finally:
+            driver.close()
+    core = plan.core()
+    driver = _driver(plan, core)
+    try:
+        await driver.run(_read(plan, core, target, outcome, clock))
+    finally:
+        driver.close()
+
+
+def _driver(plan: Plan, core: Core) -> AsyncioDriver:
+    url = plan.url
+    return AsyncioDriver(core.machine, url.host, url.port, timeout=plan.settings.connect_timeout, opener=plan.opener())
+
+
+def _read(
+    plan: Plan, core: Core, target: Target, outcome: Outcome, clock: Callable[[], float]
+) -> Generator[Any, Any, None]:
+    yield from open_meter(plan, core)
+    try:
+        if target.clock is not None:
+            yield from _look_at_clock(core, target, target.clock, outcome, clock)
+        for wanted in target.wanted:
+            yield from _read_profile(core, target, wanted, outcome)
+    finally:
+        if core.associated:
+            yield from core.close()
+
+
+def _look_at_clock(
+    core: Core, target: Target, policy: ClockPolicy, outcome: Outcome, clock: Callable[[], float]
+) -> Generator[Any, Any, None]:
+    try:
+        data = yield from core.get_data(8, CLOCK, 2)
+        shown = CosemDateTime.from_octets(data.value).to_datetime()
+    except (AccessError, DecodeError, TypeError):
+        # A clock that says nothing is a finding of its own; the values carry their times.
+        outcome.detail = "the clock shows no time"
+        return
+    if shown.tzinfo is None:
+        shown = shown.replace(tzinfo=timezone(-timedelta(minutes=target.zone)))
+    now = clock()
+    outcome.offset = round(shown.timestamp() - now)
+    if policy.sets(outcome.offset, now):
+        try:
+            yield from set_clock(core, datetime.fromtimestamp(clock(), UTC).astimezone(shown.tzinfo))
+        except AccessError as error:
+            outcome.detail = f"the clock cannot be set: {error}"
+        else:
+            outcome.clock_set = True
+
+
+def _read_profile(core: Core, target: Target, wanted: Wanted, outcome: Outcome) -> Generator[Any, Any, None]:
+    reading = wanted.reading
+    # The first interval's end that is wanted is one period behind `since`.
+    zone = timezone(-timedelta(minutes=target.zone))
+    first, last = (datetime.fromtimestamp(at, zone) for at in (wanted.since + 1, wanted.until))
+    selection = by_time(CosemDateTime.from_datetime(first), CosemDateTime.from_datetime(last))
+    parts: list[bytes] = []
+    try:
+        octets = yield from core.get_octets(7, reading.name, 2, selection, parts)
+    except CosemError:
+        _keep(reading.series(whole_rows(b"".join(parts)), target.device, zone=target.zone), wanted, outcome)
+        raise
+    if len(octets) > MAX_BUFFER:
+        raise DecodeError(f"{reading.name} has {len(octets)} octets, more than any profile", 0)
+    _keep(reading.series(octets, target.device, zone=target.zone), wanted, outcome)
+    outcome.until[str(reading.name)] = wanted.until
+
+
+def _keep(series: list[Series], wanted: Wanted, outcome: Outcome) -> None:
+    """Keep what was asked for: what lies outside is a device that answers another question."""
+    for item in series:
+        part = item.between(wanted.since + 1, wanted.until + 1)
+        if len(part):
+            outcome.series.append(part)
