@@ -182,5 +182,4 @@ def test_a_series_that_does_not_fit_together_is_refused():
     one, two = np.arange(1), np.arange(2)
     with pytest.raises(ConfigError, match="length"):
         Series(1, 1, two, one, two, two)
-    with pytest.raises(ConfigError, match="ascend"):
-        Series(1, 1, two[::-1], two, two, two)
+    assert Series.of(1, 1, [9, 3, 9], [1, 2, 3]).values.tolist() == [2, 3]

@@ -50,7 +50,8 @@ class Series:
     """Interval values of one device and channel, by ascending time (UTC seconds, the end of the interval).
 
     `values` and `estimates` are whole numbers in the channel's scaler, `MISSING` where there is none; `quality` has
-    the codes of `validation`. All four have one length. Raises `ConfigError` for arrays that do not fit together.
+    the codes of `validation`. All four have one length. `of` makes one of times in any order. Raises `ConfigError` for
+    arrays that do not fit together.
     """
 
     device: int
@@ -64,8 +65,6 @@ class Series:
         count = len(self.times)
         if not len(self.values) == len(self.quality) == len(self.estimates) == count:
             raise ConfigError("times, values, quality and estimates of a series differ in length")
-        if count > 1 and not bool(np.all(np.diff(self.times) > 0)):
-            raise ConfigError("the times of a series do not ascend")
 
     @classmethod
     def of(
@@ -82,9 +81,11 @@ class Series:
         given = np.asarray(values, dtype=np.int64)
         codes = np.broadcast_to(np.asarray(quality, dtype=np.uint8), at.shape)
         beside = np.full(at.shape, MISSING, dtype=np.int64) if estimates is None else np.asarray(estimates, np.int64)
+        if ascending(at):
+            return cls(device, channel, at, given, codes, beside)
         order = np.argsort(at, kind="stable")
         at = at[order]
-        last = np.append(at[1:] != at[:-1], True) if len(at) else np.zeros(0, bool)
+        last = np.append(at[1:] != at[:-1], True)
         order = order[last]
         return cls(device, channel, at[last], given[order], codes[order], beside[order])
 
@@ -93,6 +94,8 @@ class Series:
 
     def between(self, first: int, last: int) -> Series:
         """Return what lies at or after `first` and before `last`."""
+        if not len(self) or (self.times[0] >= first and self.times[-1] < last):
+            return self
         low, high = np.searchsorted(self.times, (first, last))
         part = slice(int(low), int(high))
         return Series(
@@ -112,8 +115,14 @@ class Series:
         )
         at = np.searchsorted(merged.times, older.times)
         lost = merged.values[at] == MISSING
-        merged.values[at[lost]] = older.values[lost]
+        if lost.any():
+            merged.values[at[lost]] = older.values[lost]
         return merged
+
+
+def ascending(times: np.ndarray[Any, Any]) -> bool:
+    """Whether times come in order, none twice."""
+    return bool((times[1:] > times[:-1]).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +384,7 @@ def _row(key: tuple[int, int, int], part: Series) -> dict[str, Any]:
         "times": (part.times - day * DAY).astype("<i4").tobytes(),
         "values": part.values.astype("<i8").tobytes(),
         "quality": part.quality.astype(np.uint8).tobytes(),
-        "estimates": b"" if bool(np.all(part.estimates == MISSING)) else part.estimates.astype("<i8").tobytes(),
+        "estimates": b"" if bool((part.estimates == MISSING).all()) else part.estimates.astype("<i8").tobytes(),
     }
 
 

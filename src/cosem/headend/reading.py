@@ -16,7 +16,7 @@ from cosem.classes.common import CaptureObject
 from cosem.client.table import Column, expand_octets
 from cosem.codec.rows import Columns, decode_columns
 from cosem.errors import ConfigError, CosemError, DecodeError
-from cosem.headend.intervals import MISSING, Series
+from cosem.headend.intervals import MISSING, Series, ascending
 from cosem.headend.quality import Quality
 from cosem.obis import Obis, obis
 
@@ -76,12 +76,22 @@ class ProfileReading:
         quality = np.zeros(table.length, np.uint8)
         if self.status is not None:
             quality = _quality(_numbers(table.columns[self.status], "status"))
+        whole = bool(known.all())
+        if not whole:
+            times, quality = times[known], quality[known]
+        in_order = ascending(times)
+        without = np.full(len(times), MISSING, np.int64)
         found = []
         for column, channel in zip(table.columns, self.channels, strict=True):
             if channel is None:
                 continue
             values = _numbers(column, f"channel {channel}")
-            found.append(Series.of(device, channel, times[known], values[known], quality[known]))
+            if not whole:
+                values = values[known]
+            if in_order:
+                found.append(Series(device, channel, times, values, quality, without))
+            else:
+                found.append(Series.of(device, channel, times, values, quality))
         return found
 
     def _columns(self, octets: bytes) -> Columns:
@@ -187,6 +197,8 @@ def _numbers(column: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
 
 def _quality(status: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     codes = np.zeros(len(status), np.uint8)
+    if not status.any():
+        return codes
     for bit, quality in _STATUS:
         codes |= np.where(status & bit != 0, np.uint8(quality), np.uint8(0)).astype(np.uint8)
     return codes

@@ -19,7 +19,7 @@ from cosem.headend.reading import ProfileReading
 from cosem.headend.reasons import AGAIN
 from cosem.headend.schema import clock_check, gap, latest, progress, result, segment
 from cosem.headend.session import Outcome
-from cosem.headend.validation import Rules, validate
+from cosem.headend.validation import Rules, validate_many
 
 MAX_GAPS: Final = 50
 """Gaps found in one answer that are kept: a meter with more of them has another illness."""
@@ -57,14 +57,14 @@ def store(
     `readings` tells for each channel the profile it is read from.
     """
     rules = rules or Rules()
-    checked: list[Series] = []
+    came: list[Series] = []
     rows: dict[str, list[dict[str, Any]]] = {"result": [], "progress": [], "latest": [], "clock": [], "gap": []}
     for outcome in outcomes:
         count = 0
         for series in outcome.series:
             count += len(series)
             reading = readings.get(series.channel)
-            checked.append(validate(series, rules)[0])
+            came.append(series)
             known = np.flatnonzero(series.values != MISSING)
             if len(known):
                 last = int(known[-1])
@@ -90,9 +90,9 @@ def store(
         if outcome.offset is not None:
             row = {"device": outcome.device, "at": now, "offset": outcome.offset}
             rows["clock"].append({**row, "set_at": now if outcome.clock_set else None})
-    intervals.stage(connection, checked)
+    intervals.stage(connection, validate_many(came, rules))
     _write(connection, rows)
-    return sum(len(series) for series in checked)
+    return sum(len(series) for series in came)
 
 
 def _gaps(series: Series, reading: ProfileReading) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ meter data management systems have; every limit is a setting.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ from cosem.headend.quality import UNUSABLE, Quality
 
 Array = np.ndarray[Any, Any]
 WEEK: Final = 7 * DAY
+ENOUGH: Final = 8
+"""Steps there must be before one can stand out from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,14 @@ class Finding:
 
 
 def steps(values: Array) -> Array:
-    """Return what each interval of a cumulative register brought; `MISSING` where one side of it is."""
-    result = np.full(len(values), MISSING, np.int64)
-    if len(values) > 1:
-        known = (values[1:] != MISSING) & (values[:-1] != MISSING)
-        result[1:][known] = values[1:][known] - values[:-1][known]
+    """Return what each interval of a cumulative register brought; `MISSING` where one side of it is.
+
+    The last axis is time: many registers may be given at once.
+    """
+    result = np.full(values.shape, MISSING, np.int64)
+    now, before = values[..., 1:], values[..., :-1]
+    known = (now != MISSING) & (before != MISSING)
+    result[..., 1:] = np.where(known, now - before, MISSING)
     return result
 
 
@@ -68,28 +73,62 @@ def regular(series: Series, first: int, last: int, period: int) -> Series:
 
 def validate(series: Series, rules: Rules, *, cumulative: bool = True) -> tuple[Series, list[Finding]]:
     """Return the series with its quality, and what was found: missing, negative, spike, zero run, time shift."""
-    values, times = series.values, series.times
-    quality = (series.quality & ~np.uint8(Quality.SUSPECT | Quality.MISSING | Quality.SHIFTED)).astype(np.uint8)
-    findings: list[Finding] = []
+    (checked,), marks = _check([series], rules, cumulative)
+    found = [
+        Finding(rule, int(where[0].sum()), int(series.times[np.argmax(where[0])]))
+        for rule, where in marks.items()
+        if where[0].any()
+    ]
+    return checked, found
 
-    def mark(rule: str, where: Array, flag: Quality) -> None:
-        if where.any():
-            quality[where] |= np.uint8(flag)
-            findings.append(Finding(rule, int(where.sum()), int(times[np.argmax(where)])))
 
-    missing = values == MISSING
-    mark("missing", missing, Quality.MISSING)
-    mark("time shift", times % rules.period != 0, Quality.SHIFTED)
+def validate_many(series: Sequence[Series], rules: Rules, *, cumulative: bool = True) -> list[Series]:
+    """Return series with their quality; those of one length are checked at once."""
+    by_length: dict[int, list[int]] = {}
+    for index, item in enumerate(series):
+        by_length.setdefault(len(item), []).append(index)
+    result = list(series)
+    for length, indexes in by_length.items():
+        if length:
+            for index, item in zip(indexes, _check([series[i] for i in indexes], rules, cumulative)[0], strict=True):
+                result[index] = item
+    return result
+
+
+def _check(series: Sequence[Series], rules: Rules, cumulative: bool) -> tuple[list[Series], dict[str, Array]]:
+    """Check series of one length. Return them with their quality, and where each rule found something."""
+    values = np.stack([item.values for item in series])
+    times = np.stack([item.times for item in series])
+    quality = np.stack([item.quality for item in series])
+    quality &= ~np.uint8(Quality.SUSPECT | Quality.MISSING | Quality.SHIFTED)
     brought = steps(values) if cumulative else values
     known = brought != MISSING
-    mark("negative", known & (brought < 0), Quality.SUSPECT)
-    usual = brought[known & (brought > 0)]
-    if len(usual) >= 8:
-        mark("spike", known & (brought > rules.spike * float(np.median(usual))), Quality.SUSPECT)
+    marks = {
+        "missing": (values == MISSING, Quality.MISSING),
+        "time shift": (times % rules.period != 0, Quality.SHIFTED),
+        "negative": (known & (brought < 0), Quality.SUSPECT),
+    }
+    positive = known & (brought > 0)
+    enough = positive.sum(axis=1) >= ENOUGH
+    if enough.any():
+        usual = np.full(len(series), np.inf)
+        for row in np.flatnonzero(enough & (brought.max(axis=1) > 0)):
+            usual[row] = np.median(brought[row][positive[row]])
+        marks["spike"] = (known & (brought > (rules.spike * usual)[:, None]), Quality.SUSPECT)
     if rules.highest is not None:
-        mark("too high", known & (brought > rules.highest), Quality.SUSPECT)
-    mark("zero run", _runs(known & (brought == 0), round(rules.zero_hours * 3600 / rules.period)), Quality.SUSPECT)
-    return Series(series.device, series.channel, times, values, quality, series.estimates), findings
+        marks["too high"] = (known & (brought > rules.highest), Quality.SUSPECT)
+    shortest = round(rules.zero_hours * 3600 / rules.period)
+    if shortest <= values.shape[1]:
+        zero = known & (brought == 0)
+        marks["zero run"] = (np.stack([_runs(row, shortest) for row in zero]), Quality.SUSPECT)
+    for where, flag in marks.values():
+        if where.any():
+            quality[where] |= np.uint8(flag)
+    checked = [
+        Series(item.device, item.channel, item.times, item.values, codes, item.estimates)
+        for item, codes in zip(series, quality, strict=True)
+    ]
+    return checked, {rule: where for rule, (where, _) in marks.items()}
 
 
 def check_sum(series: Series, start: int, end: int, tolerance: int = 0) -> bool:
