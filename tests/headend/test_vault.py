@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from cosem.errors import ConfigError, SecurityError
 from cosem.headend.database import open_database
-from cosem.headend.schema import device, device_key
+from cosem.headend.inventory import Inventory, Kind, NewDevice
+from cosem.headend.schema import device_key
 from cosem.headend.vault import ENVIRONMENT, FILE, KeyState, KeyStore, Purpose, Vault
 
 OLD, NEW = bytes(range(16)), bytes(range(16, 32))
@@ -18,9 +19,7 @@ def connection(tmp_path):
     engine = open_database(tmp_path / "headend.db")
     with engine.begin() as connection:
         for number in (1, 2):
-            connection.execute(
-                insert(device).values(id=number, name=f"meter {number}", kind="electricity", created=0, changed=0)
-            )
+            assert Inventory(connection).add(NewDevice(f"meter {number}", Kind.ELECTRICITY), 0) == number
         yield connection
     engine.dispose()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import Engine
@@ -125,6 +125,8 @@ class Collector:
         progress: Callable[[Outcome], None] | None,
     ) -> None:
         """Try one device until it is read, until trying again is no use, or until the deadline."""
+        if (early := target.not_before - self._clock()) > 0:
+            await asyncio.sleep(early)
         pause = self._first_pause
         outcome = Outcome(target.device, Reason.NO_TIME, "the window was over before its turn came")
         for number in range(slice_.tries):
@@ -195,8 +197,6 @@ async def _within(awaitable: Awaitable[Outcome | None], seconds: float | None) -
 
 def _rest(target: Target, outcome: Outcome) -> Target:
     """Return the target without what was read already."""
-    from dataclasses import replace
-
     last = {series.channel: int(series.times[-1]) for series in outcome.series}
     wanted = []
     for item in target.wanted:

@@ -23,6 +23,9 @@ from cosem.headend.schema import channel, device, device_group, device_tag, devi
 
 LONGEST_NAME: Final = 200
 MAX_PAGE: Final = 1000
+ELSEWHERE: Final = "elsewhere"
+"""The segment of devices whose part of the network nobody named."""
+ELSEWHERE_LIMITS: Final = Limits(20, 20.0)
 
 
 class Kind(StrEnum):
@@ -65,7 +68,7 @@ class NewDevice:
     name: str
     kind: Kind
     type: str | None = None
-    segment: str | None = None
+    segment: str = ELSEWHERE
     url: str | None = None
     system_title: str | None = None
     parent: str | None = None
@@ -92,7 +95,7 @@ class DeviceRow:
     kind: Kind
     state: State
     type: str | None
-    segment: str | None
+    segment: str
     url: str | None
     system_title: str | None
     parent: str | None
@@ -128,8 +131,7 @@ class Inventory:
 
     def set_segment(self, name: str, limits: Limits) -> int:
         """Add a segment of the network, or change its limits; return its number."""
-        values = {"name": name, "concurrent": limits.concurrent, "new_per_second": limits.new_per_second}
-        return self._upsert(segment, values)
+        return self._upsert(segment, _segment(name, limits))
 
     def limits(self, number: int) -> Limits:
         """Return the limits of a segment."""
@@ -184,6 +186,10 @@ class Inventory:
 
     def add(self, item: NewDevice, now: int) -> int:
         """Add a device; return its number. Raises `ConfigError` where its name or place is taken, or a name unknown."""
+        if item.segment == ELSEWHERE:
+            self._connection.execute(
+                upsert(segment).values(_segment(ELSEWHERE, ELSEWHERE_LIMITS)).on_conflict_do_nothing()
+            )
         values = {
             "name": item.name,
             "kind": item.kind.value,
@@ -336,6 +342,10 @@ class Inventory:
         """Return the tags of a device."""
         query = select(device_tag.c.tag).where(device_tag.c.device == number).order_by(device_tag.c.tag)
         return tuple(tag for (tag,) in self._connection.execute(query))
+
+
+def _segment(name: str, limits: Limits) -> dict[str, Any]:
+    return {"name": name, "concurrent": limits.concurrent, "new_per_second": limits.new_per_second}
 
 
 def _key(result: Any) -> int:

@@ -101,7 +101,7 @@ device: Final = Table(
     Column("name", Text, nullable=False, unique=True),
     Column("kind", Text, nullable=False),
     Column("type", Integer, ForeignKey("device_type.id")),
-    Column("segment", Integer, ForeignKey("segment.id")),
+    Column("segment", Integer, ForeignKey("segment.id"), nullable=False),
     Column("parent", Integer, ForeignKey("device.id")),
     Column("channel", Integer),
     Column("url", Text),
@@ -196,7 +196,7 @@ slice_: Final = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("run", Integer, ForeignKey("plan_run.id", ondelete="CASCADE"), nullable=False),
-    Column("segment", Integer, ForeignKey("segment.id")),
+    Column("segment", Integer, ForeignKey("segment.id"), nullable=False),
     Column("state", Text, nullable=False, server_default="waiting"),
     Index("ix_slice_run", "run"),
 )

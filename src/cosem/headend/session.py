@@ -63,7 +63,10 @@ class ClockPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A device as a session needs it. `lease` is a block of invocation counters that is persisted already."""
+    """A device as a session needs it. `lease` is a block of invocation counters that is persisted already.
+
+    It is not begun before `not_before` (UTC seconds).
+    """
 
     device: int
     name: str
@@ -73,6 +76,7 @@ class Target:
     clock: ClockPolicy | None = None
     lease: tuple[int, int] | None = None
     zone: int = -60
+    not_before: float = 0.0
 
 
 @dataclass(slots=True)
@@ -92,17 +96,23 @@ class Outcome:
     seconds: float = 0.0
 
 
+def counter_name(device: int) -> str:
+    """Return the name under which the invocation counters of a device are kept; they go on when its keys change."""
+    return f"device {device}"
+
+
 class _Leased:
     """Gives out the block that was leased for this session; what it does not have comes from the store."""
 
-    def __init__(self, block: tuple[int, int] | None, store: CounterStore) -> None:
+    def __init__(self, name: str, block: tuple[int, int] | None, store: CounterStore) -> None:
+        self._name = name
         self._next, self._behind = block or (0, 0)
         self._store = store
 
     def lease(self, name: str, count: int, at_least: int = 0) -> tuple[int, int]:
         first, behind = self._next, min(self._next + count, self._behind)
         if at_least > first or behind <= first:
-            return self._store.lease(name, count, at_least)
+            return self._store.lease(self._name, count, at_least)
         self._next = behind
         return first, behind
 
@@ -134,7 +144,12 @@ async def collect(
 async def _session(
     target: Target, store: CounterStore, outcome: Outcome, clock: Callable[[], float], options: ClientOptions | None
 ) -> None:
-    plan = Plan(target.url, device=target.keys, counters=_Leased(target.lease, store), options=options)
+    plan = Plan(
+        target.url,
+        device=target.keys,
+        counters=_Leased(counter_name(target.device), target.lease, store),
+        options=options,
+    )
     if plan.url.counter is not None and plan.settings.lease is not None:
         public = plan.public_core()
         driver = _driver(plan, public)

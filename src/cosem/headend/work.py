@@ -109,7 +109,6 @@ class DbosQueue:
             application_version=VERSION,
             enable_otlp=False,
             log_level="WARNING",
-            run_admin_server=False,
             serializer=DBOSPortableJSONSerializer(),
         )
         self._dbos = DBOS(config=config)

@@ -1,0 +1,249 @@
+"""The engine: plans become runs, runs become slices of durable work, slices are collected; files are written meanwhile.
+
+One process, one event loop. Every segment has its permits here; the slices of a segment come one after the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Connection, select, update
+
+from cosem.client.core import ClientOptions
+from cosem.headend.collector import Collector, Slice
+from cosem.headend.counters import DatabaseCounterStore
+from cosem.headend.database import open_database
+from cosem.headend.intervals import Intervals
+from cosem.headend.inventory import DeviceRow, DeviceType, Inventory
+from cosem.headend.permits import Lane, Limits, Permits
+from cosem.headend.plans import DAY, Plan, Plans, slot
+from cosem.headend.results import take_over
+from cosem.headend.schema import gap, plan_run, progress, result
+from cosem.headend.schema import slice_ as slice_table
+from cosem.headend.session import ClockPolicy, Outcome, Target, Wanted, counter_name
+from cosem.headend.vault import KeyStore, Purpose, Sealer, Vault, device_keys
+from cosem.headend.work import WorkQueue
+
+CLIENT_TITLE: Final = b"CSMHE\x00\x00\x01"
+"""The head-end's system title where a utility has none of its own."""
+LEASE: Final = 100
+MAX_GAP_TRIES: Final = 5
+BACKFILL_DAYS: Final = 10
+"""How far back gaps are asked for again."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeadendSettings:
+    """`folder` has the database, the interval files and the key. `client_title` is what the head-end sends as its own.
+
+    `zone` is the deviation to UTC (minutes) of meters whose times have none. `write_every` seconds staged values are
+    moved into files.
+    """
+
+    folder: Path
+    client_title: bytes = CLIENT_TITLE
+    zone: int = -60
+    write_every: float = 600.0
+    options: ClientOptions | None = None
+    first_pause: float = 5.0
+
+
+class Headend:
+    """A data collection system: database, values, keys and work of one folder.
+
+    `clock` gives UTC seconds, `random` numbers from 0 to 1. Use it inside a running event loop: `start`, `close`.
+    """
+
+    def __init__(
+        self,
+        settings: HeadendSettings,
+        queue: WorkQueue,
+        *,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        sealer: Sealer | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.queue = queue
+        self.engine = open_database(settings.folder / "headend.db")
+        self.intervals = Intervals(settings.folder / "intervals")
+        self.counters = DatabaseCounterStore(self.engine)
+        self.keys = KeyStore(sealer or Vault.find(settings.folder, create=True))
+        self.collector = Collector(
+            self.engine,
+            self.intervals,
+            self.counters,
+            clock=clock,
+            random=random,
+            options=settings.options,
+            first_pause=settings.first_pause,
+        )
+        self.listeners: list[Callable[[int, Outcome], None]] = []
+        """Told of every device's end in a run: the run's number and the outcome."""
+        self._permits: dict[int, Permits] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        queue.handle("slice", self._slice)
+
+    async def start(self, *, schedule: bool = True) -> None:
+        """Begin: with what was under way, and with what is due by its plan where `schedule` says so."""
+        with self.engine.begin() as connection:
+            self.intervals.sweep(connection)
+        await self.queue.start()
+        self._tasks.append(asyncio.create_task(self._write()))
+        if schedule:
+            self._tasks.append(asyncio.create_task(self._schedule()))
+
+    async def close(self) -> None:
+        """End. What is under way goes on at the next start."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
+        await self.queue.close()
+        with self.engine.begin() as connection:
+            self.intervals.write(connection)
+        self.engine.dispose()
+
+    # --- runs ---------------------------------------------------------------------------------------------
+
+    async def run(self, plan: int, start: int | None = None, *, spread: bool = True) -> int:
+        """Begin a run of a plan now (or of its start); return the run's number."""
+        with self.engine.begin() as connection:
+            plans = Plans(connection)
+            item = plans.all(active=False)[plan]
+            run = plans.begin(plan, int(self.clock()) if start is None else start)
+        await self._submit(run, item if spread else None)
+        return run
+
+    async def _submit(self, run: int, item: Plan | None) -> None:
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(slice_table).where(slice_table.c.run == run)).all()
+        for row in rows:
+            content = {"slice": row.id, "spread": item is not None}
+            await self.queue.submit("slice", f"slice {row.id}", content, lane=Lane.BACKGROUND, segment=row.segment)
+
+    async def finished(self, run: int) -> Mapping[str, int]:
+        """Wait for a run to end; return its account."""
+        with self.engine.connect() as connection:
+            ids = connection.execute(select(slice_table.c.id).where(slice_table.c.run == run)).scalars().all()
+        for number in ids:
+            await self.queue.result(f"slice {number}")
+        with self.engine.begin() as connection:
+            plans = Plans(connection)
+            plans.finish(run, int(self.clock()))
+            return plans.account(run)
+
+    async def _schedule(self) -> None:
+        while True:
+            with self.engine.connect() as connection:
+                due = Plans(connection).due(int(self.clock()))
+            for plan, start in due:
+                await self.run(plan, start)
+            await asyncio.sleep(5)
+
+    async def _write(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.write_every)
+            await asyncio.to_thread(self._write_files)
+
+    def _write_files(self) -> None:
+        with self.engine.begin() as connection:
+            self.intervals.write(connection)
+
+    # --- slices -------------------------------------------------------------------------------------------
+
+    async def _slice(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Carry out one slice; idempotent: what is read already is not read again."""
+        prepared = await asyncio.to_thread(self._prepare, int(content["slice"]), bool(content.get("spread", True)))
+        if prepared is None:
+            return {"read": 0}
+        work, limits, segment = prepared
+        permits = self._permits.get(segment)
+        if permits is None or permits.limits != limits:
+            permits = self._permits[segment] = Permits(limits, asyncio.get_running_loop().time)
+        account = await self.collector.run(work, permits, progress=lambda outcome: self._ended(work.run, outcome))
+        await asyncio.to_thread(self._close, int(content["slice"]), work)
+        return {"read": account.read, "values": account.values, "reasons": dict(account.reasons)}
+
+    def _ended(self, run: int, outcome: Outcome) -> None:
+        for listener in self.listeners:
+            listener(run, outcome)
+
+    def _close(self, number: int, work: Slice) -> None:
+        with self.engine.begin() as connection:
+            connection.execute(update(slice_table).where(slice_table.c.id == number).values(state="done"))
+            Plans(connection).finish(work.run, int(self.clock()))
+
+    def _prepare(self, number: int, spread: bool) -> tuple[Slice, Limits, int] | None:
+        """Take the segment over and lease counters, in one transaction; return what is to be done, None if nothing."""
+        with self.engine.begin() as connection:
+            row = connection.execute(select(slice_table).where(slice_table.c.id == number)).one_or_none()
+            if row is None or row.state == "done":
+                return None
+            run = connection.execute(select(plan_run).where(plan_run.c.id == row.run)).one()
+            item = Plans(connection).all(active=False)[run.plan]
+            inventory = Inventory(connection)
+            limits = inventory.limits(row.segment)
+            epoch = take_over(connection, row.segment)
+            waiting = select(result.c.device).where(
+                result.c.run == row.run, result.c.slice == number, result.c.finished.is_(None)
+            )
+            numbers = list(connection.execute(waiting).scalars())
+            targets = self._targets(connection, inventory, item, numbers, run.start, spread)
+        return Slice(row.run, row.segment, epoch, targets, run.deadline), limits, row.segment
+
+    def _targets(
+        self, connection: Connection, inventory: Inventory, item: Plan, numbers: list[int], start: int, spread: bool
+    ) -> tuple[Target, ...]:
+        rows = inventory.by_number(numbers)
+        types = {kind.name: kind for kind in inventory.types()}
+        secrets = self.keys.secrets(connection, numbers)
+        known: dict[int, dict[str, int]] = {}
+        for first in range(0, len(numbers), 500):
+            part = numbers[first : first + 500]
+            for where, profile, until in connection.execute(select(progress).where(progress.c.device.in_(part))):
+                known.setdefault(where, {})[profile] = until
+            oldest = int(self.clock()) - BACKFILL_DAYS * DAY
+            holes = select(gap.c.device, gap.c.profile, gap.c.first).where(
+                gap.c.device.in_(part), gap.c.tries < MAX_GAP_TRIES, gap.c.first >= oldest
+            )
+            for where, profile, begin in connection.execute(holes):
+                until = known.get(where, {})
+                until[profile] = min(until.get(profile, begin), begin - 1)
+        leases = self.counters.lease_many(connection, {counter_name(number): 0 for number in numbers}, LEASE)
+        targets = []
+        for number in numbers:
+            row = rows[number]
+            wanted = self._wanted(item, types.get(row.type or ""), known.get(number, {}))
+            late = slot(item.name, number, round(item.window * item.spread)) if spread else 0
+            targets.append(self._target(row, secrets[number], wanted, item, leases[counter_name(number)], start + late))
+        return tuple(targets)
+
+    def _wanted(self, item: Plan, kind: DeviceType | None, known: Mapping[str, int]) -> tuple[Wanted, ...]:
+        now = int(self.clock())
+        wanted = []
+        for reading in kind.readings if kind is not None else ():
+            name = str(reading.name)
+            if item.profiles and name not in item.profiles:
+                continue
+            until = now // reading.period * reading.period
+            wanted.append(Wanted(reading, max(known.get(name, 0), now - item.depth * DAY), until))
+        return tuple(wanted)
+
+    def _target(
+        self,
+        row: DeviceRow,
+        secrets: Mapping[Purpose, bytes],
+        wanted: tuple[Wanted, ...],
+        item: Plan,
+        lease: tuple[int, int],
+        not_before: int,
+    ) -> Target:
+        keys = device_keys(row.name, secrets, system_title=row.title, client_system_title=self.settings.client_title)
+        policy = ClockPolicy() if item.clock else None
+        return Target(row.id, row.name, row.url or "", keys, wanted, policy, lease, self.settings.zone, not_before)

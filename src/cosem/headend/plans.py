@@ -1,0 +1,222 @@
+"""Plans: who is read, what of them, and when; and how a run of a plan becomes slices of work.
+
+A run has a start and a deadline. Its devices are spread over the first part of that window by their numbers, so that
+they do not all start at once and each has its usual moment; what failed is tried again until the deadline, and what is
+missing then is asked for by the next run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+from sqlalchemy import Connection, func, insert, select, update
+
+from cosem.errors import ConfigError
+from cosem.headend.inventory import Kind, State
+from cosem.headend.schema import device, device_group, device_tag, device_type, group_member, plan, plan_run, result
+from cosem.headend.schema import slice_ as slice_table
+
+SLICE: Final = 500
+"""Devices of one job at most."""
+DAY: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which devices: all that fit every condition given."""
+
+    kinds: tuple[Kind, ...] = ()
+    types: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One plan. `schedule` is a cron line in the local time of `zone`; `window` seconds are there for a run.
+
+    `profiles` are logical names, all of the device's type without any; `depth` is how many days back a device that
+    was never read, or long not, is asked for. `clock` looks at clocks and sets them. Raises `ConfigError`.
+    """
+
+    name: str
+    schedule: str
+    window: int = 6 * 3600
+    selection: Selection = field(default_factory=Selection)
+    profiles: tuple[str, ...] = ()
+    depth: int = 40
+    clock: bool = True
+    zone: str = "Europe/Berlin"
+    spread: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not croniter.is_valid(self.schedule):
+            raise ConfigError(f"plan {self.name}: {self.schedule!r} is no cron line (minute hour day month weekday)")
+        if not 60 <= self.window <= 7 * DAY or not 0 <= self.spread < 1 or not 1 <= self.depth <= 3650:
+            raise ConfigError(f"plan {self.name}: the window is 60 s to 7 days, the spread 0 to 1, the depth in days")
+        try:
+            ZoneInfo(self.zone)
+        except (KeyError, ValueError, OSError):
+            raise ConfigError(f"plan {self.name}: there is no time zone {self.zone!r}") from None
+
+    def after(self, moment: int) -> int:
+        """Return the next start after `moment` (UTC seconds)."""
+        local = datetime.fromtimestamp(moment, UTC).astimezone(ZoneInfo(self.zone))
+        following: datetime = croniter(self.schedule, local).get_next(datetime)
+        return int(following.timestamp())
+
+    def last(self, moment: int) -> int:
+        """Return the last start at or before `moment`."""
+        local = datetime.fromtimestamp(moment + 1, UTC).astimezone(ZoneInfo(self.zone))
+        previous: datetime = croniter(self.schedule, local).get_prev(datetime)
+        return int(previous.timestamp())
+
+    def document(self) -> str:
+        """Return the plan as JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def of(cls, text: str) -> Plan:
+        """Return the plan of a document."""
+        values = json.loads(text)
+        chosen = values.pop("selection")
+        selection = Selection(
+            tuple(Kind(kind) for kind in chosen.pop("kinds")), **{name: tuple(item) for name, item in chosen.items()}
+        )
+        values["profiles"] = tuple(values["profiles"])
+        return cls(selection=selection, **values)
+
+
+def slot(name: str, number: int, seconds: int) -> int:
+    """Return how many seconds behind a run's start a device has its turn: the same each time, spread evenly."""
+    if seconds <= 0:
+        return 0
+    digest = hashlib.blake2b(f"{name}/{number}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % seconds
+
+
+class Plans:
+    """The plans in the database. Methods belong to the caller's transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def save(self, item: Plan) -> int:
+        """Add a plan or change it; return its number."""
+        found = self._connection.execute(select(plan.c.id).where(plan.c.name == item.name)).scalar_one_or_none()
+        values = {"what": item.document(), "schedule": item.schedule}
+        if found is None:
+            row = self._connection.execute(insert(plan), {"name": item.name, **values})
+            key = row.inserted_primary_key
+            assert key is not None
+            return int(key[0])
+        self._connection.execute(update(plan).where(plan.c.id == found).values(**values))
+        return int(found)
+
+    def all(self, *, active: bool = True) -> dict[int, Plan]:
+        """Return the plans by their numbers."""
+        query = select(plan.c.id, plan.c.what).order_by(plan.c.name)
+        if active:
+            query = query.where(plan.c.active == 1)
+        return {number: Plan.of(text) for number, text in self._connection.execute(query)}
+
+    def activate(self, name: str, active: bool) -> None:
+        """Let a plan run, or rest. Raises `ConfigError` where there is none of that name."""
+        done = self._connection.execute(update(plan).where(plan.c.name == name).values(active=int(active)))
+        if not done.rowcount:
+            raise ConfigError(f"there is no plan {name!r}")
+
+    def due(self, now: int) -> list[tuple[int, int]]:
+        """Return the runs (plan, start) that should have begun by now and are not there: also after an outage.
+
+        Of what was missed only the last counts: it asks for everything that is missing.
+        """
+        found = []
+        for number, item in self.all().items():
+            start = item.last(now)
+            if now >= start + item.window:
+                continue
+            known = select(plan_run.c.id).where(plan_run.c.plan == number, plan_run.c.start == start)
+            if self._connection.execute(known).first() is None:
+                found.append((number, start))
+        return found
+
+    def begin(self, number: int, start: int) -> int:
+        """Begin a run: cut its devices into slices by segment. Return its number; one that is there stays."""
+        item = self.all(active=False)[number]
+        known = self._connection.execute(
+            select(plan_run.c.id).where(plan_run.c.plan == number, plan_run.c.start == start)
+        ).scalar_one_or_none()
+        if known is not None:
+            return int(known)
+        made = self._connection.execute(
+            insert(plan_run), {"plan": number, "start": start, "deadline": start + item.window}
+        )
+        key = made.inserted_primary_key
+        assert key is not None
+        run = int(key[0])
+        by_segment: dict[int, list[int]] = {}
+        for device_number, segment in self.devices(item.selection):
+            by_segment.setdefault(segment, []).append(device_number)
+        for segment, numbers in sorted(by_segment.items()):
+            for first in range(0, len(numbers), SLICE):
+                self._slice(run, segment, numbers[first : first + SLICE])
+        return run
+
+    def _slice(self, run: int, segment: int, numbers: list[int]) -> None:
+        row = self._connection.execute(insert(slice_table), {"run": run, "segment": segment})
+        key = row.inserted_primary_key
+        assert key is not None
+        rows = [{"run": run, "device": number, "slice": int(key[0])} for number in numbers]
+        self._connection.execute(insert(result), rows)
+
+    def devices(self, chosen: Selection) -> list[tuple[int, int]]:
+        """Return the devices in use that a selection has, with their segments: those that are dialled themselves."""
+        query = select(device.c.id, device.c.segment).where(device.c.state == State.IN_USE, device.c.url.is_not(None))
+        if chosen.kinds:
+            query = query.where(device.c.kind.in_([kind.value for kind in chosen.kinds]))
+        if chosen.types:
+            numbers = select(device_type.c.id).where(device_type.c.name.in_(chosen.types))
+            query = query.where(device.c.type.in_(numbers))
+        if chosen.groups:
+            members = (
+                select(group_member.c.device)
+                .join(device_group, device_group.c.id == group_member.c.group)
+                .where(device_group.c.name.in_(chosen.groups))
+            )
+            query = query.where(device.c.id.in_(members))
+        if chosen.tags:
+            query = query.where(device.c.id.in_(select(device_tag.c.device).where(device_tag.c.tag.in_(chosen.tags))))
+        if chosen.names:
+            query = query.where(device.c.name.in_(chosen.names))
+        return [(number, segment) for number, segment in self._connection.execute(query.order_by(device.c.id))]
+
+    def account(self, run: int) -> Mapping[str, int]:
+        """Return how many devices of a run were read, and how many not, by reason; "waiting" are not tried yet."""
+        query = (
+            select(result.c.reason, result.c.tries > 0, func.count())
+            .where(result.c.run == run)
+            .group_by(result.c.reason, result.c.tries > 0)
+        )
+        found: dict[str, int] = {}
+        for reason, tried, count in self._connection.execute(query):
+            name = reason or ("read" if tried else "waiting")
+            found[name] = found.get(name, 0) + count
+        return found
+
+    def finish(self, run: int, now: int) -> bool:
+        """Close a run if nothing of it waits any more; return whether it is over."""
+        waiting = select(slice_table.c.id).where(slice_table.c.run == run, slice_table.c.state != "done")
+        if self._connection.execute(waiting.limit(1)).first() is not None:
+            return False
+        where = (plan_run.c.id == run, plan_run.c.finished.is_(None))
+        self._connection.execute(update(plan_run).where(*where).values(finished=now))
+        return True

@@ -1,0 +1,175 @@
+"""A plan is carried out to the last device or its reason, night after night, also over a restart."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import select
+
+from cosem.client.core import ClientOptions
+from cosem.client.table import Column
+from cosem.device.meter import _LOAD_COLUMNS
+from cosem.errors import ConfigError
+from cosem.headend.engine import Headend, HeadendSettings
+from cosem.headend.inventory import Inventory, Kind, NewDevice, State
+from cosem.headend.permits import Limits
+from cosem.headend.plans import DAY, Plan, Plans, Selection, slot
+from cosem.headend.reading import ProfileReading
+from cosem.headend.schema import counter, result
+from cosem.headend.vault import Purpose
+from cosem.headend.work import DbosQueue
+from cosem.obis import obis
+from cosem.simulator.meter import DEMO_KEYS
+from support.served import END, MANAGEMENT, make_meter, served
+
+NOW = int(END.timestamp())
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = float(NOW + 60)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+async def office(tmp_path):
+    """Return what makes a head-end of one folder, started; it may be made again after the first was closed."""
+    made: list[Headend] = []
+
+    async def make(clock: Clock) -> Headend:
+        settings = HeadendSettings(tmp_path, options=ClientOptions(), first_pause=0.05)
+        headend = Headend(settings, DbosQueue(tmp_path / "work.db", poll=0.05), clock=clock, random=lambda: 0.5)
+        await headend.start(schedule=False)
+        made.append(headend)
+        return headend
+
+    yield make
+    for headend in made:
+        await headend.close()
+
+
+def fill(headend: Headend, urls: dict[str, str]) -> int:
+    """Put devices and one plan for all of them in; return the plan's number."""
+    with headend.engine.begin() as connection:
+        inventory = Inventory(connection)
+        inventory.set_segment("street", Limits(5, 500))
+        channel = inventory.channel("1-0:1.8.0.255", "Wh", 0)
+        columns = tuple(Column(item) for item in _LOAD_COLUMNS)
+        channels = (None, None, channel, *[None] * (len(columns) - 3))
+        reading = ProfileReading(obis("1-0:99.1.0"), 900, columns, channels, 1)
+        inventory.set_type("meter", "electricity", readings=[reading])
+        for name, url in urls.items():
+            number = inventory.add(NewDevice(name, Kind.ELECTRICITY, "meter", "street", url), NOW)
+            inventory.move(name, State.IN_USE, NOW)
+            keys = {
+                Purpose.UNICAST: DEMO_KEYS.global_unicast_encryption_key,
+                Purpose.AUTHENTICATION: DEMO_KEYS.authentication_key,
+            }
+            headend.keys.put(connection, number, keys, NOW)
+        return Plans(connection).save(Plan("night", "15 0 * * *", depth=1))
+
+
+async def test_a_run_reads_every_device_or_says_why_not_and_the_next_asks_for_what_is_new(office):
+    clock = Clock()
+    headend = await office(clock)
+    meter = make_meter()
+    with served(meter) as running:
+        query = "&".join(f"{name}={value}" for name, value in MANAGEMENT.items())
+        absent = f"tcp://127.0.0.1:9?{query}&timeout=0.5"
+        plan = fill(headend, {"good": running.url(), "absent": absent})
+        run = await headend.run(plan, spread=False)
+        assert await headend.finished(run) == {"read": 1, "unreachable": 1}
+        with headend.engine.connect() as connection:
+            rows = {row.device: row for row in connection.execute(select(result))}
+        assert rows[1].values == 96
+        assert rows[2].tries == 4
+        meter.advance(NOW + 3600)
+        clock.now = NOW + 3660.0
+        with headend.engine.begin() as connection:
+            Inventory(connection).move("absent", State.REMOVED, NOW)
+        run = await headend.run(plan, spread=False)
+        assert await headend.finished(run) == {"read": 1}
+    with headend.engine.connect() as connection:
+        values = headend.intervals.read(connection, 1, 1, NOW - DAY, NOW + DAY)
+        assert connection.execute(select(result.c["values"]).where(result.c.run == run)).scalar_one() == 4
+    assert (values.times[1:] - values.times[:-1] == 900).all()
+    assert values.times[-1] == NOW + 3600
+
+
+async def test_after_a_restart_values_keys_and_counters_are_there(office):
+    clock = Clock()
+    headend = await office(clock)
+    with served(make_meter()) as running:
+        plan = fill(headend, {"good": running.url()})
+        assert await headend.finished(await headend.run(plan, spread=False)) == {"read": 1}
+        await headend.close()
+        clock.now += 900
+        again = await office(clock)
+        with again.engine.connect() as connection:
+            assert len(again.intervals.read(connection, 1, 1, NOW - DAY, NOW + DAY)) == 96
+            assert again.intervals.size(connection).values == 96
+        assert await again.finished(await again.run(plan, spread=False)) == {"read": 1}
+        with again.engine.connect() as connection:
+            assert connection.execute(select(counter.c.next)).scalar_one() == 200
+
+
+def test_a_run_begins_once_and_only_the_last_that_was_missed():
+    plan = Plan("night", "15 0 * * *", window=3600)
+    midnight = int(datetime(2026, 11, 1, 23, 15, tzinfo=UTC).timestamp())
+    assert plan.after(midnight - 1) == midnight
+    assert plan.after(midnight) == midnight + DAY
+    assert plan.last(midnight) == midnight
+    assert plan.last(midnight - 1) == midnight - DAY
+
+
+async def test_what_is_due_is_found_after_an_outage_unless_its_window_is_over(office):
+    clock = Clock()
+    headend = await office(clock)
+    number = fill(headend, {"good": "tcp://127.0.0.1:9"})
+    with headend.engine.begin() as connection:
+        plans = Plans(connection)
+        start = plans.all()[number].last(NOW)
+        assert plans.due(start + 60) == [(number, start)]
+        assert plans.due(start + 5 * DAY + 60) == [(number, start + 5 * DAY)]
+        assert plans.due(start + DAY - 60) == []
+        run = plans.begin(number, start)
+        assert plans.begin(number, start) == run
+        assert plans.due(start + 60) == []
+        assert plans.account(run) == {"waiting": 1}
+        plans.activate("night", False)
+        assert plans.due(start + DAY + 60) == []
+
+
+def test_devices_are_spread_evenly_and_always_have_the_same_turn():
+    slots = [slot("night", number, 3600) for number in range(10_000)]
+    assert slots == [slot("night", number, 3600) for number in range(10_000)]
+    assert slots != [slot("day", number, 3600) for number in range(10_000)]
+    by_minute = [0] * 60
+    for at in slots:
+        by_minute[at // 60] += 1
+    assert min(by_minute) > 100
+    assert max(by_minute) < 240
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"schedule": "every night"},
+        {"schedule": "99 0 * * *"},
+        {"window": 5},
+        {"zone": "Middle/Earth"},
+        {"depth": 0},
+        {"spread": 1.0},
+    ],
+)
+def test_a_plan_that_cannot_run_is_refused(wrong):
+    with pytest.raises(ConfigError, match="plan night"):
+        Plan(**({"name": "night", "schedule": "0 0 * * *"} | wrong))
+
+
+def test_a_plan_goes_through_its_document():
+    plan = Plan("night", "15 0 * * *", selection=Selection((Kind.GAS,), tags=("old",)), profiles=("1-0:99.1.0.255",))
+    assert Plan.of(plan.document()) == plan
