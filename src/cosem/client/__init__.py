@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cosem.client.messages import Messages as Messages
     from cosem.client.meter import Meter as Meter
     from cosem.client.meter import connect as connect
+    from cosem.client.payment import AccountState as AccountState
+    from cosem.client.payment import TokenResult as TokenResult
     from cosem.client.profile import ProfileInterrupted as ProfileInterrupted
     from cosem.client.supply import Limits as Limits
     from cosem.client.supply import Supply as Supply
@@ -41,6 +43,7 @@ _WHERE = {
     "keyfile": ("DeviceKeys", "KeyFile"),
     "listen": ("Listener", "Senders"),
     "messages": ("Messages",),
+    "payment": ("AccountState", "TokenResult"),
     "profile": ("ProfileInterrupted",),
     "supply": ("Limits", "Supply"),
     "table": ("Column", "ProfileTable"),

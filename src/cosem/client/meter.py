@@ -15,7 +15,7 @@ from cosem.client.plan import Plan, open_meter, read_counter
 from cosem.client.profile import ProfileInterrupted, ProfileReader
 from cosem.client.table import ProfileTable, When
 from cosem.client.url import MeterUrl
-from cosem.client.verbs import DISCONNECTOR, LIMITER, RemoteStore, quantity, set_clock
+from cosem.client.verbs import ACCOUNT, DISCONNECTOR, LIMITER, TOKEN_GATEWAY, RemoteStore, quantity, set_clock
 from cosem.codec.axdr import Data
 from cosem.errors import AccessError, CosemError
 from cosem.obis import Obis, obis
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cosem.client.events import AlarmState, MeterEvent
     from cosem.client.firmware import ImageReport
     from cosem.client.messages import Messages
+    from cosem.client.payment import AccountState, TokenResult
     from cosem.client.supply import Limits, Supply
     from cosem.client.survey import Progress
     from cosem.io.blocking import Trace, Transport
@@ -188,6 +189,24 @@ class Meter:
         from cosem.client.supply import limit
 
         return self.run(limit(self.core, obis(name), threshold, **options))
+
+    def account(self, name: str | Obis = ACCOUNT) -> AccountState:
+        """Read an account of a payment meter, with its credits and charges."""
+        from cosem.client.payment import account
+
+        return self.run(account(self.core, obis(name)))
+
+    def top_up(self, token: str | bytes, *, gateway: str | Obis = TOKEN_GATEWAY) -> TokenResult:
+        """Enter a token and return what became of it; a refused one is no error but an answer."""
+        from cosem.client.payment import top_up
+
+        return self.run(top_up(self.core, token, obis(gateway)))
+
+    def select_credit(self, credit: str | Obis | None = None, *, name: str | Obis = ACCOUNT) -> AccountState:
+        """Confirm the credit that an account offers (the emergency credit), or the one that is named."""
+        from cosem.client.payment import select_credit
+
+        return self.run(select_credit(self.core, obis(name), None if credit is None else obis(credit)))
 
     def messages(self) -> Messages:
         """Read what the meter tells its customer, at the local port and on the display."""

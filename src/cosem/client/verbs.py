@@ -16,6 +16,7 @@ from cosem.times import ClockStatus, CosemDateTime
 from cosem.units import Quantity
 
 DISCONNECTOR, LIMITER = "0-0:96.3.10.255", "0-0:17.0.0.255"
+ACCOUNT, TOKEN_GATEWAY = "0-0:19.0.0.255", "0-0:19.40.0.255"
 """Where an electricity meter has them, unless another name is given."""
 
 

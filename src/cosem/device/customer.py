@@ -5,6 +5,7 @@ The port pushes under a security setup of its own, with keys that the head-end's
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from cosem.classes.c001_data import Data as DataObject
@@ -56,6 +57,8 @@ PUSHED: Final = (
     (1, "0-0:96.13.0", 2),
 )
 """What is pushed to the house: power, registers, tariff, limit, supply state, maximum demand with its time, message."""
+PUSHED_OF_PAYMENT: Final = ((111, "0-0:19.0.0", 4), (111, "0-0:19.0.0", 5), (113, "0-0:19.20.0", 5))
+"""What is pushed to the house besides by a payment meter: how the credit stands, how much there is, and the prices."""
 _PAGES: Final = tuple(
     Shown(Obis.parse(code), class_id, form)
     for code, class_id, form in (
@@ -105,12 +108,14 @@ class Display:
     """Texts that take turns, each for `PAGE` seconds. A message comes at once, and then after every other text.
 
     `message_time`: seconds after which a message is shown no more; None until it is replaced. No standard says it.
+    `more` makes texts that come after the others.
     """
 
     def __init__(self, host: Host, message: Message, *, message_time: int | None = None) -> None:
         self.host = host
         self.message = message
         self.message_time = message_time
+        self.more: list[Callable[[], list[str]]] = []
 
     @property
     def texts(self) -> list[str]:
@@ -124,7 +129,8 @@ class Display:
         local = self.host.clock.local(self.host.clock.now)
         state = self.host.read(70, Obis.parse("0-0:96.3.10"), 3)
         supply = [] if state is None else [SUPPLY_TEXTS[state.value]]
-        return [f"{local:%Y-%m-%d}", f"{local:%H:%M:%S}", *texts, *supply]
+        more = [text for make in self.more for text in make()]
+        return [f"{local:%Y-%m-%d}", f"{local:%H:%M:%S}", *texts, *supply, *more]
 
     @property
     def text(self) -> str:
@@ -141,7 +147,7 @@ class CustomerPush:
     """The port's DataNotifications: a push setup with its schedule, and the security setup that has its keys.
 
     The schedule (0-6:15.0.4) never comes until it is set. New keys come wrapped under the master key, by the management
-    client. `network` is who carries what is pushed.
+    client. `network` is who carries what is pushed. `more` is pushed besides `PUSHED`.
     """
 
     def __init__(
@@ -155,14 +161,16 @@ class CustomerPush:
         script: int,
         setup_version: int = 1,
         security_version: int = 0,
+        more: Sequence[tuple[int, str, int]] = (),
     ) -> None:
         self.host = host
         self.keys = keys
+        self.pushed = (*PUSHED, *more)
         self.network: Network | None = None
         self.security = SecuritySetupBehaviour(
             host, str(SECURITY_SETUP), title, _PROTECTED, keys.master_key, security_version
         )
-        objects = [RestrictedColumns(class_id, Obis.parse(name), attribute) for class_id, name, attribute in PUSHED]
+        objects = [RestrictedColumns(class_id, Obis.parse(name), number) for class_id, name, number in self.pushed]
         self.setup = Pusher(
             host, PUSH_SETUP, objects, self._deliver, title="customer", version=setup_version, client=CUSTOMER_CLIENT
         )
@@ -174,7 +182,7 @@ class CustomerPush:
         spec = AssociationSpec(
             CUSTOMER_CLIENT,
             _INSTANCE,
-            only({name for _, name, _ in PUSHED}),
+            only({name for _, name, _ in self.pushed}),
             policy=_PROTECTED,
             keys=self.keys,
             security_setup=SECURITY_SETUP,

@@ -13,7 +13,7 @@ from cosem.device.agenda import Agenda
 from cosem.device.billing import Billing
 from cosem.device.causes import Cause
 from cosem.device.clock_events import ClockEvents
-from cosem.device.customer import Customer, CustomerPush, identified
+from cosem.device.customer import PUSHED_OF_PAYMENT, Customer, CustomerPush, identified
 from cosem.device.disconnector import Disconnector
 from cosem.device.events import Events
 from cosem.device.guard import Guard
@@ -21,6 +21,7 @@ from cosem.device.image import ImageTransferBehaviour, signed_by
 from cosem.device.limiter import LimiterBehaviour
 from cosem.device.mains import Mains
 from cosem.device.parameter_monitor import ParameterMonitorBehaviour
+from cosem.device.payment import Payment
 from cosem.device.power import PowerSupply
 from cosem.device.push import Pushes
 from cosem.device.register_monitor import MonitorBehaviour
@@ -100,6 +101,10 @@ class Equipment:
         self.pushes = Pushes(host, profile, version=settings.push_version)
         self._pushing()
         self._later()
+        self.payment: Payment | None = None
+        if settings.payment is not None:
+            title = settings.system_title
+            self.payment = Payment(host, meter.metering, meter.disconnector, settings.payment, title)
         self._customer(settings)
 
     def _later(self) -> None:
@@ -112,6 +117,8 @@ class Equipment:
     def _customer(self, settings: MeterSettings) -> None:
         """Add messages, display and ports of who lives with the meter."""
         self.customer = Customer(self.host, identified(settings.system_title[:3], settings.serial))
+        if self.payment is not None:
+            self.customer.display.more.append(self.payment.texts)
         if (keys := settings.customer_keys) is not None:
             self.customer.push = CustomerPush(
                 self.host,
@@ -122,6 +129,7 @@ class Equipment:
                 script=len(self.pushes.setups) + 1,
                 setup_version=settings.push_version,
                 security_version=settings.security_version,
+                more=() if self.payment is None else PUSHED_OF_PAYMENT,
             )
 
     def _pushing(self) -> None:

@@ -25,6 +25,7 @@ from cosem.device.image import ImageOptions
 from cosem.device.limiter import SoftLimit
 from cosem.device.load import Household
 from cosem.device.metering import LoadModel, Metering
+from cosem.device.payment import PaymentSettings
 from cosem.device.profile import CLOCK_COLUMN, Column, ProfileBuffer
 from cosem.device.random import Random
 from cosem.device.security import SecuritySetupBehaviour
@@ -81,6 +82,7 @@ class MeterSettings:
     profile, with its events, alarms and pushes (`cosem.companions`); `alarm_autoclear` lets an alarm bit go when its
     cause does, `last_gasp` lets the meter say so when its power fails, `push_version` is that of class 40 (0 to 3).
     With `customer_keys` the customer port pushes, protected by them; their master key is that of `keys` unless given.
+    With `payment` it is a payment meter.
     """
 
     system_title: bytes = b"CSM\x00\x00\x00\x00\x01"
@@ -116,6 +118,7 @@ class MeterSettings:
     last_gasp: bool = False
     push_version: int = 1
     customer_keys: Keys | None = field(default=None, repr=False)
+    payment: PaymentSettings | None = None
 
 
 class ElectricityMeter:

@@ -46,8 +46,9 @@ def add_log(host: Host, buffer: ProfileBuffer) -> None:
     """Add a profile that its behaviour alone captures: its columns and its period, which is none, are settled."""
     host.add(buffer.object)
     host.device.readers[bytes(buffer.object.obis), 2] = buffer.read
-    host.writers(buffer.object, {3: _settled, 4: _settled, 8: buffer.writers[8]})
+    host.writers(buffer.object, {3: settled, 4: settled, 8: buffer.writers[8]})
 
 
-def _settled(value: Data) -> DataAccessResult:
+def settled(value: Data) -> DataAccessResult:
+    """Refuse to write what is as it is."""
     return DataAccessResult.READ_WRITE_DENIED
