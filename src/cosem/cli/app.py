@@ -30,6 +30,8 @@ COMMANDS = {
     "disconnect": ("cosem.cli.supply", "disconnect the premises"),
     "reconnect": ("cosem.cli.supply", "reconnect the premises, or make ready for the button"),
     "limit": ("cosem.cli.supply", "read or set the limiter"),
+    "credit": ("cosem.cli.payment", "show the credit of a payment meter, top it up, select emergency credit"),
+    "token": ("cosem.cli.payment", "make a signed token for a payment meter"),
     "message": ("cosem.cli.message", "send a message to the customer, or show it"),
     "image": ("cosem.cli.image", "send firmware to a meter, or make a signed image"),
     "key": ("cosem.cli.key", "change keys, a password or a secret of a meter"),

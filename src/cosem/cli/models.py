@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from cosem.models import DeviceModel
     from cosem.security.keys import Keys
 
-_NOT_OF_A_MODEL = ("days", "seed", "auth", "security", "compress_nulls", "referencing", "companion", "push", "scenario")
+_NOT_OF_A_MODEL = (
+    *("days", "seed", "auth", "security", "compress_nulls", "referencing", "companion", "push", "scenario"),
+    *("prepayment", "token_key"),
+)
 """Options of the electricity meter; a model says these things itself."""
 
 

@@ -101,6 +101,12 @@ def simulate_command() -> None:
 @click.option(
     "--image-key", metavar="HEX", help="Public key that firmware images are verified by; the example key without it."
 )
+@click.option("--prepayment", metavar="AMOUNT", help="Be a payment meter with this much credit (EUR) from now on.")
+@click.option(
+    "--token-key",
+    type=click.Path(path_type=Path),
+    help="File with the key its tokens are made with, in hex; the example key without it.",
+)
 @click.option("--compress-nulls", is_flag=True, help="Write null-data for what did not change in the load profile.")
 @click.option(
     "--model",
@@ -157,6 +163,7 @@ def _build(options: dict[str, Any]) -> tuple[Any, str]:
         referencing=options["referencing"],
         companion=options["companion"],
         image_key=DEMO_IMAGE_KEY if options["image_key"] is None else _image_key(options["image_key"]),
+        payment=_payment(options),
     )
     scenario, end = None, None
     if options["scenario"] is not None:
@@ -216,6 +223,24 @@ def simulate_story(file: Path, days: float, seed: int, as_json: bool) -> int:
             heading(printable(scenario.title))
         print_table(("time", "", "what"), [(line.local, line.kind, line.what) for line in lines])
     return DONE
+
+
+def _payment(options: dict[str, Any]) -> Any:
+    """Return how the meter is paid, None where it is not."""
+    from dataclasses import replace
+
+    from cosem.cli.payment import money, token_key
+    from cosem.simulator.meter import demo_payment
+
+    if options["prepayment"] is None:
+        if options["token_key"] is not None:
+            raise ConfigError("--token-key belongs to --prepayment")
+        return None
+    settings = demo_payment(0)
+    credit = money(options["prepayment"], settings.scale)
+    if not 0 <= credit <= 0x7FFF_FFFF:
+        raise ConfigError(f"--prepayment {options['prepayment']} is not what an account holds")
+    return replace(settings, credit=credit, token_key=token_key(options["token_key"]))
 
 
 def _image_key(text: str) -> bytes:

@@ -13,8 +13,9 @@ from cosem.classes.c113_charge import Charge, ChargeType
 from cosem.classes.c115_token_gateway import TokenGateway, TokenStatusCode
 from cosem.classes.model import InterfaceClass
 from cosem.client.core import Core
+from cosem.client.supply import attributes
 from cosem.codec.axdr import integer, octet_string
-from cosem.errors import AccessError, ConfigError
+from cosem.errors import ConfigError
 from cosem.obis import Obis
 from cosem.times import CosemDateTime
 from cosem.units import scaled
@@ -70,28 +71,23 @@ class TokenResult(NamedTuple):
         return self.status is TokenStatusCode.TOKEN_EXECUTION_RESULT_OK
 
 
-def _attributes(core: Core, obj: InterfaceClass, *numbers: int) -> Generator[Step, Any, list[Any]]:
+def _values(core: Core, obj: InterfaceClass, *numbers: int) -> Generator[Step, Any, list[Any]]:
     """Read attributes at once, as values."""
-    answers = yield from core.read_many([(obj.class_id, obj.obis, number) for number in numbers])
-    found = []
-    for number, answer in zip(numbers, answers, strict=True):
-        if isinstance(answer, AccessError):
-            raise answer
-        found.append(core.typed(obj, obj.attributes[number], answer))
-    return found
+    found = yield from attributes(core, obj, numbers)
+    return [value for _, value in found]
 
 
 def account(core: Core, name: Obis) -> Generator[Step, Any, AccountState]:
     """Read an account, and the credits and charges that it names."""
-    values = yield from _attributes(core, Account(name), 2, 3, 4, 5, 6, 8, 9, 10, 15)
+    values = yield from _values(core, Account(name), 2, 3, 4, 5, 6, 8, 9, 10, 15)
     (mode, status), index, flags, available, to_clear, debt, credit_names, charge_names, currency = values
     scale = currency.currency_scale
     credits_, charges = [], []
     for credit in credit_names:
-        amount, kind, priority, state = yield from _attributes(core, Credit(credit), 2, 3, 4, 8)
+        amount, kind, priority, state = yield from _values(core, Credit(credit), 2, 3, 4, 8)
         credits_.append(CreditState(credit, kind, priority, scaled(amount, scale), state))
     for charge in charge_names:
-        paid, charge_kind, priority, remaining = yield from _attributes(core, Charge(charge), 2, 3, 4, 12)
+        paid, charge_kind, priority, remaining = yield from _values(core, Charge(charge), 2, 3, 4, 12)
         charges.append(ChargeState(charge, charge_kind, priority, scaled(paid, scale), scaled(remaining, scale)))
     return AccountState(
         name,
@@ -111,7 +107,7 @@ def account(core: Core, name: Obis) -> Generator[Step, Any, AccountState]:
 
 def token_result(core: Core, gateway: Obis) -> Generator[Step, Any, TokenResult]:
     """Read what became of the last token."""
-    time, description, status = yield from _attributes(core, TokenGateway(gateway), 3, 4, 6)
+    time, description, status = yield from _values(core, TokenGateway(gateway), 3, 4, 6)
     words = ", ".join(part.decode("utf-8", "backslashreplace") for part in description)
     return TokenResult(status.status_code, time, words)
 

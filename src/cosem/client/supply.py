@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -46,8 +46,9 @@ class Limits(NamedTuple):
     emergency_active: bool
 
 
-def _attributes(core: Core, obj: InterfaceClass, numbers: range) -> Generator[Step, Any, list[tuple[Data, Any]]]:
+def attributes(core: Core, obj: InterfaceClass, numbers: Iterable[int]) -> Generator[Step, Any, list[tuple[Data, Any]]]:
     """Read attributes at once, as `Data` and as values."""
+    numbers = tuple(numbers)
     answers = yield from core.read_many([(obj.class_id, obj.obis, number) for number in numbers])
     found = []
     for number, answer in zip(numbers, answers, strict=True):
@@ -59,7 +60,7 @@ def _attributes(core: Core, obj: InterfaceClass, numbers: range) -> Generator[St
 
 def supply(core: Core, name: Obis) -> Generator[Step, Any, Supply]:
     """Read how a disconnector stands."""
-    (_, output), (_, state), (_, mode) = yield from _attributes(core, DisconnectControl(name), range(2, 5))
+    (_, output), (_, state), (_, mode) = yield from attributes(core, DisconnectControl(name), range(2, 5))
     return Supply(state, output, mode)
 
 
@@ -83,7 +84,7 @@ def reconnect(core: Core, name: Obis) -> Generator[Step, Any, Supply]:
 
 def limits(core: Core, name: Obis) -> Generator[Step, Any, Limits]:
     """Read a limiter."""
-    found = yield from _attributes(core, Limiter(name), range(2, 11))
+    found = yield from attributes(core, Limiter(name), range(2, 11))
     monitored: AttributeReference = found[0][1]
     scaler_unit = (yield from core.scaler_unit(monitored.class_id, monitored.logical_name)) or ScalerUnit()
     active, normal, emergency = (_quantity(data, scaler_unit, name) for data, _ in found[1:4])

@@ -442,6 +442,7 @@ class AccountBehaviour:
             self._provided += part
         for credit, part in parts:
             credit.amount += part
+        self._arrange()
         self.host.note(Cause.CREDIT_ADDED, amount=amount)
         self.look()
 

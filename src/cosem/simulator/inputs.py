@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from cosem.classes.words import enum_words
 from cosem.codec import axdr
 from cosem.device.host import Origin
 from cosem.device.mains import MISSING, THRESHOLDS
 from cosem.device.scripts import EXECUTE
+from cosem.device.token_gateway import MAX_TOKEN
 from cosem.errors import ConfigError, CosemError
 from cosem.obis import Obis, obis
+from cosem.security.tokens import LARGEST, SignedTokens
 from cosem.times import CosemDateTime
 
 if TYPE_CHECKING:
@@ -107,6 +110,7 @@ def _switch(method: int) -> Input:
     return Input(do, _SWITCH)
 
 
+_NO_ACCOUNT = "nothing, it is no payment meter"
 _SILENT = "no answer, there is no power"
 
 
@@ -150,6 +154,39 @@ def _shift(meter: ElectricityMeter, seconds: int) -> str:
         return _SILENT
     clock = meter.clock.object
     return _words(meter.host.invoke(clock.class_id, clock.obis, 6, axdr.long(seconds)))
+
+
+def _token(meter: ElectricityMeter, digits: str) -> str:
+    """Enter the digits of a token at the keypad."""
+    payment = meter.equipment.payment
+    if payment is None:
+        return _NO_ACCOUNT
+    if not meter.equipment.power.powered:
+        return "nothing, there is no power"
+    if len(digits) > MAX_TOKEN or not digits.isascii():
+        return "nothing, no keypad takes this"
+    return enum_words(payment.gateway.press(digits.encode("ascii")))
+
+
+def _top_up(meter: ElectricityMeter, amount: int, number: int) -> str:
+    """Buy a token of this number and enter it."""
+    payment = meter.equipment.payment
+    if payment is None:
+        return _NO_ACCOUNT
+    vendor = payment.settings.tokens(meter.settings.system_title)
+    if not isinstance(vendor, SignedTokens):
+        return "nothing, tokens of this form are not sold here"
+    return _token(meter, vendor.issue(number, amount))
+
+
+def _emergency(meter: ElectricityMeter) -> str | None:
+    """Select the emergency credit at the meter."""
+    payment = meter.equipment.payment
+    if payment is None:
+        return _NO_ACCOUNT
+    if not meter.equipment.power.powered:
+        return "nothing, there is no power"
+    return None if payment.select_emergency() else "nothing, no credit is offered"
 
 
 def _wrong_password(meter: ElectricityMeter, times: int = 1) -> str:
@@ -220,6 +257,15 @@ INPUTS: Final[Mapping[str, Input]] = {
     ),
     "clock": Input(_clock, {"to": Parameter(datetime, needed=True)}),
     "clock shift": Input(_shift, {"seconds": Parameter(int, needed=True, least=-900, most=900)}),
+    "token": Input(_token, {"digits": Parameter(str, needed=True)}),
+    "top up": Input(
+        _top_up,
+        {
+            "amount": Parameter(int, needed=True, least=1, most=LARGEST),
+            "number": Parameter(int, needed=True, least=1, most=LARGEST),
+        },
+    ),
+    "select emergency credit": Input(_emergency),
     "wrong password": Input(_wrong_password, {"times": Parameter(int, least=1, most=100)}),
 }
 """By the words of `do`."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from cosem.classes.c111_account import AccountStatus
 from cosem.device.load import Household
 from cosem.device.meter import ElectricityMeter, MeterSettings
+from cosem.device.payment import PaymentSettings
 from cosem.device.random import SeededRandom
 from cosem.security.counters import MemoryCounterStore
 from cosem.security.keys import Keys
@@ -26,6 +28,14 @@ DEMO_SIGNING_KEY = bytes(range(0x40, 0x60))
 """The private key (Ed25519) of example images; anybody may sign with it."""
 DEMO_IMAGE_KEY = bytes.fromhex("2543b92ff1095511476adc8369db6ddc933665a11978dda1404ee1066ca9559d")
 """The public key that belongs to it."""
+
+DEMO_TOKEN_KEY = bytes(range(0x60, 0x70))
+"""The key that example tokens are made with; anybody may print money with it."""
+
+
+def demo_payment(credit: int) -> PaymentSettings:
+    """Return how an example meter is paid, with this credit (in thousandths) from the present on."""
+    return PaymentSettings(token_key=DEMO_TOKEN_KEY, credit=credit, active=False)
 
 
 def demo_signing_key() -> Ed25519PrivateKey:
@@ -54,7 +64,10 @@ def simulated_meter(
     days: float = 31,
     settings: MeterSettings | None = None,
 ) -> ElectricityMeter:
-    """Return a meter that has lived `days` until `end` (an aware date-time). The same arguments give the same meter."""
+    """Return a meter that has lived `days` until `end` (an aware date-time). The same arguments give the same meter.
+
+    The account of a payment meter is active from `end` on at the latest: what was used before costs nothing.
+    """
     if end.tzinfo is None:
         raise ValueError("the end of a simulation is an aware date-time")
     until = int(end.timestamp())
@@ -69,4 +82,7 @@ def simulated_meter(
         counters=MemoryCounterStore(),
     )
     meter.advance(until)
+    payment = meter.equipment.payment
+    if payment is not None and payment.account.status is AccountStatus.NEW_INACTIVE:
+        payment.account.activate()
     return meter

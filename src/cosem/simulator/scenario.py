@@ -13,6 +13,7 @@ from cosem.device.clock import DAY, DeviceClock
 from cosem.device.meter import MeterSettings
 from cosem.errors import ConfigError
 from cosem.simulator.inputs import INPUTS, Parameter
+from cosem.simulator.meter import demo_payment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,9 +34,10 @@ _METER: Final[Mapping[str, Parameter]] = {
     "fuse": Parameter(int, least=1, most=655),
     "last_gasp": Parameter(bool),
     "limit": Parameter(int, least=0, most=0xFFFF_FFFF),
+    "prepayment": Parameter(int, least=0, most=0x7FFF_FFFF),
     "relay_delay": Parameter(int, least=0, most=3600),
 }
-"""What a scenario may say of how its meter is built: fields of `MeterSettings`."""
+"""What a scenario may say of how its meter is built: fields of `MeterSettings`, and the credit of a payment meter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,10 @@ class Scenario:
 
     def settings(self, settings: MeterSettings) -> MeterSettings:
         """Return how the meter is built, as the scenario says it."""
-        return replace(settings, **self.meter)
+        given = dict(self.meter)
+        if "prepayment" in given:
+            given["payment"] = demo_payment(given.pop("prepayment"))
+        return replace(settings, **given)
 
 
 def load(path: Path) -> Scenario:

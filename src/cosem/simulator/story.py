@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from cosem.classes.c040_push_setup import TransportService
+from cosem.classes.words import enum_words
+from cosem.device.causes import Cause
 from cosem.device.metering import STEP
 from cosem.device.push import Delivery
 from cosem.simulator.meter import demo_settings, simulated_meter
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 NOWHERE: Final = b"head-end.example:4059"
 """Where the pushes of a story go to: they arrive, and nothing is sent anywhere."""
+_PAID: Final = (Cause.CREDIT_LOW, Cause.CREDIT_EXHAUSTED, Cause.CREDIT_ADDED, Cause.EMERGENCY_CREDIT_SELECTED)
+"""With these the story says how much credit there is then."""
 _CONTROL = ("disconnected", "connected", "ready for reconnection")
 
 
@@ -84,7 +88,11 @@ class Story:
     def _happened(self, happening: Happening) -> None:
         # The events heard of it before this: their rows are written.
         phase = happening.details.get("phase")
-        self._tell("happened", happening.cause.value + ("" if phase is None else f" (phase {phase})"))
+        words = happening.cause.value + ("" if phase is None else f" (phase {phase})")
+        payment = self.meter.equipment.payment
+        if payment is not None and happening.cause in _PAID:
+            words += f", {payment.texts()[0]}"
+        self._tell("happened", words)
         self._look()
 
     def _look(self) -> None:
@@ -129,5 +137,10 @@ def _objects(meter: ElectricityMeter) -> dict[str, str]:
     shown["clock"] = "as it should be" if not meter.clock.offset else f"{meter.clock.offset:+d} s off"
     shown["daylight saving time"] = "yes" if meter.clock.deviation(meter.now)[1] else "no"
     billing = equipment.billing.profile
+    if equipment.payment is not None:
+        account = equipment.payment.account
+        for credit in account.credits:
+            shown[f"credit {credit.name}"] = enum_words(credit.status)
+        shown[f"account {account.object.obis}"] = enum_words(account.status)
     shown[f"billing profile {billing.object.obis}"] = f"{len(billing.rows)} entries"
     return shown
