@@ -125,7 +125,7 @@ def test_prices_are_set_by_the_typed_object() -> None:
 def test_a_model_of_a_payment_meter_is_made_of_it() -> None:
     with paying() as world, world.connect() as meter:
         made = meter.model(values=True)
-        names = {str(item.obis) for item in made.devices[0].objects}
+        names = {str(item.name) for item in made.logical_devices[0].objects}
         assert {"0-0:19.0.0.255", "0-0:19.10.1.255", "0-0:19.20.2.255", "0-0:19.40.0.255"} <= names
 
 

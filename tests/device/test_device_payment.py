@@ -356,6 +356,33 @@ def test_credit_reconnects_only_what_its_absence_disconnected() -> None:
     assert remote.disconnector.state != CONNECTED
 
 
+def test_an_account_that_begins_with_nothing_has_no_supply() -> None:
+    paying = Paying(credit=0)
+    assert (paying.disconnector.state, paying.account.flags) == (
+        READY,
+        CurrentCreditStatus.OUT_OF_CREDIT | CurrentCreditStatus.LOW_CREDIT | CurrentCreditStatus.NEXT_CREDIT_SELECTABLE,
+    )
+    paying.top_up(1000, 1)
+    assert (paying.disconnector.state, paying.account.in_use) == (CONNECTED, paying.token)
+
+
+def test_the_limiter_does_not_bring_back_what_is_not_paid() -> None:
+    paying = Paying(watts=0)
+    limiter = paying.meter.equipment.limiter.object
+    paying.host.write(71, limiter.obis, 4, axdr.double_long_unsigned(15_000))
+    paying.live(60)
+    paying.load.watts = 20_000
+    paying.live(179)
+    assert (paying.disconnector.state, paying.account.out) == (READY, False)
+    # Meanwhile the credit goes; the limiter, whose load is gone, reconnects, and the account does not let it.
+    invoke(paying, 112, TOKEN_CREDIT, 2, axdr.double_long(0))
+    paying.live(600)
+    assert Cause.LIMITER_OK in paying.causes
+    assert paying.disconnector.state == READY
+    paying.top_up(1000, 1)
+    assert paying.disconnector.state == CONNECTED
+
+
 def test_a_power_cut_loses_nothing_and_costs_no_energy() -> None:
     paying = Paying(standing=10)
     paying.live(1000)

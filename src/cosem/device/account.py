@@ -83,6 +83,9 @@ class AccountBehaviour:
         self.out = False
         self.cut = False
         self._disturbed = False
+        self._restless = False
+        self._due: int | None = None
+        self._order: list[CreditBehaviour] | None = None
         self._looking = False
         self._provided = 0
         self._provision_since = host.now
@@ -105,13 +108,15 @@ class AccountBehaviour:
                 max_provision_period=0,
             )
         )
-        self._collection: tuple[CreditChargeConfiguration, ...] = tuple(collection)
+        self._rules: dict[tuple[Obis, Obis], CollectionConfiguration] = {}
+        self._use_rules(collection)
         self._attributes()
         for credit in self.credits:
             credit.changed = self.changed
         for charge in self.charges:
             charge.changed = self.changed
             charge.collectable = self._collectable(charge)
+        host.clock.on_jump.append(lambda old, new: self.disturb())
         disconnector.moved.append(lambda closed: self.disturb())
         host.causes.listeners.append(self._happened)
         host.device.on_write.append(self._written)
@@ -163,7 +168,9 @@ class AccountBehaviour:
     @property
     def in_order(self) -> list[CreditBehaviour]:
         """Return the credits in the order in which they are used; those of priority 0 are not."""
-        return sorted((item for item in self.credits if item.priority), key=lambda item: item.priority)
+        if self._order is None:
+            self._order = sorted((item for item in self.credits if item.priority), key=lambda item: item.priority)
+        return self._order
 
     @property
     def in_use(self) -> CreditBehaviour | None:
@@ -243,7 +250,7 @@ class AccountBehaviour:
         values[number] = Data(Tag.OCTET_STRING, self.host.clock.local_octets())
         for charge in self.charges:
             (charge.start if status is ACTIVE else charge.stop)()
-        self.look()
+        self.changed()
 
     def activate(self) -> None:
         """Make it active: from now on charges are collected."""
@@ -263,11 +270,13 @@ class AccountBehaviour:
 
     def disturb(self) -> None:
         """Look again at this same moment: something changed."""
-        self._disturbed = True
+        self._disturbed = self._restless = True
+        self._order = None
 
     def changed(self) -> None:
         """See at once what a client's method changed, so that its answer finds everything done."""
-        self.disturb() if self._looking else self.look()
+        self.disturb()
+        self.look()
 
     def _happened(self, happening: Happening) -> None:
         if happening.cause is Cause.POWER_UP:
@@ -279,8 +288,9 @@ class AccountBehaviour:
 
     def next_time(self) -> int | None:
         """Return when something is due: a collection, new prices, activation or closure."""
-        if self._disturbed:
-            return self.host.now
+        return self.host.now if self._disturbed else self._due
+
+    def _find(self) -> int | None:
         offset = self.host.clock.offset
         moments = [charge.due_at() for charge in self.charges]
         if self.status is not CLOSED:
@@ -294,6 +304,7 @@ class AccountBehaviour:
         self._disturbed = False
         self._in_time()
         self.look()
+        self._due = self._find()
 
     def look(self) -> None:
         """Let charges accrue, collect what is due, and see how the credits stand then."""
@@ -303,8 +314,11 @@ class AccountBehaviour:
         try:
             for charge in self.charges:
                 charge.look()
-            if self.active:
-                self._arrange()
+            # Where nothing is due and nothing changed, everything stands as it stood at the last look.
+            if self.active and (self._restless or any(charge.whole for charge in self.charges)):
+                if self._restless:
+                    self._restless = False
+                    self._arrange()
                 for charge in sorted(self.charges, key=lambda item: item.priority):
                     self._collect(charge)
                 self._arrange()
@@ -317,11 +331,7 @@ class AccountBehaviour:
 
     def _rule(self, credit: CreditBehaviour, charge: ChargeBehaviour) -> CollectionConfiguration | None:
         """Return how a charge is collected from a credit, None where it is not; without any rules all are."""
-        if not self._collection:
-            return CollectionConfiguration(0)
-        pairs = ((item.credit_reference, item.charge_reference) for item in self._collection)
-        found = [rule for rule, pair in zip(self._collection, pairs, strict=True) if pair == (credit.name, charge.name)]
-        return found[0].collection_configuration if found else None
+        return self._rules.get((credit.name, charge.name)) if self._rules else CollectionConfiguration(0)
 
     def _collectable(self, charge: ChargeBehaviour) -> Callable[[], bool]:
         """Return whether a charge accrues by time now: with the supply, or also without it where a rule says so."""
@@ -343,6 +353,8 @@ class AccountBehaviour:
             used.amount -= part
             if part:
                 charge.take(part)
+            if used.left:
+                return
             self._arrange()
 
     def _arrange(self) -> None:
@@ -425,6 +437,7 @@ class AccountBehaviour:
         receivers = [item for item in self.in_order if item.has(CreditConfiguration.CAN_RECEIVE_AMOUNTS_FROM_TOKENS)]
         if not self.active or not receivers or amount <= 0:
             raise Refused(ActionResult.OTHER_REASON)
+        self.disturb()
         self.look()
         rest = amount
         charged: list[tuple[ChargeBehaviour, int]] = []
@@ -444,7 +457,7 @@ class AccountBehaviour:
             credit.amount += part
         self._arrange()
         self.host.note(Cause.CREDIT_ADDED, amount=amount)
-        self.look()
+        self.changed()
 
     def _parts(self, rest: int, receivers: Sequence[CreditBehaviour]) -> list[tuple[CreditBehaviour, int]]:
         """Return which credit gets how much: what is owed first, then the shares, the first receiver the rest."""
@@ -492,9 +505,12 @@ class AccountBehaviour:
         if len(pairs) != len(rules) or not pairs <= known:
             return DataAccessResult.OTHER_REASON
         self.look()
-        self._collection = rules
+        self._use_rules(rules)
         self._values()[11] = value
         return DataAccessResult.SUCCESS
+
+    def _use_rules(self, rules: Sequence[CreditChargeConfiguration]) -> None:
+        self._rules = {(rule.credit_reference, rule.charge_reference): rule.collection_configuration for rule in rules}
 
     def _write_shares(self, value: Data) -> DataAccessResult:
         shares: tuple[TokenGatewayConfiguration, ...] = Account.attributes[12].type.from_data(value)

@@ -30,8 +30,9 @@ from cosem.obis import Obis, obis
 from cosem.results import ActionResult, DataAccessResult
 from cosem.times import CosemDateTime
 
-Counts = Mapping[bytes, Fraction]
-"""What a commodity stands at, in its unit: by tariff, and under the empty index all of it."""
+Counts = Mapping[bytes, int]
+"""What a commodity stands at, in 1/3600 of its unit (Ws of Wh): by tariff, and under the empty index all of it."""
+PARTS: Final = 3600
 Meter = Callable[[AttributeReference], Counts | None]
 """Who knows what a commodity stands at; None for a reference to nothing that is counted."""
 
@@ -87,6 +88,7 @@ class ChargeBehaviour:
         self.running = False
         self._meter = meter
         self._prices = prices
+        self._factor = self._scaled(prices)
         self._base: Counts | None = None
         self._since = host.now
         self._activation: int | None = None
@@ -202,6 +204,11 @@ class ChargeBehaviour:
             if self.collectable():
                 self._accrue(periods * self.single)
 
+    def _scaled(self, prices: UnitCharge) -> Fraction:
+        """Return what brings counts times prices to amounts of the account."""
+        scaling = prices.charge_per_unit_scaling
+        return _power(scaling.price_scale - self.scale - scaling.commodity_scale) / PARTS
+
     def _accrue(self, cost: Fraction) -> None:
         self.due += cost
         if not self.continuous:
@@ -216,19 +223,16 @@ class ChargeBehaviour:
         self._base = counts
         if counts is None or before is None:
             return Fraction(0)
-        used = {index: max(Fraction(0), count - before.get(index, count)) for index, count in counts.items()}
-        rest = used.get(b"", Fraction(0))
-        cost = Fraction(0)
-        other = 0
-        for row in self._prices.charge_table:
-            if not row.index:
-                other = row.charge_per_unit
-            elif row.index in used:
-                cost += used[row.index] * row.charge_per_unit
-                rest -= used[row.index]
-        cost += rest * other
-        scaling = self._prices.charge_per_unit_scaling
-        return cost * _power(scaling.price_scale - self.scale - scaling.commodity_scale)
+        rest = counts[b""] - before.get(b"", counts[b""])
+        cost = other = 0
+        for index, price in self._prices.charge_table:
+            if not index:
+                other = price
+            elif index in counts:
+                used = counts[index] - before.get(index, counts[index])
+                cost += used * price
+                rest -= used
+        return max(0, cost + rest * other) * self._factor
 
     def take(self, amount: int) -> None:
         """Know that this much was collected."""
@@ -260,6 +264,7 @@ class ChargeBehaviour:
         self.accrue()
         values = self._values()
         self._prices = Charge.attributes[5].type.from_data(prices)
+        self._factor = self._scaled(self._prices)
         values[5] = prices
         self._base = self._count()
         self.changed()

@@ -13,7 +13,7 @@ from cosem.device.host import Host
 from cosem.device.shown import settled
 from cosem.errors import ConfigError
 from cosem.obis import Obis, obis
-from cosem.results import ActionResult
+from cosem.results import ActionResult, DataAccessResult
 from cosem.times import CosemDateTime
 
 ENABLED, SELECTABLE, SELECTED, IN_USE, CONSUMED = (
@@ -72,6 +72,7 @@ class CreditBehaviour:
         self.amount = amount
         self.status = ENABLED
         self.lent = 0
+        self._configuration = configuration
         self.changed: Callable[[], None] = lambda: None
         self.moved: list[Callable[[CreditStatus, CreditStatus], None]] = []
         self.object = host.add(
@@ -94,7 +95,7 @@ class CreditBehaviour:
         host.handle(self.object, 2, self._set)
         host.handle(self.object, 3, lambda parameter: self.invoke())
         # Its type is what it is, and no amount is set anew by the calendar here.
-        host.writers(self.object, {3: settled, 11: settled})
+        host.writers(self.object, {3: settled, 7: self._configure, 11: settled})
 
     # --- what it is ----------------------------------------------------------------------------------------
 
@@ -130,13 +131,18 @@ class CreditBehaviour:
 
     def has(self, flag: CreditConfiguration) -> bool:
         """Whether it is configured so."""
-        configuration: CreditConfiguration = self.object.credit_configuration
-        return flag in configuration
+        return flag in self._configuration
 
     @property
     def confirmed_first(self) -> bool:
         """Whether somebody has to confirm it before it is used."""
         return self.has(CreditConfiguration.REQUIRES_CONFIRMATION_BEFORE_SELECTION)
+
+    def _configure(self, value: Data) -> DataAccessResult:
+        store: Any = self.object.store
+        store.values[7] = value
+        self._configuration = Credit.attributes[7].type.from_data(value)
+        return DataAccessResult.SUCCESS
 
     @property
     def left(self) -> int:

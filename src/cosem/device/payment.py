@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
 from cosem.classes.c111_account import (
@@ -46,7 +45,7 @@ GATEWAY: Final = Obis.parse("0-0:19.40.0")
 STS_ATTRIBUTES: Final = Obis.parse("0-0:96.50.0")
 """A name of the manufacturer's: public sources give none for class 116."""
 _NO_COMMODITY: Final = AttributeReference(0, Obis(bytes(6)), 0)
-_HOUR: Final = 3600
+_MASKS: Final = tuple((tariff, mask_name(tariff)) for tariff in TARIFFS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +213,10 @@ class Payment:
         if rate and (channel, rate) not in registers:
             return None
         self.metering.settle(self.metering.clock.true_time())
-        counts = {b"": Fraction(registers[channel, rate].value, _HOUR)}
+        counts = {b"": registers[channel, rate].value}
         if not rate and channel in (1, 2):
-            counts |= {mask_name(rate): Fraction(registers[channel, rate].value, _HOUR) for rate in TARIFFS}
+            for tariff, mask in _MASKS:
+                counts[mask] = registers[channel, tariff].value
         return counts
 
     def select_emergency(self) -> bool:
