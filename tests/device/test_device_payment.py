@@ -27,6 +27,7 @@ from cosem.device.token_gateway import (
     VALIDATION_FAILURE,
 )
 from cosem.errors import ConfigError, DecodeError
+from cosem.obis import Obis
 from cosem.results import ActionResult, DataAccessResult
 from cosem.security.tokens import Token
 from cosem.times import CosemDateTime
@@ -102,6 +103,16 @@ def test_the_account_is_new_then_active_then_closed_and_never_goes_back() -> Non
     assert invoke(paying, 111, ACCOUNT, 1) is NO
     assert invoke(paying, 111, ACCOUNT, 3) is ActionResult.OBJECT_UNDEFINED
     assert paying.account.status is AccountStatus.CLOSED
+
+
+def test_a_closed_account_lends_nothing() -> None:
+    paying = Paying()
+    paying.live(EMPTY)
+    assert invoke(paying, 111, ACCOUNT, 2) is OK
+    assert paying.emergency.status is SELECTABLE
+    assert not paying.payment.select_emergency()
+    assert invoke(paying, 112, paying.emergency.name, 3) is NO
+    assert paying.emergency.amount == 0
 
 
 def test_an_account_is_activated_and_closed_in_time() -> None:
@@ -289,6 +300,24 @@ def test_a_price_in_the_past_holds_at_once_and_costs_nothing_backwards() -> None
     paying.live(1000)
     paying.energy.accrue()
     assert paying.energy.paid + paying.energy.due == 100 + 1000
+
+
+def test_another_commodity_is_counted_from_where_it_stands() -> None:
+    paying = Paying(credit=100_000)
+    paying.live(1000)
+    active = paying.energy.object.unit_charge_active
+    exported = active.commodity_reference._replace(logical_name=Obis.parse("1-0:2.8.0"))
+    kind = Charge.attributes[5].type
+    assert (
+        paying.host.write(113, ENERGY_CHARGE, 5, kind.to_data(active._replace(commodity_reference=exported))) is TAKEN
+    )
+    paying.live(1000)
+    paying.energy.accrue()
+    assert paying.energy.paid + paying.energy.due == 100
+    assert paying.host.write(113, ENERGY_CHARGE, 5, kind.to_data(active)) is TAKEN
+    paying.live(1000)
+    paying.energy.accrue()
+    assert paying.energy.paid + paying.energy.due == 200
 
 
 def test_collect_takes_what_is_due_now() -> None:

@@ -20,6 +20,8 @@ from support.meters import utc
 A_DAY = Path(__file__).parents[2] / "examples" / "scenarios" / "a_day.toml"
 HEAD = "start = 2026-06-01T12:00:00\ndays = 0.25\n"
 NEEDED = {
+    "token": 'digits = "1234"',
+    "top up": "amount = 1000\nnumber = 1",
     "phase missing": "phase = 1",
     "phase return": "phase = 1",
     "bypass": "phase = 2",

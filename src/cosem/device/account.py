@@ -113,6 +113,7 @@ class AccountBehaviour:
         self._attributes()
         for credit in self.credits:
             credit.changed = self.changed
+            credit.active = lambda: self.active
         for charge in self.charges:
             charge.changed = self.changed
             charge.collectable = self._collectable(charge)

@@ -49,7 +49,7 @@ class CreditBehaviour:
     """One credit. The account decides when it is used; `changed` is told when a client changed its amount or state.
 
     `lent` is what `invoke_credit` added: of a credit that has to be paid back it is taken away again once it was.
-    `moved` hears of every transition.
+    `active` says whether its account is. `moved` hears of every transition.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class CreditBehaviour:
         self.lent = 0
         self._configuration = configuration
         self.changed: Callable[[], None] = lambda: None
+        self.active: Callable[[], bool] = lambda: True
         self.moved: list[Callable[[CreditStatus, CreditStatus], None]] = []
         self.object = host.add(
             Credit(
@@ -188,8 +189,8 @@ class CreditBehaviour:
             self.lent = 0
 
     def invoke(self) -> None:
-        """Confirm a credit that is offered. Raises `Refused` for one that is not."""
-        if self.status is not SELECTABLE:
+        """Confirm a credit that is offered. Raises `Refused` for one that is not, or whose account is not active."""
+        if self.status is not SELECTABLE or not self.active():
             raise Refused(ActionResult.OTHER_REASON)
         if not self.lent and self.preset > 0:
             if not fits_in(self.amount + self.preset):

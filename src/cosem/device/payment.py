@@ -221,11 +221,15 @@ class Payment:
 
     def select_emergency(self) -> bool:
         """Confirm the credit that is offered, at the meter; say whether there was one."""
-        for credit in self.account.credits:
-            if credit.status is SELECTABLE:
-                credit.invoke()
-                return True
-        return False
+        offered = self._offered
+        if offered is not None:
+            offered.invoke()
+        return offered is not None
+
+    @property
+    def _offered(self) -> CreditBehaviour | None:
+        found = (credit for credit in self.account.credits if credit.status is SELECTABLE)
+        return next(found, None) if self.account.active else None
 
     def texts(self) -> list[str]:
         """Return what the display shows of it."""
@@ -234,7 +238,7 @@ class Payment:
         used = account.in_use
         if used is not None and used.confirmed_first:
             texts.append("emergency credit in use")
-        if any(credit.status is SELECTABLE for credit in account.credits):
+        if self._offered is not None:
             texts.append("emergency credit: press to select")
         if account.to_clear:
             texts.append(f"pay {self._money(account.to_clear)}")
