@@ -50,7 +50,7 @@ def test_credit_shows_tops_up_and_selects(cosem: Run) -> None:
         status, out, err = cosem("credit", url, "--token", token.strip())
         assert (status, err) == (1, "token: validation failure\n")
         assert out.startswith("what\tvalue\naccount 0-0:19.0.0.255\tactive")
-        assert cosem("credit", url, "--select-emergency")[0] == 2
+        assert cosem("credit", url, "--select-emergency")[0] == 1
 
 
 def test_a_meter_that_is_no_payment_meter(cosem: Run) -> None:

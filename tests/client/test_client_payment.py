@@ -14,7 +14,7 @@ from cosem.classes.c112_credit import CreditStatus
 from cosem.classes.c113_charge import ChargeType
 from cosem.classes.c115_token_gateway import TokenStatusCode
 from cosem.device.payment import PaymentSettings
-from cosem.errors import AccessError, ConfigError
+from cosem.errors import AccessError, CosemError
 from cosem.obis import Obis
 from cosem.security.tokens import SignedTokens
 from cosem.simulator.meter import DEMO_TOKEN_KEY, demo_payment
@@ -52,7 +52,7 @@ def test_an_account_is_read_whole(referencing: str) -> None:
 
 def test_credit_runs_out_is_lent_and_topped_up() -> None:
     with paying() as world, world.connect() as meter:
-        with pytest.raises(ConfigError, match="no credit to select"):
+        with pytest.raises(CosemError, match="offers no credit"):
             meter.select_credit()
         empty(world)
         found = meter.account()

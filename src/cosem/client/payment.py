@@ -15,7 +15,7 @@ from cosem.classes.model import InterfaceClass
 from cosem.client.core import Core
 from cosem.client.supply import attributes
 from cosem.codec.axdr import integer, octet_string
-from cosem.errors import ConfigError
+from cosem.errors import CosemError
 from cosem.obis import Obis
 from cosem.times import CosemDateTime
 from cosem.units import scaled
@@ -125,13 +125,13 @@ def top_up(core: Core, token: str | bytes, gateway: Obis) -> Generator[Step, Any
 def select_credit(core: Core, name: Obis, credit: Obis | None = None) -> Generator[Step, Any, AccountState]:
     """Confirm a credit of an account, the one that is offered unless it is named; return how the account stands then.
 
-    Raises `ConfigError` where none is offered.
+    Raises `CosemError` where none is offered.
     """
     if credit is None:
         state = yield from account(core, name)
         offered = (item.name for item in state.credits if item.status is CreditStatus.SELECTABLE)
         credit = next(offered, None)
         if credit is None:
-            raise ConfigError(f"account {name} has no credit to select now")
+            raise CosemError(f"account {name} offers no credit to select now")
     yield from core.call_data(Credit.class_id, credit, 3, integer(0))
     return (yield from account(core, name))

@@ -54,7 +54,8 @@ class AccountBehaviour:
     accounts of the attribute differ). `low` is whether the warning was given; `cut` whether the account disconnected.
     current_credit_in_use counts from 1, 0 is none. Only in prepayment mode the supply depends on the credit; it is
     opened by a local command, and closed by one, where the control mode has that, else somebody presses the button. A
-    contact that is closed without credit is opened again.
+    contact that is closed without credit is opened again. Of the conditions of collection only the one about the supply
+    is acted upon: load limiting and friendly credit periods are nothing this meter has.
     """
 
     def __init__(
