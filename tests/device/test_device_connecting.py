@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cosem.classes.c028_auto_answer import AllowedCaller, AutoAnswerMode, AutoAnswerStatus, CallType
 from cosem.classes.common import TimeWindow
@@ -12,8 +15,11 @@ from cosem.codec import axdr
 from cosem.device.auto_answer import AutoAnswerBehaviour
 from cosem.device.auto_connect import AutoConnectBehaviour
 from cosem.device.causes import Cause
+from cosem.device.meter import ElectricityMeter
 from cosem.results import ActionResult, DataAccessResult
 from cosem.times import CosemDateTime
+from support.equipped import START as EQUIPPED
+from support.equipped import TO, Net, codes, equipped
 from support.meters import bare_host, utc
 
 START = utc(2026, 6, 1)
@@ -35,10 +41,10 @@ class Line:
         options = {"destinations": [b"head-end:4059"]} | options
         self.behaviour = AutoConnectBehaviour(self.host, self._dial, self._hang_up, mode=mode, **options)
 
-    def _dial(self, destination: bytes) -> bool:
+    def _dial(self, destination: bytes, done: Callable[[bool], None]) -> None:
         self.calls.append((self.host.now - START, destination))
         self.dead -= 1
-        return self.dead < 0
+        done(self.dead < 0)
 
     def _hang_up(self) -> None:
         self.hung_up += 1
@@ -172,3 +178,170 @@ def test_windows_of_a_whole_year_are_open_in_its_midst() -> None:
     assert AutoAnswerBehaviour(bare_host(START), windows=[year]).status is AutoAnswerStatus.ACTIVE
     later = bare_host(utc(2027, 6, 1))
     assert AutoAnswerBehaviour(later, windows=[year]).status is AutoAnswerStatus.INACTIVE
+
+
+# --- a meter that pushes by its connections --------------------------------------------------------------------------
+
+
+class Network(Net):
+    """A network in memory whose connections are made and broken; `reachable` says which destinations answer."""
+
+    def __init__(self, *reachable: bytes) -> None:
+        super().__init__()
+        self.reachable = set(reachable)
+        self.dialled: list[bytes] = []
+        self.hung_up = 0
+
+    def dial(self, destination: bytes, done: Callable[[bool], None], lost: Callable[[], None]) -> None:
+        self.dialled.append(destination)
+        self.lost = lost
+        done(destination in self.reachable)
+
+    def hang_up(self) -> None:
+        self.hung_up += 1
+
+
+def connecting(net: Network, mode: int, *destinations: bytes, windows: Any = ()) -> ElectricityMeter:
+    meter = equipped(net)
+    meter.equipment.pushes.way.dialler = net
+    obj = meter.equipment.connecting.object
+    for number, value in ((6, destinations or (TO,)), (5, windows), (2, mode)):
+        data = type(obj).attributes[number].type.to_data(value)
+        assert meter.host.write(29, obj.obis, number, data) is DataAccessResult.SUCCESS
+    return meter
+
+
+def pushed(net: Network) -> list[tuple[int, str]]:
+    return [(at, delivery.setup) for at, delivery in net.sent]
+
+
+def test_when_the_connection_comes_back_the_meter_pushes_on_connectivity() -> None:
+    net = Network(TO)
+    meter = connecting(net, 101)
+    meter.advance(EQUIPPED + 100)
+    assert pushed(net) == [(0, "connectivity")]
+    net.lost()
+    meter.advance(EQUIPPED + 200)
+    assert pushed(net) == [(0, "connectivity"), (100, "connectivity")]
+    assert codes(meter, "communication") == [146, 147, 146]
+
+
+def test_a_connection_that_does_not_last_is_not_made_again_at_once() -> None:
+    net = Network(TO)
+    meter = connecting(net, 101)
+    for second in (5, 20, 70, 90):
+        meter.advance(EQUIPPED + second)
+        net.lost()
+    assert len(net.dialled) == 2, "the second after repetition_delay"
+
+
+def test_a_push_asks_for_a_connection_that_ends_when_it_is_through() -> None:
+    net = Network(TO)
+    meter = connecting(net, 1, b"192.0.2.9:1", TO)
+    meter.equipment.tampering.terminal_cover(True)
+    meter.advance(EQUIPPED + 5)
+    assert net.dialled == [b"192.0.2.9:1", TO]
+    assert pushed(net) == [(0, "alarm")], "and no push tells of a connection that was made to push"
+    assert net.hung_up == 1
+    assert not meter.equipment.connecting.connected
+
+
+def test_a_push_that_found_no_connection_goes_out_when_there_is_one() -> None:
+    net = Network()
+    meter = connecting(net, 101)
+    meter.advance(EQUIPPED + 300)
+    meter.equipment.tampering.terminal_cover(True)
+    meter.advance(EQUIPPED + 3000)
+    assert pushed(net) == []
+    net.reachable.add(TO)
+    obj = meter.equipment.connecting.object
+    assert meter.host.invoke(29, obj.obis, 1, axdr.integer(0)) is ActionResult.SUCCESS
+    meter.advance(EQUIPPED + 3060)
+    assert sorted(name for _, name in pushed(net)) == ["alarm", "connectivity"]
+    assert {at for at, _ in pushed(net)} == {3000}
+
+
+def test_regular_pushes_wait_for_the_calling_window_and_alarms_do_not() -> None:
+    net = Network(TO)
+    # EQUIPPED is 12:00 local time.
+    afternoon = TimeWindow(*(CosemDateTime(hour=hour, minute=0, second=0) for hour in (13, 14)))
+    meter = connecting(net, 3, windows=(afternoon,))
+    meter.equipment.tampering.terminal_cover(True)
+    meter.advance(EQUIPPED + 10)
+    meter.equipment.pushes.setups["installation"].trigger()
+    meter.advance(EQUIPPED + HOUR + 60)
+    assert pushed(net) == [(0, "alarm"), (HOUR, "installation")]
+
+
+def test_in_a_power_cut_the_connection_goes_and_comes_again_with_the_power() -> None:
+    net = Network(TO)
+    meter = connecting(net, 101)
+    meter.advance(EQUIPPED + 100)
+    meter.equipment.power.fail()
+    assert not meter.equipment.connecting.connected
+    assert net.hung_up == 1
+    meter.advance(EQUIPPED + 400)
+    meter.equipment.power.restore()
+    meter.advance(EQUIPPED + 401)
+    assert [item for item in pushed(net) if item[1] == "connectivity"] == [(0, "connectivity"), (400, "connectivity")]
+
+
+def test_a_wake_up_call_lets_the_meter_connect_and_push() -> None:
+    net = Network(TO)
+    meter = connecting(net, 104)
+    answering = meter.equipment.answering
+    callers = type(answering.object).attributes[7].type.to_data((AllowedCaller(b"+431", CallType.WAKE_UP_REQUEST),))
+    assert meter.host.write(28, answering.object.obis, 7, callers) is DataAccessResult.SUCCESS
+    answering.call(b"+499")
+    meter.advance(EQUIPPED + 10)
+    assert pushed(net) == []
+    answering.call(b"+431")
+    meter.advance(EQUIPPED + 20)
+    assert pushed(net) == [(10, "connectivity")]
+
+
+def test_mode_0_hangs_up_and_leaves_the_network_to_others() -> None:
+    net = Network(TO)
+    meter = connecting(net, 101)
+    meter.advance(EQUIPPED + 10)
+    obj = meter.equipment.connecting.object
+    assert meter.host.write(29, obj.obis, 2, axdr.enum(0)) is DataAccessResult.SUCCESS
+    assert net.hung_up == 1
+    meter.equipment.tampering.terminal_cover(True)
+    meter.advance(EQUIPPED + 20)
+    assert pushed(net)[-1] == (10, "alarm")
+    assert len(net.dialled) == 1
+
+
+INPUTS = ("mode", "wanted", "lost", "said", "answer", "connect", "cut", "return")
+
+
+@given(st.lists(st.tuples(st.sampled_from(INPUTS), st.integers(0, 7))))
+def test_whatever_happens_there_is_no_connection_that_nobody_may_have(inputs: list[tuple[str, int]]) -> None:
+    modes = (0, 1, 2, 3, 101, 102, 103, 104)
+    net = Network()
+    open_calls: list[Callable[[bool], None]] = []
+    net.dial = lambda destination, done, lost: open_calls.append(done)  # type: ignore[method-assign]
+    meter = connecting(net, 0)
+    connect = meter.equipment.connecting
+    for name, number in inputs:
+        before = len(open_calls)
+        if name == "mode":
+            meter.host.write(29, connect.object.obis, 2, axdr.enum(modes[number]))
+        elif name == "wanted":
+            connect.wanted(alarm=number > 3)
+        elif name == "answer" and open_calls:
+            open_calls[number % len(open_calls)](number % 2 == 0)
+        elif name == "connect":
+            connect.wake_up()
+        elif name == "cut":
+            meter.equipment.power.fail()
+        elif name == "return":
+            meter.equipment.power.restore()
+        elif name in ("lost", "said"):
+            getattr(connect, name)()
+        meter.advance(meter.now + 30 * number)
+        powered = meter.equipment.power.powered
+        assert not connect.connected or (connect.in_use and powered)
+        assert connect.in_use or len(open_calls) == before
+        assert connect.next_time() is None or connect.next_time() > meter.now or not powered

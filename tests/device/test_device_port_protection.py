@@ -27,7 +27,7 @@ from cosem.results import ActionResult
 from support.meters import KEYS, PASSWORD, build, utc
 
 START = utc(2026, 6, 1)
-NAME, PORT = Obis.parse("0-0:44.2.0.255"), Obis.parse("0-0:25.0.0.255")
+NAME, PORT = Obis.parse("0-1:44.2.0.255"), Obis.parse("0-0:25.0.0.255")
 
 
 class Rig:

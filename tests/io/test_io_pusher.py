@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -165,3 +166,52 @@ class _With:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._delivery, name)
+
+
+async def test_an_auto_connect_keeps_a_connection_pushes_over_it_and_makes_it_again() -> None:
+    desk = Desk(TransportService.TCP)
+    port = await desk.start()
+    writers: list[asyncio.StreamWriter] = []
+    desk.door.close()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        listener = desk.listener()
+        with suppress(ConnectionError):
+            while octets := await reader.read(1000):
+                writer.write(desk.take(listener, octets))
+
+    door = await asyncio.start_server(connected, "127.0.0.1", port)
+    meter, pusher = meter_for(port, TransportService.TCP, policy=3, mechanism=5, push_version=2)
+    meter.equipment.pushes.way.dialler = pusher
+    for name in ("connectivity", ALARM):
+        setup = meter.equipment.pushes.setups[name]
+        setup.object.push_operation_method = PushOperationMethod.CONFIRMED_RETRY_ON_MISSING_CONFIRMATION
+    obj = meter.equipment.connecting.object
+
+    async def pushes(count: int) -> None:
+        async with asyncio.timeout(5):
+            while len(desk.pushes) < count:
+                meter.advance(meter.now + 1)
+                await asyncio.sleep(0.005)
+
+    for number, value in ((6, (f"127.0.0.1:{port}".encode(),)), (2, 101)):
+        meter.host.write(29, obj.obis, number, type(obj).attributes[number].type.to_data(value))
+    await pushes(1)
+    meter.equipment.tampering.terminal_cover(True)
+    await pushes(2)
+    await settled(meter)
+    assert meter.equipment.pushes.setups[ALARM].confirmed_at is not None
+    assert len(writers) == 1, "both went over the one connection"
+    assert meter.equipment.tables.status_word & 1 << 6
+    meter.advance(meter.now + 100)
+    writers[0].close()
+    await pushes(3)
+    assert len(writers) == 2
+    assert [push.value.value[1].value for push in desk.pushes if push.value is not None] == [
+        bytes(meter.equipment.pushes.setups[name].object.obis) for name in ("connectivity", ALARM, "connectivity")
+    ]
+    await pusher.stop()
+    door.close()
+    for writer in writers:
+        writer.close()

@@ -31,6 +31,7 @@ NEEDED = {
     "script": 'table = "0-0:10.0.106.255"\nscript = 1',
     "clock": "to = 2026-06-01T13:00:00",
     "clock shift": "seconds = -60",
+    "call": 'number = "+431"',
 }
 
 
@@ -146,6 +147,14 @@ def test_every_input_can_come_at_any_time(do: str, powered: bool) -> None:
 )
 def test_inputs_do_what_their_words_say(text: str, cause: str) -> None:
     assert cause in [what for _, what in told(text, "happened")]
+
+
+def test_a_call_is_taken_while_there_is_power() -> None:
+    text = happens("call", extra=NEEDED["call"]) + happens("power cut") + happens("call", extra=NEEDED["call"])
+    assert [what for _, what in told(text) if "call" in what] == [
+        "call (number +431): taken",
+        "call (number +431): no answer, there is no power",
+    ]
 
 
 def test_a_phase_brings_no_power_back_in_a_power_cut_but_where_all_were_missing() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from cosem.apdu import parse
 from cosem.codec import axdr
 from cosem.device.meter import ElectricityMeter
-from cosem.device.push import Delivery
+from cosem.device.way_out import Delivery
 from cosem.results import DataAccessResult
 from support.meters import build, utc
 

@@ -178,8 +178,13 @@ def _build(options: dict[str, Any]) -> tuple[Any, str]:
         _play(meter, scenario)
     if options["push"] is not None:
         from cosem.client.events import push_destination
+        from cosem.device.way_out import OVER_IP
 
-        meter.equipment.pushes.send_to(*push_destination(options["push"]))
+        service, destination = push_destination(options["push"])
+        meter.equipment.pushes.send_to(service, destination)
+        if service in OVER_IP:
+            # It is used once somebody sets its mode.
+            meter.equipment.connecting.object.destination_list = (destination,)
     return meter, note
 
 
@@ -271,7 +276,7 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
     # The meter of a model does nothing by itself.
     pushes = getattr(getattr(meter, "equipment", None), "pushes", None)
     if pushes is not None:
-        pushes.network = pusher
+        pushes.network = pushes.way.dialler = pusher
     wrapper = DeviceServer(meter.device, before=live, udp=True)
     information, window = options["hdlc_information"], options["hdlc_window"]
     limits = HdlcParameters(information, information, window, window)
@@ -299,7 +304,7 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
     finally:
         ticking.cancel()
         if pushes is not None:
-            pushes.network = None
+            pushes.network = pushes.way.dialler = None
         await pusher.stop()
         for _, _, server in ports.values():
             await server.stop()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from cosem.classes.c009_script_table import ScriptAction
 from cosem.classes.c022_single_action_schedule import ExecutionTime
 from cosem.classes.common import CaptureObject
 from cosem.device.agenda import Agenda
@@ -39,9 +41,14 @@ def billing_columns() -> list[CaptureObject]:
 
 
 class Billing:
-    """The monthly billing of an electricity meter: script 1 of 0-0:10.0.1 ends a period, at 0:00 of every first."""
+    """The monthly billing of an electricity meter: script 1 of 0-0:10.0.1 ends a period, at 0:00 of every first.
 
-    def __init__(self, meter: ElectricityMeter, agenda: Agenda, scripts: ScriptTables) -> None:
+    `also` is what that script does besides, after the profile was captured and before the maxima begin anew.
+    """
+
+    def __init__(
+        self, meter: ElectricityMeter, agenda: Agenda, scripts: ScriptTables, also: Sequence[ScriptAction] = ()
+    ) -> None:
         host = meter.host
         self.profile: ProfileBuffer = meter.profile(BILLING_PROFILE, 0, PERIODS, billing_columns())
 
@@ -54,6 +61,7 @@ class Billing:
             END_OF_BILLING,
             1,
             calling(7, BILLING_PROFILE, CAPTURE),
+            *also,
             calling(4, meter.maximum.object.obis, RESET),
             calling(4, meter.export_maximum.object.obis, RESET),
         )

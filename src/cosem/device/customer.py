@@ -17,10 +17,11 @@ from cosem.device.associations import AssociationSpec, only
 from cosem.device.disconnector import CONNECTED, DISCONNECTED, READY
 from cosem.device.host import Host
 from cosem.device.p1_port import P1Port, Shown, show
-from cosem.device.push import Delivery, Network, Pusher
+from cosem.device.push import Pusher
 from cosem.device.scripts import PUSHING, ScriptTables, calling
 from cosem.device.security import SecuritySetupBehaviour
 from cosem.device.single_action import SingleActionBehaviour
+from cosem.device.way_out import Delivery, Network
 from cosem.obis import Obis
 from cosem.results import DataAccessResult
 from cosem.security.keys import Keys

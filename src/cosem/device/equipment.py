@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from cosem.classes.c028_auto_answer import AutoAnswerMode
 from cosem.classes.c071_limiter import LimiterActions
+from cosem.classes.c124_communication_port_protection import ProtectionMode
 from cosem.classes.common import ActionItem, ActionSet, AttributeReference
 from cosem.codec import axdr
 from cosem.companions.companion import companion
 from cosem.device.agenda import Agenda
-from cosem.device.billing import Billing
+from cosem.device.auto_answer import AutoAnswerBehaviour
+from cosem.device.auto_connect import AutoConnectBehaviour
+from cosem.device.billing import CAPTURE, Billing
 from cosem.device.causes import Cause
 from cosem.device.clock_events import ClockEvents
 from cosem.device.customer import PUSHED_OF_PAYMENT, Customer, CustomerPush, identified
@@ -22,6 +26,7 @@ from cosem.device.limiter import LimiterBehaviour
 from cosem.device.mains import Mains
 from cosem.device.parameter_monitor import ParameterMonitorBehaviour
 from cosem.device.payment import Payment
+from cosem.device.port_protection import PortProtectionBehaviour
 from cosem.device.power import PowerSupply
 from cosem.device.push import Pushes
 from cosem.device.register_monitor import MonitorBehaviour
@@ -37,6 +42,7 @@ from cosem.device.scripts import (
     calling,
 )
 from cosem.device.single_action import SingleActionBehaviour
+from cosem.device.tables import REGISTER_TABLE, Tables
 from cosem.device.tampering import Tampering, TamperRecords
 from cosem.device.tariffs import Tariffs
 from cosem.device.watch import Watch
@@ -61,6 +67,9 @@ _PARAMETERS = tuple(
 )
 """What the parameter monitor looks at: what makes values and bills what they are."""
 DISCONNECT_SCHEDULE, IMAGE_SCHEDULE = "0-0:15.0.1.255", "0-0:15.0.2.255"
+PORT, PORT_PROTECTION = "0-0:25.0.0.255", "0-0:44.2.0.255"
+PORT_ATTEMPTS = 20
+"""Failures after which the whole port is locked: more than those that shut out a client (`GuardOptions`)."""
 LIMITER, IMPORT = "0-0:17.0.0.255", "1-0:1.7.0.255"
 SUPERVISION = (
     ("1-0:31.4.0.255", "1-0:31.7.0.255"),
@@ -90,22 +99,36 @@ class Equipment:
         self.watch = Watch(host, self.scripts)
         profiles = (meter.load_profile.object, meter.daily_profile.object)
         self.scripts.add(GLOBAL_RESET, 1, *(calling(item.class_id, item.obis, 1) for item in profiles))
-        self._supply(meter)
+        off, on = self._supply(meter)
         self._supervision(meter)
         self.agenda = Agenda(host)
         self.tariffs = Tariffs(host, meter.metering, self.agenda, self.scripts)
-        self.billing = Billing(meter, self.agenda, self.scripts)
+        self.billing = Billing(meter, self.agenda, self.scripts, also=[calling(61, REGISTER_TABLE, CAPTURE)])
         self.parameters = ParameterMonitorBehaviour(host, _PARAMETERS)
         self.mains = Mains(host, meter.metering, self.power)
         self.tampering = Tampering(host, meter.metering)
         self.pushes = Pushes(host, profile, version=settings.push_version)
         self._pushing()
+        self._connections(settings)
+        self.tables = Tables(meter, self, off, on)
         self._later()
         self.payment: Payment | None = None
         if settings.payment is not None:
             title = settings.system_title
             self.payment = Payment(host, meter.metering, meter.disconnector, settings.payment, title)
         self._customer(settings)
+
+    def _connections(self, settings: MeterSettings) -> None:
+        """Add what connects, is called, and protects the port. A call of a number for waking up lets it connect.
+
+        Where no client is ever locked out the port is not either, until somebody sets its mode.
+        """
+        self.connecting = AutoConnectBehaviour(self.host, self.pushes.way.dial, self.pushes.way.hang_up)
+        self.pushes.way.connect_by(self.connecting)
+        self.answering = AutoAnswerBehaviour(self.host, self.connecting.wake_up, mode=AutoAnswerMode.DEDICATED_LINE)
+        locks = settings.guard.lock_after > 0
+        mode = ProtectionMode.LOCKED_ON_FAILED_ATTEMPTS if locks else ProtectionMode.UNLOCKED
+        self.port = PortProtectionBehaviour(self.host, PORT, PORT_PROTECTION, mode=mode, allowed=PORT_ATTEMPTS)
 
     def _later(self) -> None:
         """Add the schedules a client may set for what a command does at once: disconnection, a new firmware."""
@@ -155,8 +178,8 @@ class Equipment:
                             before=0,
                         )
 
-    def _supply(self, meter: ElectricityMeter) -> None:
-        """Add what disconnects: scripts, further disconnectors, the limiter."""
+    def _supply(self, meter: ElectricityMeter) -> tuple[ActionItem, ActionItem]:
+        """Add what disconnects: scripts, further disconnectors, the limiter. Return the scripts for the supply."""
         settings, options = meter.settings, self.host.device.options
         meter.disconnector.moved.append(lambda closed: self.watch.disturb())
         off, on = self._switching(meter.disconnector, DISCONNECTION, DISCONNECT)
@@ -190,6 +213,7 @@ class Equipment:
             pair_actions=options.limiter_pairs_actions,
             soft=settings.soft_limit,
         )
+        return off, on
 
     def _switching(self, switch: Disconnector, table: str, first: int) -> tuple[ActionItem, ActionItem]:
         """Add the scripts that disconnect and reconnect."""

@@ -7,7 +7,6 @@ whether it arrived.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
 
@@ -34,6 +33,7 @@ from cosem.device.errors import Refused
 from cosem.device.host import Host, Origin
 from cosem.device.moments import Windows
 from cosem.device.push_values import is_known, values
+from cosem.device.way_out import Delivery, Network, WayOut
 from cosem.errors import CosemError
 from cosem.link.base import Address
 from cosem.obis import Obis
@@ -88,27 +88,6 @@ TRANSITIONS: Final[dict[tuple[State, Event], State]] = {
     **{(state, Event.RESET): State.IDLE for state in State},
 }
 """What is absent changes nothing; a trigger while one is running is answered temporary-failure."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """One attempt to push: what goes where. `done` takes whether it arrived; what it is called with later is ignored.
-
-    `destination` is that of the setup; `confirmed` asks for a data-notification-confirm under `invoke`, and only that
-    is an arrival.
-    """
-
-    setup: str
-    service: int
-    destination: bytes
-    address: Address
-    octets: bytes = field(repr=False)
-    invoke: int
-    confirmed: bool
-    done: Callable[[bool], None] = field(repr=False)
-
-
-Network = Callable[[Delivery], None]
 
 
 class Pusher:
@@ -200,6 +179,13 @@ class Pusher:
             self._attempts = 0
             self._plan(self.host.now, self._randomly())
 
+    def hasten(self) -> None:
+        """Send now what waits for another attempt; where that was given up, be triggered once more."""
+        if self.state is State.RETRYING:
+            self._due = self.host.now
+        elif self.state is State.IDLE:
+            self.trigger()
+
     def reset(self) -> None:
         """Forget what waits to be sent."""
         self._again = False
@@ -209,6 +195,11 @@ class Pusher:
     def configured(self) -> bool:
         """Whether there is a destination."""
         return bool(self._get("send_destination_and_method").destination)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something is about to be sent."""
+        return self.state in (State.WAITING, State.RETRYING) and self._due <= self.host.now
 
     def _randomly(self) -> int:
         most = self._get("randomisation_start_interval")
@@ -394,11 +385,11 @@ class Pusher:
 
 
 class Pushes:
-    """The push setups of a meter, by name, and what triggers them."""
+    """The push setups of a meter, by name, and what triggers them. They go by one way out, whose `network` carries."""
 
     def __init__(self, host: Host, companion: Companion, *, version: int = 1) -> None:
-        self.network: Network | None = None
         self.setups: dict[str, Pusher] = {}
+        self.way = WayOut(self.setups, lambda: self.alarms)
         self._presets: dict[str, PushPreset] = {}
         for preset in companion.pushes:
             objects = [
@@ -408,7 +399,7 @@ class Pushes:
                 host,
                 preset.setup,
                 objects,
-                self._deliver,
+                self.way.deliver,
                 title=preset.name,
                 version=version,
                 client=MANAGEMENT_SAP,
@@ -427,13 +418,23 @@ class Pushes:
             setup.object.send_destination_and_method = method
 
     @property
+    def network(self) -> Network | None:
+        """Who carries what is pushed; None while there is nobody."""
+        return self.way.network
+
+    @network.setter
+    def network(self, network: Network | None) -> None:
+        self.way.network = network
+
+    @property
     def alarms(self) -> frozenset[str]:
         """Return the names of the setups that alarms push by."""
         return frozenset(name for name, preset in self._presets.items() if preset.alarms)
 
     def _happened(self, happening: Happening) -> None:
         for name, preset in self._presets.items():
-            if happening.cause.name in preset.when:
+            # A connection that a push asked for is told by that push: one more would ask for the next connection.
+            if happening.cause.name in preset.when and not happening.details.get("asked"):
                 setup = self.setups[name]
                 setup.trigger()
                 if happening.cause is Cause.LAST_GASP and setup.state is State.WAITING:
@@ -443,9 +444,3 @@ class Pushes:
     def _confirmed(self, invoke: int) -> None:
         for setup in self.setups.values():
             setup.confirmed(invoke)
-
-    def _deliver(self, delivery: Delivery) -> None:
-        if self.network is None:
-            delivery.done(False)
-        else:
-            self.network(delivery)

@@ -7,6 +7,7 @@ from typing import Any
 
 from cosem.classes.c061_register_table import RegisterTable, TableCellDefinition
 from cosem.codec.axdr import Data, Tag
+from cosem.device.associations import ASSOCIATION_CLASSES
 from cosem.device.host import Host
 from cosem.obis import Obis, obis
 from cosem.results import DataAccessResult
@@ -45,6 +46,10 @@ class RegisterTableBehaviour:
         self._hold(tuple(self._host.read(definition.class_id, name, number) or _NULL for name in names))
 
     def _redefine(self, value: Data) -> DataAccessResult:
+        definition: TableCellDefinition = RegisterTable.attributes[3].type.from_data(value)
+        if definition.class_id in ASSOCIATION_CLASSES:
+            # Secrets would come out by a back door.
+            return DataAccessResult.OTHER_REASON
         store: Any = self.object.store
         store.values[3] = value
         self._empty()

@@ -1,4 +1,4 @@
-"""Carrying a device's pushes: one connection or datagram each, to where the push setup says.
+"""Carrying a device's pushes: one connection or datagram each, to where the push setup says, or on one that is kept.
 
 The destination of a push setup is text, HOST:PORT. TCP and UDP carry the wrapper; HDLC (UI frames) and M-Bus frames go
 over TCP, to what brings them to their line.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Protocol
 
 from cosem.apdu import parse
@@ -30,7 +31,7 @@ INVOKE = 0xFFFFFF
 
 
 class Delivery(Protocol):
-    """What a device asks to be carried (`cosem.device.push.Delivery`)."""
+    """What a device asks to be carried (`cosem.device.way_out.Delivery`)."""
 
     @property
     def service(self) -> int:
@@ -92,12 +93,53 @@ def endpoint(destination: bytes) -> tuple[str, int]:
 
 
 class NetworkPusher:
-    """The network of a device's pushes inside a running event loop; give it to `Pushes.network`."""
+    """The network of a device's pushes inside a running event loop; give it to `Pushes.network`.
+
+    It makes the connections of an auto connect too (`WayOut.dialler`): a connection that was dialled is kept, and what
+    is pushed to the same HOST:PORT by TCP goes over it.
+    """
 
     def __init__(self, *, timeout: float = TIMEOUT, failed: Callable[[str], Any] | None = None) -> None:
         self.timeout = timeout
         self._failed = failed
         self._tasks: set[asyncio.Task[None]] = set()
+        self._dialling: asyncio.Task[None] | None = None
+        self._kept: _Kept | None = None
+
+    def dial(self, destination: bytes, done: Callable[[bool], None], lost: Callable[[], None]) -> None:
+        """Open a connection to HOST:PORT and keep it: `done` takes whether there is one, `lost` that it broke."""
+        self.hang_up()
+        self._dialling = asyncio.get_running_loop().create_task(self._dial(destination, done, lost))
+
+    async def _dial(self, destination: bytes, done: Callable[[bool], None], lost: Callable[[], None]) -> None:
+        try:
+            async with asyncio.timeout(self.timeout):
+                reader, writer = await asyncio.open_connection(*endpoint(destination))
+        except (OSError, TimeoutError, ConfigError) as error:
+            if self._failed is not None:
+                self._failed(f"no connection to {destination.decode('latin-1')!r}: {error or 'no answer'}")
+            self._dialling = None
+            done(False)
+            return
+        kept = self._kept = _Kept(destination, writer)
+        try:
+            done(True)
+            await kept.listen(reader)
+        finally:
+            kept.over()
+            if self._kept is kept:
+                self._kept = None
+        self._dialling = None
+        lost()
+
+    def hang_up(self) -> None:
+        """End the connection, or the attempt at one; nobody is told."""
+        if self._dialling is not None:
+            self._dialling.cancel()
+            self._dialling = None
+        if self._kept is not None:
+            self._kept.over()
+            self._kept = None
 
     def __call__(self, delivery: Delivery) -> None:
         """Carry one push; `done` is called when it is known what became of it."""
@@ -132,6 +174,8 @@ class NetworkPusher:
                 return not delivery.confirmed or await heard.confirmed
             finally:
                 transport.close()
+        if delivery.service == TCP and (kept := self._kept) is not None and kept.destination == delivery.destination:
+            return await kept.sent(delivery, octets)
         reader, writer = await asyncio.open_connection(host, port)
         try:
             writer.write(octets)
@@ -143,6 +187,7 @@ class NetworkPusher:
 
     async def stop(self) -> None:
         """Give up what is under way."""
+        self.hang_up()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -158,6 +203,12 @@ async def _confirmation(reader: asyncio.StreamReader, link: Link, delivery: Deli
 
 def confirms(octets: bytes, link: Link, delivery: Delivery) -> bool:
     """Whether what came is the confirmation of a push."""
+    return delivery.invoke in confirmations(octets, link)
+
+
+def confirmations(octets: bytes, link: Link) -> list[int]:
+    """Return the numbers of the pushes that what came confirms."""
+    numbers = []
     for event in link.receive(octets, 0.0):
         if not isinstance(event, ApduReceived):
             continue
@@ -165,9 +216,47 @@ def confirms(octets: bytes, link: Link, delivery: Delivery) -> bool:
             found = parse(event.octets)
         except DecodeError:
             continue
-        if isinstance(found.service, DataNotificationConfirm) and (found.invoke or 0) & INVOKE == delivery.invoke:
+        if isinstance(found.service, DataNotificationConfirm):
+            numbers.append((found.invoke or 0) & INVOKE)
+    return numbers
+
+
+class _Kept:
+    """A connection that is kept for what is pushed to one destination."""
+
+    def __init__(self, destination: bytes, writer: asyncio.StreamWriter) -> None:
+        self.destination = destination
+        self._writer = writer
+        self._link = push_link(TCP)
+        self._waiting: dict[int, asyncio.Future[bool]] = {}
+
+    async def listen(self, reader: asyncio.StreamReader) -> None:
+        """Take confirmations until the connection ends."""
+        with suppress(OSError):
+            while octets := await reader.read(READ_SIZE):
+                for number in confirmations(octets, self._link):
+                    if (waiting := self._waiting.get(number)) is not None and not waiting.done():
+                        waiting.set_result(True)
+
+    async def sent(self, delivery: Delivery, octets: bytes) -> bool:
+        """Send a push; return whether it arrived."""
+        if not delivery.confirmed:
+            self._writer.write(octets)
+            await self._writer.drain()
             return True
-    return False
+        waiting = self._waiting[delivery.invoke] = asyncio.get_running_loop().create_future()
+        try:
+            self._writer.write(octets)
+            return await waiting
+        finally:
+            del self._waiting[delivery.invoke]
+
+    def over(self) -> None:
+        """Close the connection; what waits for a confirmation has none."""
+        self._writer.close()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_result(False)
 
 
 class _Heard(asyncio.DatagramProtocol):

@@ -125,6 +125,20 @@ def _press(meter: ElectricityMeter, connect: bool | None = None) -> str | None:
     return None
 
 
+def _call(meter: ElectricityMeter, number: str, rings: int = 1) -> str:
+    """Let a number ring."""
+    if not meter.equipment.power.powered:
+        return _SILENT
+    return "taken" if meter.equipment.answering.call(number.encode(), rings) else "not taken"
+
+
+def _connection_lost(meter: ElectricityMeter) -> str | None:
+    if not meter.equipment.connecting.connected:
+        return "nothing, there is no connection"
+    meter.equipment.connecting.lost()
+    return None
+
+
 def _limit(meter: ElectricityMeter, watts: int) -> str:
     if not meter.equipment.power.powered:
         return _SILENT
@@ -245,6 +259,8 @@ INPUTS: Final[Mapping[str, Input]] = {
     "button": Input(_press, {"connect": Parameter(bool)}),
     "contact stuck": Input(lambda meter: meter.disconnector.jam(True)),
     "contact freed": Input(lambda meter: meter.disconnector.jam(False)),
+    "call": Input(_call, {"number": Parameter(str, needed=True), "rings": Parameter(int, least=1, most=100)}),
+    "connection lost": Input(_connection_lost),
     "disconnect": _switch(1),
     "reconnect": _switch(2),
     "limit": Input(_limit, {"watts": Parameter(int, needed=True, least=0, most=0xFFFF_FFFF)}),

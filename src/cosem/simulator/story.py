@@ -10,7 +10,7 @@ from cosem.classes.c040_push_setup import TransportService
 from cosem.classes.words import enum_words
 from cosem.device.causes import Cause
 from cosem.device.metering import STEP
-from cosem.device.push import Delivery
+from cosem.device.way_out import Delivery
 from cosem.simulator.meter import demo_settings, simulated_meter
 from cosem.simulator.scenario import Player, Scenario, local_time
 
