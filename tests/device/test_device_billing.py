@@ -65,3 +65,22 @@ def test_old_bills_go_after_two_years() -> None:
     for _ in range(30):
         meter.host.invoke(7, Obis.parse(BILLING_PROFILE), 2, axdr.integer(0))
     assert len(bills(meter)) == 24
+
+
+def test_only_a_period_that_ends_before_its_time_is_an_event_of_idis() -> None:
+    meter = build(utc(2026, 5, 20), utc(2026, 6, 2))
+    standard = meter.equipment.events.logs["standard"].buffer
+
+    def ended() -> list[int]:
+        return [row.time for row in standard.rows if row.cells[1][-1] == 21]
+
+    assert len(bills(meter)) == 1
+    assert ended() == [], "the first of June comes again every month"
+    assert meter.host.invoke(9, Obis.parse("0-0:10.0.1.255"), 1, axdr.long_unsigned(1)) is ActionResult.SUCCESS
+    assert ended() == [utc(2026, 6, 2)]
+    schedule = meter.equipment.billing.schedule.object
+    once = (ExecutionTime(CosemTime(12, 0, 0, 0), CosemDate.parse("2026-06-03")),)
+    assert meter.host.write(22, schedule.obis, 4, type(schedule).attributes[4].type.to_data(once)) == 0
+    meter.advance(utc(2026, 6, 4))
+    assert ended() == [utc(2026, 6, 2), utc(2026, 6, 3, 10)]
+    assert len(bills(meter)) == 3

@@ -54,7 +54,8 @@ class Billing:
 
         def capture(parameter: int) -> None:
             self.profile.capture()
-            host.note(Cause.BILLING_RESET)
+            # A client, another script and a date that does not come again end a period before its time.
+            host.note(Cause.BILLING_RESET, periodic=self.schedule.recurring)
 
         host.handle(self.profile.object, CAPTURE, capture)
         end = scripts.add(

@@ -48,7 +48,8 @@ class SingleActionBehaviour:
 
     `run_missed`: a date without wildcards that an outage hid is run once when power is back; what comes again is not.
     A time set back makes only those with wildcards run again. `type` may be written at any time: what stands in
-    execution_time waits until it fits.
+    execution_time waits until it fits. `recurring` says while the script runs that it does so at a time that comes
+    again.
     """
 
     rank = SINGLE
@@ -69,6 +70,7 @@ class SingleActionBehaviour:
         self._scripts = scripts
         self.run_missed = run_missed
         self._done: set[int] = set()
+        self.recurring = False
         self.object = host.add(
             SingleActionSchedule(obis(name), executed_script=script, type=kind, execution_time=tuple(times))
         )
@@ -126,7 +128,11 @@ class SingleActionBehaviour:
                 return
             self._done.add(due.at)
         script: ActionItem = self.object.executed_script
-        self._scripts.run(script, Origin.REMOTE)
+        self.recurring = not self._once(due)
+        try:
+            self._scripts.run(script, Origin.REMOTE)
+        finally:
+            self.recurring = False
 
     def settle(self) -> None:
         """Nothing holds between two execution times."""

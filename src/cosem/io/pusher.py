@@ -244,7 +244,8 @@ class _Kept:
             self._writer.write(octets)
             await self._writer.drain()
             return True
-        waiting = self._waiting[delivery.invoke] = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting[delivery.invoke] = waiting
         try:
             self._writer.write(octets)
             return await waiting
