@@ -47,17 +47,28 @@ def _measured(meter: Any) -> float:
 
 
 def year() -> list[Line]:
-    """Time one meter through a year: 15-minute profile, daily profile, demand, monthly billing, events. One run."""
+    """Time one meter through a year: 15-minute, hourly and daily profile, demand, monthly billing, events. One run."""
     meter = simulated_meter(seed=1, end=BEGIN, days=0, settings=demo_settings(1))
+    noted: list[object] = []
+    meter.host.causes.listeners.append(noted.append)
     begun = time.perf_counter()
-    events = _live(meter, int(BEGIN.timestamp()) + DAYS * DAY)
+    done = _live(meter, int(BEGIN.timestamp()) + DAYS * DAY)
     took = time.perf_counter() - begun
-    rows, periods = len(meter.load_profile.rows), len(meter.equipment.billing.profile.rows)
-    if not 34_500 < rows <= DAYS * 96 or periods != 12 or not events:
+    rows, hours, days = (
+        len(profile.rows) for profile in (meter.load_profile, meter.hourly_profile, meter.daily_profile)
+    )
+    periods = len(meter.equipment.billing.profile.rows)
+    lived = 34_500 < rows <= DAYS * 96 and DAYS * 24 - 60 < hours <= DAYS * 24 and days == DAYS
+    if not lived or periods != 12 or not 0 < done <= len(noted):
         raise SystemExit("the meter does not live a whole year: nothing is measured")
     measuring = _measured(simulated_meter(seed=1, end=BEGIN, days=0, settings=demo_settings(1)))
     return [
-        Line(f"a year of a meter: {rows} rows, {periods} bills, {events} events", took, GOAL),
+        Line(
+            f"a year of a meter: {rows} rows of 15 minutes, {hours} of an hour, {days} of a day, {periods} bills, "
+            f"{len(noted)} events",
+            took,
+            GOAL,
+        ),
         Line("  of it measuring", measuring),
         Line("  of it everything else", took - measuring),
     ]

@@ -203,3 +203,14 @@ def test_null_data_stands_for_what_did_not_change() -> None:
     assert nulls > len(plain)
     written = [row[0] for row in packed if row[0] is not None]
     assert len(written) == 2, "the time stands in the first row, and where the deviation changes"
+
+
+def test_the_hourly_profile_has_the_energies_by_tariff_at_every_hour() -> None:
+    meter = build(utc(2026, 6, 1), utc(2026, 6, 2, 12))
+    rows = meter.hourly_profile.rows
+    assert len(rows) == 36
+    quarters = {row.cells[0]: row.cells for row in meter.load_profile.rows}
+    for row in rows:
+        assert row.cells[2] == quarters[row.cells[0]][2], "the load profile has the same reading of that moment"
+        total, first, second = (int.from_bytes(cell[1:], "big") for cell in row.cells[2:5])
+        assert 0 <= total - first - second <= 1

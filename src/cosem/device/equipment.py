@@ -57,6 +57,7 @@ _PARAMETERS = tuple(
     for class_id, name, attributes in (
         (8, "0-0:1.0.0.255", (3, 5, 6, 7, 8)),
         (7, "1-0:99.1.0.255", (3, 4)),
+        (7, "1-0:99.1.1.255", (3, 4)),
         (7, "1-0:99.2.0.255", (3, 4)),
         (20, "0-0:13.0.0.255", (6, 7, 8, 9, 10)),
         (11, "0-0:11.0.0.255", (2,)),
@@ -97,7 +98,7 @@ class Equipment:
         self.power = PowerSupply(host, meter.metering, last_gasp=settings.last_gasp)
         self.scripts = ScriptTables(host)
         self.watch = Watch(host, self.scripts)
-        profiles = (meter.load_profile.object, meter.daily_profile.object)
+        profiles = (meter.load_profile.object, meter.hourly_profile.object, meter.daily_profile.object)
         self.scripts.add(GLOBAL_RESET, 1, *(calling(item.class_id, item.obis, 1) for item in profiles))
         off, on = self._supply(meter)
         self._supervision(meter)

@@ -24,7 +24,7 @@ from cosem.device.host import Host
 from cosem.device.image import ImageOptions
 from cosem.device.limiter import SoftLimit
 from cosem.device.load import Household
-from cosem.device.metering import LoadModel, Metering
+from cosem.device.metering import TARIFFS, LoadModel, Metering
 from cosem.device.payment import PaymentSettings
 from cosem.device.profile import CLOCK_COLUMN, Column, ProfileBuffer
 from cosem.device.random import Random
@@ -42,7 +42,10 @@ if TYPE_CHECKING:
 PUBLIC_CLIENT, MANAGEMENT_CLIENT, READING_CLIENT, BROADCAST_CLIENT = 16, 1, 2, 102
 SECURITY_SETUP = Obis.parse("0-0:43.0.0.255")
 INVOCATION_COUNTER = "0-0:43.1.0.255"
-LOAD_PROFILE, DAILY_PROFILE = "1-0:99.1.0.255", "1-0:99.2.0.255"
+LOAD_PROFILE, HOURLY_PROFILE, DAILY_PROFILE = "1-0:99.1.0.255", "1-0:99.1.1.255", "1-0:99.2.0.255"
+HOUR = 3600
+DAYS_KEPT = 400
+"""Of the hourly and the daily profile."""
 CLOCK, STATUS = "0-0:1.0.0.255", "0-0:96.10.1.255"
 
 _PUBLIC = (CLOCK, "0-0:42.0.0.255", "0-0:41.0.0.255", INVOCATION_COUNTER, "0-0:96.1.0.255")
@@ -62,6 +65,11 @@ _LOAD_COLUMNS = (
     CaptureObject(1, Obis.parse(STATUS), 2),
     *(CaptureObject(3, Obis.parse(f"1-0:{channel}.8.0.255"), 2) for channel in (1, 2, 5, 6, 7, 8)),
 )
+_HOURLY_COLUMNS = (
+    *_LOAD_COLUMNS[:2],
+    *(CaptureObject(3, Obis.parse(f"1-0:{c}.8.{rate}.255"), 2) for c in (1, 2) for rate in (0, *TARIFFS)),
+)
+"""What is billed by the hour: import and export, in all and by tariff."""
 
 
 @dataclass(slots=True)
@@ -155,7 +163,8 @@ class ElectricityMeter:
         self._writers(self.clock.object, self.clock.writers)
         self._registers()
         self.load_profile = self.profile(LOAD_PROFILE, settings.profile_period, settings.profile_capacity)
-        self.daily_profile = self.profile(DAILY_PROFILE, DAY, 400)
+        self.hourly_profile = self.profile(HOURLY_PROFILE, HOUR, 24 * DAYS_KEPT, _HOURLY_COLUMNS)
+        self.daily_profile = self.profile(DAILY_PROFILE, DAY, DAYS_KEPT)
         self.disconnector = Disconnector(
             self.host,
             "0-0:96.3.10.255",
