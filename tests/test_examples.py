@@ -30,6 +30,7 @@ def test_the_example_key_file_opens_the_simulated_meter() -> None:
     device = KeyFile.load(EXAMPLES / "keys.toml").device()
     assert device.keys.global_unicast_encryption_key == DEMO_KEYS.global_unicast_encryption_key
     assert device.keys.authentication_key == DEMO_KEYS.authentication_key
+    assert device.keys.global_broadcast_encryption_key == DEMO_KEYS.global_broadcast_encryption_key
     assert (device.password, device.hls_secret) == (DEMO_PASSWORD, DEMO_SECRET)
 
 

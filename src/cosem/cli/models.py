@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _NOT_OF_A_MODEL = (
     *("days", "seed", "auth", "security", "compress_nulls", "referencing", "companion", "push", "scenario"),
     *("prepayment", "token_key"),
+    *("customer", "broadcast", "p1"),
 )
 """Options of the electricity meter; a model says these things itself."""
 
@@ -52,6 +53,21 @@ def keys_of(options: dict[str, Any]) -> Secrets:
         device.system_title,
         f"keys of {options['key_file']}",
     )
+
+
+def customer_keys(options: dict[str, Any]) -> Keys | None:
+    """Return the keys of the customer's section of the key file; None where no such section was asked for."""
+    from cosem.client.keyfile import KeyFile
+
+    section = options["customer"]
+    if section is None:
+        return None
+    if options["key_file"] is None:
+        raise ConfigError("--customer names a section of the key file: --keys says which file")
+    keys = KeyFile.load(options["key_file"]).section(section).keys
+    if keys.global_unicast_encryption_key is None or keys.authentication_key is None:
+        raise ConfigError(f"{options['key_file']}, [{section}]: a customer port needs both keys, encryption and tag")
+    return keys
 
 
 def present(options: dict[str, Any]) -> datetime:

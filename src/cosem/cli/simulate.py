@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from cosem.cli.models import keys_of, model_meter, model_urls, present
+from cosem.cli.models import customer_keys, keys_of, model_meter, model_urls, present
 from cosem.cli.output import DONE, heading, is_terminal, note, print_json, print_table, printable
 from cosem.errors import ConfigError
 
@@ -80,6 +80,12 @@ def simulate_command() -> None:
 @click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file; example keys without it.")
 @click.option("--device", help="Section of the key file.")
 @click.option(
+    "--customer", metavar="SECTION", help="Section of the key file with the customer's keys: the port pushes."
+)
+@click.option(
+    "--broadcast", metavar="HEX", help="System title of who may speak to all meters at once (SAP 102): 16 hex digits."
+)
+@click.option(
     "--dial",
     metavar="HOST:PORT",
     help="Also open a connection to a client that waits there, again and again; hdlc+tcp://HOST:PORT for HDLC.",
@@ -97,6 +103,7 @@ def simulate_command() -> None:
     help="Also serve HDLC on a serial port, /dev/ttyUSB0?baud=9600; pty makes a pseudo-terminal.",
 )
 @click.option("--optical", metavar="PORT", help="Also serve IEC 62056-21 mode E, then HDLC, on a port; pty makes one.")
+@click.option("--p1", metavar="PORT", help="Also send P1 telegrams on a serial port, one a second; pty makes one.")
 @click.option("--echo", is_flag=True, help="Give back whatever comes on these ports, as many optical heads do.")
 @click.option(
     "--image-key", metavar="HEX", help="Public key that firmware images are verified by; the example key without it."
@@ -151,8 +158,13 @@ def _build(options: dict[str, Any]) -> tuple[Any, str]:
     title = secrets.title or b"CSM" + (2**32 + seed).to_bytes(5, "big")
     if (SECURITY[options["security"]] or mechanism == 5) and keys.global_unicast_encryption_key is None:
         raise ConfigError(f"{options['key_file']} holds no global_unicast_encryption_key for this meter")
+    broadcast = _title(options["broadcast"])
+    if broadcast and SECURITY[options["security"]] and keys.global_broadcast_encryption_key is None:
+        raise ConfigError(f"{options['key_file']} holds no global_broadcast_encryption_key, which --broadcast needs")
     settings = MeterSettings(
         system_title=title,
+        broadcast_title=broadcast,
+        customer_keys=customer_keys(options),
         serial=str(10_000_000 + seed),
         mechanism=mechanism,
         policy=SECURITY[options["security"]] >> 4,
@@ -182,6 +194,8 @@ def _build(options: dict[str, Any]) -> tuple[Any, str]:
 
         service, destination = push_destination(options["push"])
         meter.equipment.pushes.send_to(service, destination)
+        if (customer := meter.equipment.customer.push) is not None:
+            customer.send_to(service, destination)
         if service in OVER_IP:
             # It is used once somebody sets its mode.
             meter.equipment.connecting.object.destination_list = (destination,)
@@ -248,6 +262,15 @@ def _payment(options: dict[str, Any]) -> Any:
     return replace(settings, credit=credit, token_key=token_key(options["token_key"]))
 
 
+def _title(text: str | None) -> bytes:
+    """Return the system title of the broadcast client, nothing where there is none."""
+    if text is None:
+        return b""
+    if len(text) != 16 or not all(digit in "0123456789abcdefABCDEF" for digit in text):
+        raise ConfigError("--broadcast is a system title in hex: 16 digits")
+    return bytes.fromhex(text)
+
+
 def _image_key(text: str) -> bytes:
     """Return the public key that images are verified by."""
     if len(text) not in (64, 130) or not all(digit in "0123456789abcdefABCDEF" for digit in text):
@@ -256,6 +279,7 @@ def _image_key(text: str) -> bytes:
 
 
 async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
+    from cosem.io.p1_server import P1Server
     from cosem.io.pusher import NetworkPusher
     from cosem.io.server import DeviceServer
     from cosem.link.hdlc.parameters import HdlcParameters
@@ -277,12 +301,16 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
     pushes = getattr(getattr(meter, "equipment", None), "pushes", None)
     if pushes is not None:
         pushes.network = pushes.way.dialler = pusher
+        customer = meter.equipment.customer
+        if customer.push is not None:
+            customer.push.network = pusher
     wrapper = DeviceServer(meter.device, before=live, udp=True)
     information, window = options["hdlc_information"], options["hdlc_window"]
     limits = HdlcParameters(information, information, window, window)
     hdlc = DeviceServer(meter.device, framing="hdlc", before=live, parameters=limits)
     meter.device.on_down += [wrapper.drop, hdlc.drop]
     ports = _ports(meter, options, live)
+    p1 = None if options["p1"] is None else P1Server()
     ticking = loop.create_task(_tick(live))
     try:
         _, port = await wrapper.start(options["host"], options["port"])
@@ -299,6 +327,9 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
                 failed=lambda error: _no_answer(caller, error),
             )
         paths = {name: f"{scheme}://{await server.open(path)}" for name, (scheme, path, server) in ports.items()}
+        if p1 is not None:
+            paths["p1"] = await p1.open(None if options["p1"] == MAKE_ONE else options["p1"])
+            meter.equipment.customer.p1.request(p1.send)
         _announce(meter, options, keys_note, port, hdlc_port, paths)
         await stop.wait()
     finally:
@@ -306,6 +337,8 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
         if pushes is not None:
             pushes.network = pushes.way.dialler = None
         await pusher.stop()
+        if p1 is not None:
+            await p1.stop()
         for _, _, server in ports.values():
             await server.stop()
         await wrapper.stop()
@@ -406,7 +439,8 @@ def _urls(options: dict[str, Any], host: str, port: int, hdlc_port: int, ports: 
         "management": f"tcp://{host}:{port}?client=1&{security}",
         "reading": f"tcp://{host}:{port}?client=2&auth=low{names}",
         "hdlc": f"hdlc+tcp://{host}:{hdlc_port}?client=1&{security}",
-        **{name: f"{url}?client=1&{security}" for name, url in ports.items()},
+        # Whoever listens at the P1 port is no client.
+        **{name: url if name == "p1" else f"{url}?client=1&{security}" for name, url in ports.items()},
     }
 
 

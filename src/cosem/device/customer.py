@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from cosem.classes.c001_data import Data as DataObject
+from cosem.classes.c040_push_setup import MessageType, SendDestinationAndMethod, TransportService
 from cosem.classes.protection import RestrictedColumns
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
@@ -177,6 +178,11 @@ class CustomerPush:
         )
         pushing = scripts.add(PUSHING, script, calling(self.setup.object.class_id, PUSH_SETUP, 1))
         self.schedule = SingleActionBehaviour(host, agenda, scripts, str(SCHEDULE), pushing)
+
+    def send_to(self, service: TransportService, destination: bytes) -> None:
+        """Set where the port pushes to."""
+        method = SendDestinationAndMethod(service, destination, MessageType.A_XDR_ENCODED_XDLMS_APDU)
+        self.setup.object.send_destination_and_method = method
 
     def associate(self, referencing: str) -> None:
         """Add the association of who listens: it may read what is pushed, and nothing else."""

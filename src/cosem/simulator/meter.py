@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DEMO_KEYS = Keys(
     global_unicast_encryption_key=bytes(range(0x10)),
     authentication_key=bytes(range(0xD0, 0xE0)),
+    global_broadcast_encryption_key=bytes(range(0x20, 0x30)),
     master_key=bytes(range(0x10, 0x20)),
 )
 """Keys that stand in every example, here and elsewhere: worth nothing, and meant so."""
