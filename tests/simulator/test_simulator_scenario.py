@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,9 @@ def test_every_input_can_come_at_any_time(do: str, powered: bool) -> None:
     ("text", "cause"),
     [
         (happens("wrong password", extra="times = 3"), "association authentication failure (n times)"),
+        (happens("wrong password", extra="times = 3\nclient = 1"), "decryption or authentication failure (n times)"),
+        (happens("wrong key", extra="times = 3"), "decryption or authentication failure (n times)"),
+        (happens("replay"), "replay attack"),
         (happens("clock", extra="to = 2026-06-01T12:00:00"), "clock set back"),
         (happens("script", extra=NEEDED["script"]), "remote disconnection"),
         (happens("disconnect"), "remote disconnection"),
@@ -147,6 +151,58 @@ def test_every_input_can_come_at_any_time(do: str, powered: bool) -> None:
 )
 def test_inputs_do_what_their_words_say(text: str, cause: str) -> None:
     assert cause in [what for _, what in told(text, "happened")]
+
+
+FRAUD = {
+    "TERMINAL_COVER_OPENED": happens("terminal cover opened"),
+    "METER_COVER_OPENED": happens("meter cover opened"),
+    "STRONG_FIELD": happens("magnet"),
+    "NEUTRAL_MISSING": happens("neutral missing"),
+    "PHASE_SEQUENCE_REVERSED": happens("phases exchanged"),
+    "CURRENT_REVERSAL": happens("current reversed"),
+    "CURRENT_BYPASS": happens("bypass", extra=NEEDED["bypass"]),
+    "CLOCK_SET_BACK": happens("clock", extra="to = 2026-06-01T12:00:00"),
+    "AUTHENTICATION_FAILED": happens("wrong password", extra="times = 3"),
+    "DECRYPTION_FAILED": happens("wrong key", extra="times = 3"),
+    "REPLAY": happens("replay"),
+}
+
+
+@pytest.mark.parametrize("kind", FRAUD)
+def test_every_kind_of_fraud_is_provoked_and_counted(kind: str) -> None:
+    story = Story(parse(HEAD + FRAUD[kind]), days=0)
+    records = story.meter.equipment.tamper_records.records
+    assert set(FRAUD) == {cause.name for cause in records}
+    story.run()
+    counted = {cause.name: record.count for cause, record in records.items() if record.count}
+    assert counted.pop(kind) == 1
+    assert not counted
+
+
+def test_who_has_no_business_there_is_told_apart() -> None:
+    text = happens("replay", extra="times = 2") + happens("wrong key", extra="client = 2")
+    text += happens("wrong password", extra="client = 99") + happens("power cut") + happens("replay")
+    assert [what for _, what in told(text)] == [
+        "replay (times 2): exception-response",
+        "wrong key (client 2): nothing, that client has no keys",
+        "wrong password (client 99): nothing, there is no such client with a password",
+        "power cut",
+        "replay: no answer",
+    ]
+
+
+def test_a_push_is_told_with_its_values_in_words_and_no_octet_of_a_key() -> None:
+    text = happens("terminal cover opened")
+    text += happens("script", 'after = "1m"', 'table = "0-0:10.0.108.255"\nscript = 4')
+    lines = [what for _, what in told(text, "push")]
+    name = "0-0:42.0.0.255 = CSM10000001 (logical device name)"
+    assert lines[0] == (
+        f"alarm, 67 octets: {name}; 0-0:97.98.20.255 = 8192 (fraud attempt); 0-0:97.98.21.255 = 0 (no alarm)"
+    )
+    assert name in lines[1]
+    assert re.search(r"1-0:1\.8\.0\.255 = \d+ Wh \(active energy import", lines[1])
+    text = happens("script", extra='table = "0-0:10.0.108.255"\nscript = 2')
+    assert told(text, "push")[0][1].endswith("; 1-0:99.1.0.255 = 1 entry")
 
 
 def test_a_call_is_taken_while_there_is_power() -> None:

@@ -320,7 +320,7 @@ class Pusher:
             done(arrived)
 
         octets = self._protected(octets, address)
-        return Delivery(self.title, service, destination, address, octets, self._invoke, confirmed, over)
+        return Delivery(self.title, service, destination, address, octets, body, self._invoke, confirmed, over)
 
     def _protected(self, octets: bytes, address: Address) -> bytes:
         """Protect as the setup says, or else as the policy of its client's association asks of responses."""

@@ -18,8 +18,8 @@ OVER_IP: Final = (TransportService.TCP, TransportService.UDP)
 class Delivery:
     """One attempt to push: what goes where. `done` takes whether it arrived; what it is called with later is ignored.
 
-    `destination` is that of the setup; `confirmed` asks for a data-notification-confirm under `invoke`, and only that
-    is an arrival.
+    `octets` are the APDU as it is protected, `body` is its structure of values in clear. `destination` is that of the
+    setup; `confirmed` asks for a data-notification-confirm under `invoke`, and only that is an arrival.
     """
 
     setup: str
@@ -27,6 +27,7 @@ class Delivery:
     destination: bytes
     address: Address
     octets: bytes = field(repr=False)
+    body: bytes = field(repr=False)
     invoke: int
     confirmed: bool
     done: Callable[[bool], None] = field(repr=False)

@@ -13,8 +13,9 @@ from cosem.device.host import Origin
 from cosem.device.mains import MISSING, THRESHOLDS
 from cosem.device.scripts import EXECUTE
 from cosem.device.token_gateway import MAX_TOKEN
-from cosem.errors import ConfigError, CosemError
+from cosem.errors import ConfigError, CosemError, Timeout
 from cosem.obis import Obis, obis
+from cosem.security.keys import Keys
 from cosem.security.tokens import LARGEST, SignedTokens
 from cosem.times import CosemDateTime
 
@@ -22,7 +23,12 @@ if TYPE_CHECKING:
     from cosem.device.meter import ElectricityMeter
 
 WRONG_PASSWORD: Final = b"\x00not this one"
-READING_CLIENT: Final = 2
+WRONG_KEYS: Final = Keys(b"\x00not this key\x00\x00\x00", b"\x00not this one\x00\x00\x00")
+ATTACKER: Final = b"CSM\x00\x00ATK"
+"""System title of who has no business with the meter."""
+READING_CLIENT, MANAGEMENT_CLIENT = 2, 1
+_GMAC: Final = 5
+_NO_KEYS: Final = "nothing, that client has no keys"
 _KINDS = {str: "a text", int: "a whole number", bool: "true or false", datetime: "a time without offset"}
 
 
@@ -58,6 +64,10 @@ class Input:
 
 
 _PHASE: Final = {"phase": Parameter(int, needed=True, least=1, most=3)}
+_TIMES: Final = {
+    "times": Parameter(int, least=1, most=100),
+    "client": Parameter(int, least=1, most=127),
+}
 _SWITCH: Final = {"object": Parameter(str, name=True)}
 
 
@@ -203,35 +213,125 @@ def _emergency(meter: ElectricityMeter) -> str | None:
     return None if payment.select_emergency() else "nothing, no credit is offered"
 
 
-def _wrong_password(meter: ElectricityMeter, times: int = 1) -> str:
-    """Associate as the reading client with a wrong password, over both ends in memory."""
-    from cosem.association.conversations import open_association
-    from cosem.association.initiator import Initiator
-    from cosem.association.responder import Responder
-    from cosem.association.settings import AssociationSettings
-    from cosem.device.random import SeededRandom
-    from cosem.link.wrapper import WrapperLink
+def _wrong_password(meter: ElectricityMeter, times: int = 1, client: int = READING_CLIENT) -> str:
+    """Associate with a wrong password or secret, over both ends in memory."""
+    association = meter.logical.associations.get(client)
+    if association is None or not association.spec.mechanism:
+        return "nothing, there is no such client with a password"
+    mechanism, keys = association.spec.mechanism, association.spec.keys
+    if mechanism == _GMAC:
+        # What this mechanism proves is the keys.
+        return _wrong_key(meter, times, client)
+    with _Attempt(meter) as attempt:
+        for _ in range(times):
+            attempt.associate(client, mechanism=mechanism, secret=WRONG_PASSWORD, keys=keys)
+    return attempt.answer
 
-    answer = ""
-    for _ in range(times):
-        settings = AssociationSettings(client_sap=READING_CLIENT, mechanism=1, secret=WRONG_PASSWORD)
-        initiator = Initiator(WrapperLink(), settings)
-        # A low level client makes no challenge: nothing is drawn from this source.
-        responder = Responder(WrapperLink(server=True), meter.device, SeededRandom(0))
-        running = initiator.start(open_association(initiator, SeededRandom(0)), 0.0)
-        for _step in range(8):
-            if running.done:
-                break
-            responder.receive(initiator.take(), 0.0)
-            initiator.receive(responder.take(), 0.0)
-        if not running.done:
-            return "no answer"
+
+def _wrong_key(meter: ElectricityMeter, times: int = 1, client: int = MANAGEMENT_CLIENT) -> str:
+    """Associate under a key that is not the meter's: it cannot decipher what comes."""
+    with _Attempt(meter) as attempt:
+        if not _ciphered(meter, client):
+            return _NO_KEYS
+        for _ in range(times):
+            attempt.associate(client, mechanism=_GMAC, keys=WRONG_KEYS, ciphered=True, protection=0x30)
+    return attempt.answer
+
+
+def _replay(meter: ElectricityMeter, times: int = 1, client: int = MANAGEMENT_CLIENT) -> str:
+    """Let a client associate, and send once more what was recorded of it."""
+    if not _ciphered(meter, client):
+        return _NO_KEYS
+    with _Attempt(meter) as attempt:
+        keys = meter.logical.associations[client].spec.keys
+        recorded = attempt.associate(client, mechanism=_GMAC, keys=keys, ciphered=True, protection=0x30)
+        for _ in range(times):
+            attempt.send(recorded[0])
+    return attempt.answer
+
+
+def _ciphered(meter: ElectricityMeter, client: int) -> bool:
+    association = meter.logical.associations.get(client)
+    return (
+        association is not None
+        and association.spec.mechanism == _GMAC
+        and association.spec.keys.global_unicast_encryption_key is not None
+    )
+
+
+class _Attempt:
+    """Somebody at the meter's port: an initiator that nobody is behind. `answer` is what came of the last attempt.
+
+    What it draws comes from a source of its own, with the same seed every time: the meter's own is not touched by it.
+    """
+
+    def __init__(self, meter: ElectricityMeter) -> None:
+        from cosem.device.random import SeededRandom
+
+        self.meter = meter
+        self.answer = ""
+        self._random = SeededRandom(0)
+        self._responders: list[Any] = []
+
+    def __enter__(self) -> _Attempt:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        for responder in self._responders:
+            responder.lost(0.0)
+
+    def _responder(self) -> Any:
+        from cosem.association.responder import Responder
+        from cosem.link.wrapper import WrapperLink
+
+        responder = Responder(WrapperLink(server=True), self.meter.device, self._random)
+        self._responders.append(responder)
+        return responder
+
+    def associate(self, client: int, **settings: Any) -> list[bytes]:
+        """Try to associate; return what was sent."""
+        from cosem.association.conversations import open_association
+        from cosem.association.initiator import Initiator
+        from cosem.association.settings import AssociationSettings
+        from cosem.io.memory import CLIENT_SIDE, MemoryDriver
+        from cosem.link.memory import LossyPipe
+        from cosem.link.wrapper import WrapperLink
+
+        sent: list[bytes] = []
+
+        class Tapped(LossyPipe):
+            def send(self, side: int, octets: bytes, now: float) -> None:
+                if side == CLIENT_SIDE:
+                    sent.append(octets)
+                super().send(side, octets, now)
+
+        key = settings["keys"].global_unicast_encryption_key
+        first = self.meter.device.received_counter(key or b"") + 1
+        given = AssociationSettings(
+            client_sap=client, system_title=ATTACKER, lease=lambda count: (first, count), **settings
+        )
+        driver = MemoryDriver(Initiator(WrapperLink(), given), self._responder(), Tapped())
         try:
-            running.outcome()
-            answer = "accepted"
+            driver.run(open_association(driver.initiator, self._random))
+            self.answer = "accepted"
+        except Timeout:
+            self.answer = "no answer"
         except CosemError as error:
-            answer = str(error)
-    return answer
+            self.answer = str(error)
+        return sent
+
+    def send(self, octets: bytes) -> None:
+        """Send octets that were recorded."""
+        from cosem.apdu import parse
+        from cosem.link.base import ApduReceived
+        from cosem.link.wrapper import WrapperLink
+
+        responder = self._responder()
+        responder.receive(octets, 0.0)
+        answers = [
+            event.octets for event in WrapperLink().receive(responder.take(), 0.0) if isinstance(event, ApduReceived)
+        ]
+        self.answer = ", ".join(parse(octets).service.service for octets in answers) or "no answer"
 
 
 INPUTS: Final[Mapping[str, Input]] = {
@@ -283,5 +383,8 @@ INPUTS: Final[Mapping[str, Input]] = {
     ),
     "select emergency credit": Input(_emergency),
     "wrong password": Input(_wrong_password, {"times": Parameter(int, least=1, most=100)}),
+    "wrong password": Input(_wrong_password, _TIMES),
+    "wrong key": Input(_wrong_key, _TIMES),
+    "replay": Input(_replay, _TIMES),
 }
 """By the words of `do`."""

@@ -12,6 +12,7 @@ from cosem.device.causes import Cause
 from cosem.device.metering import STEP
 from cosem.device.way_out import Delivery
 from cosem.simulator.meter import demo_settings, simulated_meter
+from cosem.simulator.pushed import carried
 from cosem.simulator.scenario import Player, Scenario, local_time
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ class Story:
     def _push(self, delivery: Delivery) -> None:
         self._look()
         self.pushed.append((self.meter.now, delivery))
-        self._tell("push", f"{delivery.setup}, {len(delivery.octets)} octets")
+        values = "; ".join(carried(self.meter, delivery))
+        self._tell("push", f"{delivery.setup}, {len(delivery.octets)} octets: {values}")
         delivery.done(True)
 
 
