@@ -253,3 +253,35 @@ def test_every_change_of_state_has_its_event_and_lasting_states_are_found(story:
     for kind in (SAG, SWELL, MISSING):
         assert found.count(kind) == sum(mains.counts[kind, each] for each in (1, 2, 3))
     assert set(found) <= {NORMAL, SAG, SWELL, MISSING}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["fail", "restore", "voltage"]), st.integers(1, 3), st.sampled_from([0, None])))
+)
+def test_there_is_power_when_nobody_cut_it_and_a_phase_has_voltage(inputs: list[tuple[str, int, int | None]]) -> None:
+    meter = equipped()
+    power, cut, volts = meter.equipment.power, False, [None, None, None]
+    for name, phase, decivolts in inputs:
+        if name == "voltage":
+            volts[phase - 1] = decivolts  # type: ignore[call-overload]
+            meter.equipment.mains.voltage(phase, decivolts)
+        else:
+            cut = name == "fail"
+            getattr(power, name)()
+        assert power.powered == (not cut and None in volts)
+        meter.advance(meter.now + 10)
+
+
+def test_a_phase_that_goes_missing_in_a_power_cut_is_missing_when_it_is_over() -> None:
+    meter = equipped()
+    power = meter.equipment.power
+    power.fail()
+    later(meter, 60)
+    meter.equipment.mains.voltage(2, 0)
+    assert not power.powered
+    later(meter, 120)
+    power.restore()
+    later(meter, 200)
+    assert power.powered
+    assert codes(meter, "power quality") == [83]
+    assert [power.failures[phase].since is None for phase in (1, 2, 3)] == [True, False, True]

@@ -215,7 +215,7 @@ def test_a_call_is_taken_while_there_is_power() -> None:
 
 def test_a_phase_brings_no_power_back_in_a_power_cut_but_where_all_were_missing() -> None:
     cut = happens("power cut") + happens("phase missing", extra="phase = 1")
-    assert told(cut)[-1] == ("13:00:00", "phase missing (phase 1): nothing, there is no power")
+    assert told(cut)[-1] == ("13:00:00", "phase missing (phase 1): there is no power")
     assert "power up" not in [what for _, what in told(cut, "happened")]
     gone = "".join(happens("phase missing", extra=f"phase = {phase}") for phase in (1, 2, 3))
     gone += happens("power return", 'after = "1m"') + happens("phase return", 'after = "1m"', "phase = 2")

@@ -9,6 +9,7 @@ from cosem.codec.axdr import Data, Tag
 from cosem.device.causes import Cause, Happening
 from cosem.device.host import Host
 from cosem.device.metering import Metering
+from cosem.device.power import PHASES as ALL_MISSING
 from cosem.device.power import PowerSupply
 from cosem.device.shown import show_number
 from cosem.obis import Obis
@@ -83,13 +84,16 @@ class Mains:
     # --- input ---------------------------------------------------------------------------------------------
 
     def voltage(self, phase: int, decivolts: int | None) -> None:
-        """Let a phase (1 to 3) have so many tenths of a volt; None is nominal voltage again."""
+        """Let a phase (1 to 3) have so many tenths of a volt; None is nominal voltage again.
+
+        In a power cut (`PowerSupply.fail`) that is the voltage which there will be when it is over.
+        """
         self._metering.voltages[phase - 1] = decivolts
-        missing = [each for each in (1, 2, 3) if self._kind(each) == MISSING]
-        if len(missing) == 3:
-            self._power.fail()
-        elif not self._power.powered:
-            self._power.restore(missing)
+        self._power.missing = frozenset(each for each in (1, 2, 3) if self._kind(each) == MISSING)
+        if len(self._power.missing) == 3:
+            self._power.fail(ALL_MISSING)
+        else:
+            self._power.restore(ALL_MISSING)
         self._look()
 
     def _kind(self, phase: int) -> str:

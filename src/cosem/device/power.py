@@ -6,7 +6,6 @@ time of the last from 10, the duration of the last long one from 15, the thresho
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,6 +31,8 @@ POWER: Final = "no power"
 LONGEST = 0xFFFF
 """Seconds the threshold has room for."""
 POWER_FAILURE_LOG: Final = Obis.parse("1-0:99.97.0.255")
+CUT, PHASES = "cut", "phases"
+"""Why there is no power: it was taken away, or each phase is missing. It is back when neither holds."""
 ALL, ANY = 0, 4
 """Beside the phases 1 to 3."""
 _COUNT = {ALL: 0, 1: 1, 2: 2, 3: 3, ANY: 21}
@@ -55,6 +56,7 @@ class PowerSupply:
 
     Without power nothing acts but the clock, and what is measured is nothing. `last_gasp` notes `LAST_GASP` before the
     meter goes. Where the outage was longer than `reserve` the clock has stopped being trusted when power returns.
+    `missing` are the phases (1 to 3) without voltage, as `Mains` keeps them.
     """
 
     def __init__(
@@ -66,6 +68,8 @@ class PowerSupply:
         self._reserve = reserve
         self._threshold = LONG_FAILURE
         self._down_at = 0
+        self._reasons: set[str] = set()
+        self.missing: frozenset[int] = frozenset()
         self.failures = {which: Failures() for which in (ALL, 1, 2, 3, ANY)}
         self._objects()
         columns = [
@@ -106,8 +110,9 @@ class PowerSupply:
         """Whether the meter has power."""
         return self._host.device.schedule.powered
 
-    def fail(self) -> None:
+    def fail(self, why: str = CUT) -> None:
         """Take the power away. What is noted of it is noted with the last of it."""
+        self._reasons.add(why)
         if not self.powered:
             return
         self._down_at = self._host.now
@@ -120,11 +125,12 @@ class PowerSupply:
         self._host.device.schedule.powered = False
         self._host.device.go_down(POWER)
 
-    def restore(self, missing: Iterable[int] = ()) -> None:
-        """Give the power back, but for the phases (1 to 3) that are still `missing`."""
-        if self.powered:
+    def restore(self, why: str = CUT) -> None:
+        """Give the power back, but for the phases that are `missing`, where it is gone for no other reason."""
+        self._reasons.discard(why)
+        if self.powered or self._reasons:
             return
-        still = set(missing)
+        still = self.missing
         host = self._host
         outage = host.now - self._down_at
         host.device.schedule.powered = True

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from cosem.classes.words import enum_words
 from cosem.codec import axdr
 from cosem.device.host import Origin
-from cosem.device.mains import MISSING, THRESHOLDS
 from cosem.device.scripts import EXECUTE
 from cosem.device.token_gateway import MAX_TOKEN
 from cosem.errors import ConfigError, CosemError, Timeout
@@ -87,24 +86,16 @@ def _fail(meter: ElectricityMeter) -> None:
 
 
 def _restore(meter: ElectricityMeter) -> str | None:
-    if _no_phase(meter):
-        return "nothing, all phases are missing"
-    meter.equipment.power.restore()
-    return None
-
-
-def _no_phase(meter: ElectricityMeter) -> bool:
-    """Whether the meter has no power because each of its phases is missing."""
-    limit = THRESHOLDS[MISSING]
-    return all(volts is not None and volts < limit for volts in meter.metering.voltages)
+    power = meter.equipment.power
+    power.restore()
+    return None if power.powered else "nothing, all phases are missing"
 
 
 def _voltage(meter: ElectricityMeter, phase: int, decivolts: int | None) -> str | None:
-    # In a power cut a phase would bring the power back, which is for "power return" to do.
-    if not meter.equipment.power.powered and not _no_phase(meter):
-        return "nothing, there is no power"
+    power = meter.equipment.power
+    before = power.powered
     meter.equipment.mains.voltage(phase, decivolts)
-    return None
+    return None if before or power.powered else "there is no power"
 
 
 def _switch(method: int) -> Input:
