@@ -39,7 +39,8 @@ def test_keys_are_changed_and_both_ends_go_on() -> None:
             assert meter.change_key(NEW) == ("global_unicast_encryption_key", "authentication_key")
             assert meter[Register, ENERGY].value >= 0
             held = world.meter.logical.associations[1].spec.keys
-            assert held == replace(NEW, master_key=DEMO_KEYS.master_key)
+            others = ("global_broadcast_encryption_key", "master_key")
+            assert held == replace(NEW, **{name: getattr(DEMO_KEYS, name) for name in others})
         with pytest.raises(CosemError):
             manager(world)
         with manager(world, replace(OWNER, keys=held)) as meter:
@@ -148,6 +149,32 @@ def test_a_secret_of_high_level_security_is_changed() -> None:
             assert meter[Register, ENERGY].value >= 0
         with manager(world, replace(OWNER, hls_secret=other), auth="high-sha256") as meter:
             assert meter[Register, ENERGY].value >= 0
+
+
+def test_by_short_names_a_password_is_changed() -> None:
+    with served(days=0.01, mechanism=1, policy=0, secret=b"12345678", referencing="sn") as world:
+        plain = {"auth": "low", "security": "none"}
+        with manager(world, **plain) as meter:
+            meter.change_secret(b"87654321")
+            assert meter[Register, ENERGY].value >= 0
+        with pytest.raises(CosemError, match="authentication-failure"):
+            manager(world, **plain)
+        with manager(world, replace(OWNER, password=b"87654321"), **plain) as meter:
+            assert meter[Register, ENERGY].value >= 0
+        with world.connect(**READING) as meter, pytest.raises(AccessError, match="read-write-denied"):
+            meter.change_secret(b"87654321")
+
+
+def test_by_short_names_a_secret_of_high_level_security_is_changed() -> None:
+    other = b"fedcba9876543210"
+    with served(days=0.01, mechanism=6, policy=3, referencing="sn") as world:
+        with manager(world, auth="high-sha256") as meter:
+            meter.change_secret(other)
+            assert meter[Register, ENERGY].value >= 0
+        with manager(world, replace(OWNER, hls_secret=other), auth="high-sha256") as meter:
+            assert meter[Register, ENERGY].value >= 0
+            with pytest.raises(AccessError, match="other-reason"):
+                meter.change_secret(b"short")
 
 
 def test_secrets_that_are_none_or_not_ours_are_refused() -> None:

@@ -16,7 +16,7 @@ from cosem.classes.c071_limiter import EmergencyProfile, Limiter
 from cosem.client import DeviceKeys
 from cosem.client.listen import Listener, Senders
 from cosem.codec import axdr
-from cosem.device.customer import DISPLAY_MESSAGE, PAGE, PORT_MESSAGE, Display, Message, identified
+from cosem.device.customer import CUSTOMER_CLIENT, DISPLAY_MESSAGE, PAGE, PORT_MESSAGE, Display, Message, identified
 from cosem.device.disconnector import CONNECTED, READY
 from cosem.device.meter import ElectricityMeter
 from cosem.io.pusher import framed
@@ -35,6 +35,7 @@ HOME = Keys(
     global_unicast_encryption_key=bytes(range(0x40, 0x50)),
     authentication_key=bytes(range(0x50, 0x60)),
 )
+MANAGERS = Obis.parse("0-0:43.0.0")
 SETUP, SCHEDULE, SECURITY = Obis.parse("0-6:25.9.0"), Obis.parse("0-6:15.0.4"), Obis.parse("0-0:43.0.1")
 
 
@@ -138,6 +139,27 @@ def test_customer_6_after_a_change_of_key_the_next_push_opens_with_the_new_one_o
     assert (opens(first, HOME), opens(first, new)) == (True, False)
     assert (opens(second, HOME), opens(second, new)) == (False, True)
     assert not opens(second, KEYS)
+
+
+def transferred(meter: ElectricityMeter, name: Obis, wrapping: bytes | None, key_id: int, key: bytes) -> ActionResult:
+    assert wrapping is not None
+    row = axdr.structure(axdr.enum(key_id), axdr.octet_string(keywrap.wrap(wrapping, key)))
+    return meter.host.invoke(64, name, 2, axdr.array(row))
+
+
+@pytest.mark.parametrize("own", [None, bytes(range(0x70, 0x80))])
+def test_a_new_master_key_is_the_customer_ports_too_unless_that_has_its_own(own: bytes | None) -> None:
+    meter = equipped(customer_keys=replace(HOME, master_key=own), security_version=1)
+    new, other = bytes(range(0x80, 0x90)), bytes(range(0x90, 0xA0))
+    assert transferred(meter, MANAGERS, KEYS.master_key, 3, new) is ActionResult.SUCCESS
+    assert transferred(meter, SECURITY, own or new, 0, other) is ActionResult.SUCCESS
+    assert transferred(meter, SECURITY, KEYS.master_key, 0, other) is ActionResult.OTHER_REASON
+    customer = meter.logical.associations[CUSTOMER_CLIENT].spec.keys
+    assert (customer.global_unicast_encryption_key, customer.master_key) == (other, own or new)
+    # One that was given to the port is its own from then on.
+    assert transferred(meter, SECURITY, own or new, 3, other) is ActionResult.SUCCESS
+    assert transferred(meter, MANAGERS, new, 3, KEYS.master_key or b"") is ActionResult.SUCCESS
+    assert transferred(meter, SECURITY, other, 0, new) is ActionResult.SUCCESS
 
 
 # --- the push ---------------------------------------------------------------------------------------------------------

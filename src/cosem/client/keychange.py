@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cosem.association.steps import Hangup
 from cosem.client.core import CURRENT_ASSOCIATION, Core, Talk
+from cosem.client.short_names import ShortNameCore
 from cosem.codec import axdr
 from cosem.errors import (
     AccessError,
@@ -92,11 +93,13 @@ def change_secret(plan: Plan, core: Core, new: bytes) -> Talk[None]:
     mechanism = plan.url.mechanism
     if mechanism in (0, 5):
         raise ConfigError("this association has no secret to change: it is open to all, or proves itself by its keys")
-    if plan.settings.referencing != "ln":
-        raise ConfigError("secrets are changed with logical names: by short names call the method of class 12")
     name = core.options.association if mechanism != 1 else CURRENT_ASSOCIATION
     value = axdr.octet_string(new)
-    talk: Talk[Any] = core.set_data(15, name, 7, value) if mechanism == 1 else core.call_data(15, name, 2, value)
+    talk: Talk[Any]
+    if isinstance(core, ShortNameCore):
+        talk = core.change_secret(mechanism, value)
+    else:
+        talk = core.set_data(15, name, 7, value) if mechanism == 1 else core.call_data(15, name, 2, value)
     certain = yield from _carried_out(talk)
     device, floor = plan.device, plan.counter_floor
     where = "password" if mechanism == 1 else "hls_secret"

@@ -21,7 +21,7 @@ from cosem.apdu.read_write import (
 )
 from cosem.association.short_names import METHOD_SELECTOR
 from cosem.classes.access import AccessRights, ObjectListElement
-from cosem.classes.c012_association_sn import AssociationSN, ShortNameObject, ShortNameRights
+from cosem.classes.c012_association_sn import AssociationSN, AssociationSNV1, ShortNameObject, ShortNameRights
 from cosem.classes.model import InterfaceClass, Selection, lookup
 from cosem.client.core import LIST_HEADROOM, LIST_SIZE, Core, Talk, answer_of, decoded
 from cosem.codec import axdr
@@ -197,6 +197,18 @@ class ShortNameCore(Core):
         response: ReadResponse = yield from self.once(request)
         answer = _octets_of(response.results[0], what)
         return None if answer == _NULL else decoded(answer, what)
+
+    def change_secret(self, mechanism: int, secret: Data) -> Talk[None]:
+        """Replace the secret of this client's own association. Raises `AccessError`.
+
+        Up to version 1 of the class the secret of high level security has a method of its own.
+        """
+        method = AssociationSN.change_secret.id
+        if mechanism != 1:
+            own = self._own((yield from self._short_list()))
+            if own is not None and own.version < 2:
+                method = AssociationSNV1.change_HLS_secret.id
+        yield from self.call_data(self.association_class, self.options.association, method, secret)
 
     def read_many(self, targets: Sequence[tuple[int, Obis, int]]) -> Talk[list[Data | AccessError]]:
         """Read several attributes, with lists where they were agreed; an element that fails is its `AccessError`."""

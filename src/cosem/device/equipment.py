@@ -51,6 +51,7 @@ from cosem.obis import Obis, obis
 if TYPE_CHECKING:
     from cosem.device.guard import GuardOptions
     from cosem.device.meter import ElectricityMeter, MeterSettings
+    from cosem.device.security import SecuritySetupBehaviour
 
 _PARAMETERS = tuple(
     AttributeReference(class_id, obis(name), attribute)
@@ -117,7 +118,7 @@ class Equipment:
         if settings.payment is not None:
             title = settings.system_title
             self.payment = Payment(host, meter.metering, meter.disconnector, settings.payment, title)
-        self._customer(settings)
+        self._customer(settings, meter.security)
 
     def _connections(self, settings: MeterSettings) -> None:
         """Add what connects, is called, and protects the port. A call of a number for waking up lets it connect.
@@ -138,7 +139,7 @@ class Equipment:
         for name, script in ((DISCONNECT_SCHEDULE, off), (IMAGE_SCHEDULE, activate)):
             SingleActionBehaviour(self.host, self.agenda, self.scripts, name, script)
 
-    def _customer(self, settings: MeterSettings) -> None:
+    def _customer(self, settings: MeterSettings, security: SecuritySetupBehaviour) -> None:
         """Add messages, display and ports of who lives with the meter."""
         self.customer = Customer(self.host, identified(settings.system_title[:3], settings.serial))
         if self.payment is not None:
@@ -155,6 +156,8 @@ class Equipment:
                 security_version=settings.security_version,
                 more=() if self.payment is None else PUSHED_OF_PAYMENT,
             )
+            if keys.master_key is None:
+                self.customer.push.security.follow(security)
 
     def _pushing(self) -> None:
         """Add what pushes: a script for every setup, and what runs it.

@@ -89,8 +89,8 @@ class MeterSettings:
     `image_key` is the public key images are verified by; without one none is. `companion` names the companion
     profile, with its events, alarms and pushes (`cosem.companions`); `alarm_autoclear` lets an alarm bit go when its
     cause does, `last_gasp` lets the meter say so when its power fails, `push_version` is that of class 40 (0 to 3).
-    With `customer_keys` the customer port pushes, protected by them; their master key is that of `keys` unless given.
-    With `payment` it is a payment meter.
+    With `customer_keys` the customer port pushes, protected by them; their master key is that of `keys`, also as it
+    changes, unless they have one. With `payment` it is a payment meter.
     """
 
     system_title: bytes = b"CSM\x00\x00\x00\x00\x01"

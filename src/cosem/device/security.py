@@ -40,8 +40,8 @@ class SecuritySetupBehaviour:
 
     `policy` is security_policy of version 0; in version 1 the object shows it as a mask. A stronger policy holds from
     the next request on, as new keys do: the answer to their transfer is the last under the old ones. A new master key
-    is the one for the next transfer. Who came in without any security while none was demanded can do nothing more once
-    a policy asks for it, and comes again.
+    is the one for the next transfer, here and in the setups that `follow` this one. Who came in without any security
+    while none was demanded can do nothing more once a policy asks for it, and comes again.
     """
 
     def __init__(
@@ -51,6 +51,8 @@ class SecuritySetupBehaviour:
         self.version = version
         self.policy = mask_of(policy) if version else policy
         self._master_key = master_key
+        self._followers: list[SecuritySetupBehaviour] = []
+        self._has_own_master = True
         self.associations: list[Association] = []
         kind = SecuritySetup if version else SecuritySetupV0
         self.object: SecuritySetupV0 = host.add(
@@ -69,6 +71,11 @@ class SecuritySetupBehaviour:
         if version:
             # Keys are agreed on in suites 1 and 2 alone; certificates, too, which therefore nobody may ask for here.
             host.handle(self.object, 3, self._no_agreement)
+
+    def follow(self, other: SecuritySetupBehaviour) -> None:
+        """Have the master key of another setup, as it changes, until one of its own comes."""
+        self._has_own_master = False
+        other._followers.append(self)
 
     def write_policy(self, value: Data) -> DataAccessResult:
         """Take a policy by SET, under the same rule as by the method."""
@@ -119,7 +126,17 @@ class SecuritySetupBehaviour:
             if len(key) != KEY_LENGTH:
                 raise Refused(ActionResult.OTHER_REASON)
             keys[_KEY_NAMES[int(key_id)]] = key
-        self._master_key = keys.get("master_key", self._master_key)
+        if (master_key := keys.get("master_key")) is not None:
+            self._has_own_master = True
+            self._take_master(master_key)
         for association in self.associations:
             self.host.device.change_keys(association, replace(association.spec.keys, **keys))
         self.host.note(Cause.KEY_CHANGED, keys=tuple(sorted(keys)))
+
+    def _take_master(self, master_key: bytes) -> None:
+        self._master_key = master_key
+        for follower in self._followers:
+            if not follower._has_own_master:
+                follower._take_master(master_key)
+                for association in follower.associations:
+                    association.spec.keys = replace(association.spec.keys, master_key=master_key)

@@ -373,7 +373,6 @@ INPUTS: Final[Mapping[str, Input]] = {
         },
     ),
     "select emergency credit": Input(_emergency),
-    "wrong password": Input(_wrong_password, {"times": Parameter(int, least=1, most=100)}),
     "wrong password": Input(_wrong_password, _TIMES),
     "wrong key": Input(_wrong_key, _TIMES),
     "replay": Input(_replay, _TIMES),
