@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bench.peers import AK, CLIENT_TITLE, EK, METER_TITLE
-from cosem.apdu.acse import AUTHENTICATION, LN_CIPHERED, USER, Aare
+from cosem.apdu.acse import AUTHENTICATION, LN_CIPHERED, Aare
+from cosem.apdu.acse_fields import USER
 from cosem.apdu.base import AttributeDescriptor
 from cosem.apdu.ciphered import Ciphered
 from cosem.apdu.get import GetRequestNormal

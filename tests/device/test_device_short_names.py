@@ -354,7 +354,8 @@ def test_high_level_security(mechanism: int, ciphering: str, hdlc: bool) -> None
 
 def test_nothing_but_the_proof_is_listened_to_while_it_is_awaited() -> None:
     from cosem.apdu import Aare, parse
-    from cosem.apdu.acse import AUTHENTICATION, CHARSTRING, Aarq
+    from cosem.apdu.acse import AUTHENTICATION, Aarq
+    from cosem.apdu.acse_fields import CHARSTRING
     from cosem.apdu.initiate import InitiateRequest
     from cosem.link import wrapper
     from cosem.security.hls import HlsIdentity

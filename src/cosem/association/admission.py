@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from cosem.apdu import parse
-from cosem.apdu.acse import AUTHENTICATION, LN, PROVIDER, USER, Aare, Aarq, Rlre
+from cosem.apdu.acse import AUTHENTICATION, LN, Aare, Aarq, Rlre
+from cosem.apdu.acse_fields import PROVIDER, USER
 from cosem.apdu.action import ActionRequestNormal, ActionResponseNormal
 from cosem.apdu.base import MethodDescriptor, Service
 from cosem.apdu.ciphered import Ciphered, GeneralGlo

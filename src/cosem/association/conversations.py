@@ -6,7 +6,8 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 from cosem.apdu import parse
-from cosem.apdu.acse import AUTHENTICATION, CHARSTRING, Aare, Aarq, Rlrq
+from cosem.apdu.acse import AUTHENTICATION, Aare, Aarq, Rlrq
+from cosem.apdu.acse_fields import CHARSTRING
 from cosem.apdu.action import ActionRequestNormal, ActionResponseNormal
 from cosem.apdu.base import MethodDescriptor
 from cosem.apdu.ciphered import wrapped
