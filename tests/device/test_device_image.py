@@ -15,7 +15,7 @@ from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
 from cosem.device.causes import Cause
 from cosem.device.clock import DeviceClock
-from cosem.device.device import LogicalDevice, PhysicalDevice
+from cosem.device.device import PhysicalDevice
 from cosem.device.host import Host
 from cosem.device.image import (
     ACTIVATED,
@@ -35,6 +35,7 @@ from cosem.device.image import (
     Verifier,
     signed_by,
 )
+from cosem.device.logical_device import LogicalDevice
 from cosem.device.random import SeededRandom
 from cosem.errors import SecurityError
 from cosem.obis import Obis

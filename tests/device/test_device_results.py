@@ -11,7 +11,8 @@ from cosem.classes.c001_data import Data as DataObject
 from cosem.classes.c070_disconnect_control import ControlMode, DisconnectControl
 from cosem.codec import axdr
 from cosem.device.associations import AssociationSpec, full_access, only, read_only
-from cosem.device.device import DeviceOptions, LogicalDevice, PhysicalDevice
+from cosem.device.device import DeviceOptions, PhysicalDevice
+from cosem.device.logical_device import LogicalDevice
 from cosem.device.meter import ElectricityMeter, MeterSettings
 from cosem.device.random import SeededRandom
 from cosem.errors import ConfigError

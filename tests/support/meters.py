@@ -9,8 +9,9 @@ from cosem.association.server import Session
 from cosem.conformance_block import LN_CORE
 from cosem.device.causes import Cause
 from cosem.device.clock import DeviceClock
-from cosem.device.device import LogicalDevice, PhysicalDevice
+from cosem.device.device import PhysicalDevice
 from cosem.device.host import Host
+from cosem.device.logical_device import LogicalDevice
 from cosem.device.meter import ElectricityMeter, MeterSettings
 from cosem.device.random import SeededRandom
 from cosem.link.base import Address

@@ -12,8 +12,8 @@ from cosem.lazy import lazy_exports
 if TYPE_CHECKING:
     from cosem.device.associations import AssociationSpec as AssociationSpec
     from cosem.device.device import DeviceOptions as DeviceOptions
-    from cosem.device.device import LogicalDevice as LogicalDevice
     from cosem.device.device import PhysicalDevice as PhysicalDevice
+    from cosem.device.logical_device import LogicalDevice as LogicalDevice
     from cosem.device.meter import ElectricityMeter as ElectricityMeter
     from cosem.device.meter import MeterSettings as MeterSettings
 
@@ -22,7 +22,7 @@ __getattr__, __dir__ = lazy_exports(
     {
         "AssociationSpec": "cosem.device.associations",
         "DeviceOptions": "cosem.device.device",
-        "LogicalDevice": "cosem.device.device",
+        "LogicalDevice": "cosem.device.logical_device",
         "PhysicalDevice": "cosem.device.device",
         "ElectricityMeter": "cosem.device.meter",
         "MeterSettings": "cosem.device.meter",

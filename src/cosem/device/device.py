@@ -18,10 +18,11 @@ from cosem.classes.model import Attribute, InterfaceClass, Method, Selection
 from cosem.classes.types import OpenEnum, TypeMismatch
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
-from cosem.device.associations import ASSOCIATION_CLASSES, SECRETS, Association, AssociationSpec
+from cosem.device.associations import ASSOCIATION_CLASSES, SECRETS, Association
 from cosem.device.behaviour import Schedule
 from cosem.device.counters import DeviceCounters
 from cosem.device.errors import Refused
+from cosem.device.logical_device import LogicalDevice
 from cosem.device.random import Random, accept_random
 from cosem.errors import AccessError, ConfigError, CosemError, DecodeError, EncodeError
 from cosem.link.base import Address
@@ -63,58 +64,6 @@ class DeviceOptions:
     mode0_closes_relay: bool = True
     limiter_pairs_actions: bool = False
     new_key_counts_anew: bool = True
-
-
-class LogicalDevice:
-    """Objects and associations behind one server SAP."""
-
-    def __init__(self, sap: int, name: bytes) -> None:
-        if not 1 <= len(name) <= 16:
-            raise ConfigError("a COSEM logical device name has 1 to 16 octets")
-        self.sap = sap
-        self.name = name
-        self.objects: dict[bytes, InterfaceClass] = {}
-        self.associations: dict[int, Association] = {}
-        self.base_names: dict[bytes, int] = {}
-
-    def add(self, obj: InterfaceClass, base_name: int | None = None) -> InterfaceClass:
-        """Add an object. Raises `ConfigError` for a logical name that is there already.
-
-        `base_name` is its short name; where there are short names, `build` chooses one for those that have none.
-        """
-        name = bytes(obj.obis)
-        if name in self.objects:
-            raise ConfigError(f"{obj.obis} is there already")
-        self.objects[name] = obj
-        if base_name is not None:
-            self.base_names[name] = base_name
-        return obj
-
-    def associate(self, spec: AssociationSpec) -> Association:
-        """Add an association, with its object."""
-        if spec.client_sap in self.associations:
-            raise ConfigError(f"client {spec.client_sap} has an association already")
-        if spec.referencing == "sn":
-            from cosem.device.short_names import ShortNameAssociation
-
-            association: Association = ShortNameAssociation(spec, self.sap, self.base_names)
-        else:
-            association = Association(spec, self.sap)
-        self.associations[spec.client_sap] = association
-        self.add(association.object)
-        return association
-
-    def build(self) -> None:
-        """Make the tables of every association, after the last object was added.
-
-        Raises `ConfigError` where short names that were given overlap, or none are left.
-        """
-        if any(association.spec.referencing == "sn" for association in self.associations.values()):
-            from cosem.device.short_names import assign
-
-            assign(self.objects.values(), self.base_names)
-        for association in self.associations.values():
-            association.build(self.objects.values())
 
 
 class PhysicalDevice:

@@ -12,7 +12,8 @@ from cosem.codec.axdr import Data, Tag
 from cosem.device.behaviour import Behaviour
 from cosem.device.causes import Cause, Causes
 from cosem.device.clock import DeviceClock
-from cosem.device.device import LogicalDevice, PhysicalDevice
+from cosem.device.device import PhysicalDevice
+from cosem.device.logical_device import LogicalDevice
 from cosem.device.random import Random
 from cosem.obis import Obis
 from cosem.results import ActionResult, DataAccessResult

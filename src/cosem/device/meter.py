@@ -16,7 +16,7 @@ from cosem.codec.axdr import Data, Tag
 from cosem.device.associations import ASSOCIATION_CLASSES, AssociationSpec, Rights, full_access, only, readings_only
 from cosem.device.clock import DAY, QUARTER, DeviceClock
 from cosem.device.demand import DemandBehaviour, MaximumBehaviour
-from cosem.device.device import DeviceOptions, LogicalDevice, PhysicalDevice
+from cosem.device.device import DeviceOptions, PhysicalDevice
 from cosem.device.disconnector import Disconnector
 from cosem.device.equipment import Equipment
 from cosem.device.guard import GuardOptions
@@ -24,6 +24,7 @@ from cosem.device.host import Host
 from cosem.device.image import ImageOptions
 from cosem.device.limiter import SoftLimit
 from cosem.device.load import Household
+from cosem.device.logical_device import LogicalDevice
 from cosem.device.metering import TARIFFS, LoadModel, Metering
 from cosem.device.payment import PaymentSettings
 from cosem.device.profile import CLOCK_COLUMN, Column, ProfileBuffer

@@ -18,8 +18,9 @@ from cosem.classes.store import LocalStore
 from cosem.classes.types import TypeMismatch, raw_data
 from cosem.codec.axdr import Data, Tag, encode
 from cosem.device.associations import CURRENT, SECRETS, Association, AssociationSpec, Entry, MethodEntry
-from cosem.device.device import DeviceOptions, LogicalDevice, PhysicalDevice
+from cosem.device.device import DeviceOptions, PhysicalDevice
 from cosem.device.errors import Refused
+from cosem.device.logical_device import LogicalDevice
 from cosem.device.random import Random
 from cosem.device.short_names import STEP, ShortNameAssociation, names_of
 from cosem.errors import ConfigError, CosemError, EncodeError

@@ -13,16 +13,17 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from cosem.errors import ConfigError, DecodeError, LocalProtocolError
-from cosem.link import gateway
 from cosem.link.base import Address, ApduReceived, Discarded, LinkDown, LinkEvent, LinkUp
 from cosem.link.hdlc import parameters as negotiation
 from cosem.link.hdlc import reject
+from cosem.link.hdlc.connection import Connection
 from cosem.link.hdlc.frame import CONTROL, UNKNOWN, Frame, HdlcAddress, build, control_text
 from cosem.link.hdlc.parameters import MAX_INFO, HdlcParameters
 from cosem.link.hdlc.reject import Rejection
 from cosem.link.hdlc.splitter import FrameSplitter
 from cosem.link.hdlc.state import CLIENT, SERVER, Event, State
 from cosem.link.hdlc.station import MAX_QUEUED, Segment, Station
+from cosem.link.hdlc.turns import answers, hands_over
 from cosem.link.hdlc.unnumbered import SegmentJoiner
 from cosem.tolerances import SERVER_TOLERANCES, TOLERANT, Tolerances
 
@@ -33,12 +34,6 @@ MAX_CONNECTIONS = 64
 """Connections of one server line; a meter has a handful of clients."""
 MAX_SPARED = 8
 """Damaged answers in a row that do not count as silence: a line that is never better is given up all the same."""
-_UNASKED = frozenset((0x0F, 0x18, 0x38, 0x58, 0xC2, 0xCA, 0xD2))
-"""First octets of APDUs that answer nothing: notifications and information reports, plain and ciphered."""
-_BLOCK, _STREAMING = b"\xe0", 0x40
-"""A block of a general block transfer; this bit of its second octet says that another follows from the same side."""
-_LOOKED_INTO = frozenset((_BLOCK, *gateway.TAGS))
-"""APDUs whose first octet does not tell whose turn it is: blocks, and what has the prefix of a gateway."""
 _SAID = frozenset(("I", "RR", "RNR", "REJ"))
 PATIENCE = 0.1
 """Share of the time already waited that passes until the meter is asked again."""
@@ -61,27 +56,6 @@ class HdlcTimeouts:
     poll: float = 0.2
     inactivity: float = 120.0
     inter_octet: float = 2.0
-
-
-@dataclass(slots=True)
-class _Connection:
-    """One pair of addresses. `peer` and `own` are the address octets as on the line; `expects` counts the answers
-    that are still to come since `since`, `checking` says that the last question was how far the peer has come
-    (client side).
-    `damaged` says that something was heard that was no frame, `spared` counts the tries forgiven for that."""
-
-    address: Address
-    peer: bytes
-    own: bytes
-    station: Station
-    state: State = State.NDM
-    tries: int = 0
-    due: float | None = None
-    expects: int = 0
-    since: float = 0.0
-    checking: bool = False
-    damaged: bool = False
-    spared: int = 0
 
 
 class HdlcLink:
@@ -118,8 +92,8 @@ class HdlcLink:
         self.tolerances = tolerances or (SERVER_TOLERANCES if server else TOLERANT)
         self.calling = calling
         self._splitter = FrameSplitter(unknown=True)
-        self._connections: dict[Address, _Connection] = {}
-        self._routes: dict[tuple[bytes, bytes], _Connection] = {}
+        self._connections: dict[Address, Connection] = {}
+        self._routes: dict[tuple[bytes, bytes], Connection] = {}
         self._out: list[bytes] = []
         self._joiner = SegmentJoiner(self.timeouts.response)
         self._octets_at: float | None = None
@@ -156,7 +130,7 @@ class HdlcLink:
         connection = self._open_connection(address)
         connection.station.offer(self._llc + apdu)
         if not self.server:
-            connection.expects += _hands_over(apdu)
+            connection.expects += hands_over(apdu)
             self._use_turn(connection, now)
 
     def set_busy(self, address: Address, busy: bool, now: float) -> None:
@@ -174,7 +148,7 @@ class HdlcLink:
         if not self.server and connection.station.holds:
             self._ask(connection, now)
 
-    def _open_connection(self, address: Address) -> _Connection:
+    def _open_connection(self, address: Address) -> Connection:
         connection = self._connections.get(address)
         if connection is None or connection.state is not State.NRM:
             raise LocalProtocolError(f"the HDLC connection {address} is not open")
@@ -301,7 +275,7 @@ class HdlcLink:
 
     # --- the server's side ---------------------------------------------------------------------------------
 
-    def _server_connection(self, frame: Frame) -> _Connection | None:
+    def _server_connection(self, frame: Frame) -> Connection | None:
         """Return the connection of a pair of addresses, a new one if need be, or None where it does not exist.
 
         The same pair in an address field of another size is the same pair; it is answered in the size it used last.
@@ -320,12 +294,12 @@ class HdlcLink:
                 del self._connections[idle]
             if len(self._connections) >= MAX_CONNECTIONS:
                 return None
-        connection = _Connection(address, frame.source.octets, frame.destination.octets, Station(holds=False))
+        connection = Connection(address, frame.source.octets, frame.destination.octets, Station(holds=False))
         self._connections[address] = connection
         return connection
 
     def _server_frame(
-        self, connection: _Connection, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]
+        self, connection: Connection, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]
     ) -> None:
         kind = frame.kind
         if kind == "SNRM":
@@ -348,10 +322,10 @@ class HdlcLink:
         else:
             events.append(Discarded(octets, f"{kind} is not for a server"))
 
-    def _stay(self, connection: _Connection, now: float) -> None:
+    def _stay(self, connection: Connection, now: float) -> None:
         connection.due = now + self.timeouts.inactivity if self.timeouts.inactivity else None
 
-    def _server_snrm(self, connection: _Connection, frame: Frame, now: float, events: list[LinkEvent]) -> None:
+    def _server_snrm(self, connection: Connection, frame: Frame, now: float, events: list[LinkEvent]) -> None:
         if connection.state is State.NRM:
             events += self._down(connection, "the client connects again", forget=False)
         agreed = self.parameters.agreed(negotiation.proposed(frame.info))
@@ -363,14 +337,14 @@ class HdlcLink:
         self._emit(connection, CONTROL["UA"] | 0x10, agreed.encode())
         events.append(LinkUp(connection.address))
 
-    def _respond(self, connection: _Connection) -> None:
+    def _respond(self, connection: Connection) -> None:
         """Use the turn: send what is queued, or RR."""
         connection.station.holds = False
         self._emit_turn(connection, connection.station.burst())
 
     # --- the client's side ---------------------------------------------------------------------------------
 
-    def _client_connection(self, address: Address) -> _Connection:
+    def _client_connection(self, address: Address) -> Connection:
         connection = self._connections.get(address)
         if connection is None:
             peer, own = self._octets_of(address)
@@ -378,7 +352,7 @@ class HdlcLink:
                 raise LocalProtocolError(f"{address} is for all stations: none of them answers")
             if (peer, own) in self._routes:
                 raise LocalProtocolError(f"{address} looks on the line like {self._routes[peer, own].address}")
-            connection = _Connection(address, peer, own, Station(holds=True))
+            connection = Connection(address, peer, own, Station(holds=True))
             self._connections[address] = self._routes[peer, own] = connection
         return connection
 
@@ -391,7 +365,7 @@ class HdlcLink:
             raise LocalProtocolError(str(error)) from None
 
     def _client_frame(
-        self, connection: _Connection, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]
+        self, connection: Connection, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]
     ) -> None:
         kind, state = frame.kind, connection.state
         if kind == "UA" and state is State.CONNECTING:
@@ -416,7 +390,7 @@ class HdlcLink:
         else:
             events.append(Discarded(octets, f"{control_text(frame.control)} while {state.value}"))
 
-    def _use_turn(self, connection: _Connection, now: float) -> None:
+    def _use_turn(self, connection: Connection, now: float) -> None:
         """If it is the client's turn, send what there is to send, ask for more, or keep the turn."""
         station = connection.station
         if not station.holds:
@@ -441,7 +415,7 @@ class HdlcLink:
             due = now + max(least, min(SLOWEST_POLL, (now - connection.since) * PATIENCE))
             connection.due = due if connection.due is None else min(due, connection.due)
 
-    def _ask(self, connection: _Connection, now: float) -> None:
+    def _ask(self, connection: Connection, now: float) -> None:
         """Hand the turn over with RR, or RNR."""
         station = connection.station
         station.holds = False
@@ -452,7 +426,7 @@ class HdlcLink:
 
     # --- both ----------------------------------------------------------------------------------------------
 
-    def _data(self, connection: _Connection, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]) -> None:
+    def _data(self, connection: Connection, frame: Frame, octets: bytes, now: float, events: list[LinkEvent]) -> None:
         station = connection.station
         held, checking = station.holds, connection.checking
         outcome = station.accept(frame)
@@ -467,7 +441,7 @@ class HdlcLink:
         if outcome.apdu is not None:
             apdu = self._without_llc(outcome.apdu, events)
             if apdu:
-                if connection.expects and _answers(apdu):
+                if connection.expects and answers(apdu):
                     connection.expects -= 1
                 events.append(ApduReceived(connection.address, apdu))
         if self.server:
@@ -491,7 +465,7 @@ class HdlcLink:
 
     def _reject(
         self,
-        connection: _Connection,
+        connection: Connection,
         frame: Frame,
         octets: bytes,
         problem: str,
@@ -520,15 +494,15 @@ class HdlcLink:
             more = start + size < len(octets)
             self._out.append(build(destination, source, CONTROL["UI"], octets[start : start + size], more))
 
-    def _send_command(self, connection: _Connection, kind: str, now: float) -> None:
+    def _send_command(self, connection: Connection, kind: str, now: float) -> None:
         info = self.parameters.encode() if kind == "SNRM" and self.parameters != negotiation.DEFAULT else b""
         self._emit(connection, CONTROL[kind] | 0x10, info)
         connection.due = now + self.timeouts.response
 
-    def _emit(self, connection: _Connection, control: int, info: bytes = b"", segmented: bool = False) -> None:
+    def _emit(self, connection: Connection, control: int, info: bytes = b"", segmented: bool = False) -> None:
         self._out.append(build(connection.peer, connection.own, control, info, segmented))
 
-    def _emit_turn(self, connection: _Connection, burst: list[tuple[int, Segment]]) -> None:
+    def _emit_turn(self, connection: Connection, burst: list[tuple[int, Segment]]) -> None:
         """Send I frames and hand the turn over: on the last of them, or with RR or RNR."""
         station = connection.station
         receive_state = station.receive_state << 5
@@ -539,13 +513,13 @@ class HdlcLink:
         if last < 0:
             self._emit(connection, CONTROL["RNR" if station.refusing else "RR"] | receive_state | 0x10)
 
-    def _move(self, connection: _Connection, event: Event) -> None:
+    def _move(self, connection: Connection, event: Event) -> None:
         following = self._table.get((connection.state, event))
         if following is None:
             raise LocalProtocolError(f"{event.value} while {connection.state.value}")
         connection.state = following
 
-    def _down(self, connection: _Connection, reason: str, *, forget: bool = True) -> list[LinkEvent]:
+    def _down(self, connection: Connection, reason: str, *, forget: bool = True) -> list[LinkEvent]:
         connection.state = State.NDM
         connection.due = None
         connection.expects = 0
@@ -572,7 +546,7 @@ class HdlcLink:
                 events += self._timed_out(connection, now)
         return events
 
-    def _timed_out(self, connection: _Connection, now: float) -> list[LinkEvent]:
+    def _timed_out(self, connection: Connection, now: float) -> list[LinkEvent]:
         connection.due = None
         if self.server:
             self._move(connection, Event.INACTIVE)
@@ -601,24 +575,6 @@ class HdlcLink:
             connection.checking = True
             self._ask(connection, now)
         return []
-
-
-def _hands_over(apdu: bytes) -> bool:
-    """Whether it is the other side's turn to say something after an APDU."""
-    if apdu[:1] not in _LOOKED_INTO:
-        return True
-    apdu = apdu[gateway.behind(apdu) :]
-    return not (apdu[:1] == _BLOCK and len(apdu) > 1 and bool(apdu[1] & _STREAMING))
-
-
-def _answers(apdu: bytes) -> bool:
-    """Whether an APDU may be, or end, the answer to what was asked."""
-    if apdu[0] in _UNASKED:
-        return False
-    if apdu[:1] not in _LOOKED_INTO:
-        return True
-    apdu = apdu[gateway.behind(apdu) :]
-    return bool(apdu) and apdu[0] not in _UNASKED and _hands_over(apdu)
 
 
 def _frmr_text(info: bytes) -> str:
