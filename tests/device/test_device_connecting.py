@@ -261,6 +261,17 @@ def test_a_push_that_found_no_connection_goes_out_when_there_is_one() -> None:
     assert {at for at, _ in pushed(net)} == {3000}
 
 
+def test_a_connection_that_was_given_up_is_tried_again_for_a_push() -> None:
+    net = Network()
+    meter = connecting(net, 101)
+    meter.advance(EQUIPPED + 3000)
+    assert len(net.dialled) == 4, "the first and three repetitions"
+    net.reachable.add(TO)
+    meter.equipment.tampering.terminal_cover(True)
+    meter.advance(EQUIPPED + 3001)
+    assert sorted(name for _, name in pushed(net)) == ["alarm", "connectivity"]
+
+
 def test_regular_pushes_wait_for_the_calling_window_and_alarms_do_not() -> None:
     net = Network(TO)
     # EQUIPPED is 12:00 local time.

@@ -95,6 +95,12 @@ class AutoConnectBehaviour:
         return self._windows.is_open(self._host.clock.now)
 
     @property
+    def _keeps(self) -> bool:
+        """Whether there should be a connection at this moment, whoever asks."""
+        mode = self._mode
+        return mode == _ALWAYS or (mode in (_INSIDE, _INSIDE_OR_ASKED) and self._open)
+
+    @property
     def in_use(self) -> bool:
         """Whether there is a connection only where this makes one; mode 0 leaves the network to others."""
         return self._mode != AutoConnectMode.NO_AUTO_CONNECT
@@ -109,6 +115,12 @@ class AutoConnectBehaviour:
         if self.connected:
             return True
         mode = self._mode
+        if self._keeps:
+            # What was given up is begun anew for somebody who has something to say.
+            if not self._dialling and self._retry is None:
+                self._begin()
+                return True
+            return self._dialling
         anytime = mode == AutoConnectMode.ANYTIME or (
             mode == AutoConnectMode.REGULAR_WITHIN_WINDOW_ALARMS_ANYTIME and alarm
         )
@@ -172,8 +184,7 @@ class AutoConnectBehaviour:
         self._change = self._windows.next_change(self._host.clock.now)
         if not self._host.device.schedule.powered:
             return
-        mode, inside = self._mode, self._open
-        keeps = mode == _ALWAYS or (mode in (_INSIDE, _INSIDE_OR_ASKED) and inside)
+        mode, inside, keeps = self._mode, self._open, self._keeps
         if keeps or (mode in (2, 3) and inside and self._waiting):
             asked, self._waiting = not keeps, False
             if not self.connected and self._retry is None:
@@ -238,7 +249,7 @@ class AutoConnectBehaviour:
 
     def _down(self) -> None:
         """Lose the connection with what goes down; after a restart a mode that keeps one tries again."""
-        kept = self.connected and self._mode >= _ALWAYS
+        kept = self._mode >= _ALWAYS and (self.connected or self._dialling or self._retry is not None)
         self._end()
         if kept:
             self._tries = 0
