@@ -186,3 +186,19 @@ class ConnectionLost(CosemError):
 
 class Cancelled(CosemError):
     """The conversation was cancelled by its own side."""
+
+
+class GasError(CosemError):
+    """What a gas equation cannot compute with: a state, a composition, inputs that contradict one another."""
+
+
+class CompositionError(GasError):
+    """A gas composition or quality that is none. `components` names those it is about, where there are any."""
+
+    def __init__(self, what: str, components: tuple[str, ...] = ()) -> None:
+        super().__init__(what)
+        self.components = components
+
+
+class NoSolution(GasError):
+    """An equation that has no solution for this gas in this state: too far outside what it was made for."""

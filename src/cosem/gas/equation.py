@@ -1,0 +1,187 @@
+"""What every equation for the compressibility of a gas has in common: method, range of validity, answer, series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from math import isfinite
+from typing import TYPE_CHECKING, Any, Final, overload
+
+from cosem.errors import ConfigError, GasError
+
+if TYPE_CHECKING:
+    import numpy
+
+KELVIN: Final = 273.15
+"""0 °C in K."""
+
+
+class Method(Enum):
+    """How compressibility is computed. The values are the names of the command line."""
+
+    FIXED = "fixed"
+    SGERG88 = "sgerg88"
+    AGA8_DETAIL = "aga8-detail"
+    AGA8_GROSS1 = "aga8-gross1"
+    AGA8_GROSS2 = "aga8-gross2"
+    GERG2008 = "gerg2008"
+    NX19 = "nx19"
+
+    @classmethod
+    def named(cls, name: str) -> Method:
+        """Return the method of a name; ConfigError says why one that is sold in devices is not there."""
+        wanted = name.lower()
+        if wanted in _REFUSED:
+            raise ConfigError(f"method {wanted} is not there: {_REFUSED[wanted]}")
+        try:
+            return cls(wanted)
+        except ValueError:
+            raise ConfigError(f"no method {name!r}: there are {', '.join(method.value for method in cls)}") from None
+
+
+_NO_COEFFICIENTS: Final = "no public source has its coefficients; nx19 is the original equation of 1962"
+_REFUSED: Final = {
+    "nx19-mod": _NO_COEFFICIENTS,
+    "nx19-mod-br-korr-3h": _NO_COEFFICIENTS,
+    "nx19-3h": _NO_COEFFICIENTS,
+    "sgerg-mod-h2": "no public source has its coefficients; aga8-detail and gerg2008 take any share of hydrogen",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Range of states an equation is valid in: absolute pressure in bar, temperature in K, ends included."""
+
+    pressure_max: float
+    temperature_min: float
+    temperature_max: float
+
+    def outside(self, pressure: float, temperature: float) -> tuple[str, ...]:
+        """Return what of a state (bar absolute, °C) is out of range, in words."""
+        found: tuple[str, ...] = ()
+        if not 0 <= pressure <= self.pressure_max:
+            found += (f"pressure {pressure:g} bar: 0 to {self.pressure_max:g}",)
+        low, high = self.temperature_min - KELVIN, self.temperature_max - KELVIN
+        if not low - 1e-9 <= temperature <= high + 1e-9:
+            found += (f"temperature {temperature:g} °C: {low:.4g} to {high:.4g}",)
+        return found
+
+
+ANY_STATE: Final = Limits(float("inf"), 0.0, float("inf"))
+
+
+@dataclass(frozen=True, slots=True)
+class Compressibility:
+    """One answer: Z, how it was found, and what of gas or state is outside of the method's range of validity."""
+
+    z: float
+    method: Method
+    outside: tuple[str, ...] = ()
+
+    @property
+    def in_range(self) -> bool:
+        """Whether gas and state are inside the range the method is valid in."""
+        return not self.outside
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the answer for a machine."""
+        answer = {"z": self.z, "method": self.method.value, "in_range": self.in_range}
+        return answer | ({"outside": list(self.outside)} if self.outside else {})
+
+
+class Equation:
+    """The equation of one method for one gas: what depends on the gas alone is computed once.
+
+    `gas_outside` says what of the gas is out of the method's range. Pressures are absolute in bar, temperatures in
+    °C. An equation may keep its last solution as the start of the next one; the answer depends on it by less than
+    1e-13.
+    """
+
+    method: Method
+    limits: Limits
+    gas_outside: tuple[str, ...] = ()
+
+    @overload
+    def z(self, pressure: float, temperature: float) -> float: ...
+
+    @overload
+    def z(self, pressure: numpy.ndarray, temperature: numpy.ndarray | float) -> numpy.ndarray: ...
+
+    @overload
+    def z(self, pressure: float, temperature: numpy.ndarray) -> numpy.ndarray: ...
+
+    def z(self, pressure: Any, temperature: Any) -> Any:
+        """Return the compression factor of a state (bar absolute, °C), or those of a series as a NumPy array.
+
+        Raises GasError for what is no state and NoSolution where the equation has none.
+        """
+        if hasattr(pressure, "__array__") or hasattr(temperature, "__array__"):
+            return self._series(pressure, temperature)
+        kelvin = temperature + KELVIN
+        if not (isfinite(pressure) and isfinite(kelvin)) or pressure < 0 or kelvin <= 0:
+            raise GasError(f"{pressure:g} bar and {temperature:g} °C are no state of a gas")
+        return self._z(float(pressure), float(kelvin)) if pressure else 1.0
+
+    def outside(self, pressure: float, temperature: float) -> tuple[str, ...]:
+        """Return what of gas and state (bar absolute, °C) is out of the range of validity, in words."""
+        return self.gas_outside + self.limits.outside(pressure, temperature)
+
+    def at(self, pressure: float, temperature: float) -> Compressibility:
+        """Return Z of a state (bar absolute, °C) with what is out of range."""
+        return Compressibility(self.z(pressure, temperature), self.method, self.outside(pressure, temperature))
+
+    def _series(self, pressure: Any, temperature: Any) -> Any:
+        import numpy
+
+        bars, celsius = numpy.broadcast_arrays(
+            numpy.asarray(pressure, dtype=float), numpy.asarray(temperature, dtype=float)
+        )
+        kelvin = celsius + KELVIN
+        if not (numpy.isfinite(bars) & numpy.isfinite(kelvin) & (bars >= 0) & (kelvin > 0)).all():
+            raise GasError("the series holds what is no state of a gas: pressure below 0, or not a number")
+        return self._z_of_series(bars, kelvin)
+
+    def _z(self, pressure: float, kelvin: float) -> float:
+        raise NotImplementedError
+
+    def _z_of_series(self, pressure: Any, kelvin: Any) -> Any:
+        """Return Z state by state; an equation that can do a series at once does so."""
+        import numpy
+
+        states = zip(pressure.ravel().tolist(), kelvin.ravel().tolist(), strict=True)
+        values = [self._z(bars, degrees) if bars else 1.0 for bars, degrees in states]
+        return numpy.array(values).reshape(pressure.shape)
+
+
+class FixedZ(Equation):
+    """A fixed compression factor, whatever the state."""
+
+    method = Method.FIXED
+    limits = ANY_STATE
+
+    def __init__(self, z: float = 1.0) -> None:
+        if not (isfinite(z) and z > 0):
+            raise ConfigError(f"a compression factor of {z:g} is none")
+        self.fixed = z
+
+    def _z(self, pressure: float, kelvin: float) -> float:
+        return self.fixed
+
+    def z(self, pressure: Any, temperature: Any) -> Any:
+        """Return the fixed factor, for a series as an array of it; at no pressure, too."""
+        found = super().z(pressure, temperature)
+        return found if hasattr(found, "__array__") else self.fixed
+
+
+def check_fraction(name: str, fraction: float) -> float:
+    """Return a mole fraction that is one; GasError otherwise."""
+    if not (isfinite(fraction) and 0 <= fraction <= 1):
+        raise GasError(f"{name}: a mole fraction of {fraction:g} is none (0 to 1)")
+    return fraction
+
+
+def beyond(name: str, value: float, low: float, high: float, unit: str = "") -> tuple[str, ...]:
+    """Return one sentence where `value` is outside `low` to `high` (ends included), or nothing."""
+    if low <= value <= high:
+        return ()
+    return (f"{name} {value:.6g}{unit and ' ' + unit}: {low:g} to {high:g}",)
