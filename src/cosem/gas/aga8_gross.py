@@ -81,10 +81,9 @@ class Gross1(_Gross):
     method = Method.AGA8_GROSS1
 
     def __init__(self, gas: Characteristics, reference: Reference = AT_25_0) -> None:
-        gas.need("aga8-gross1", hs="calorific value", density="relative density", co2="carbon dioxide")
-        assert gas.hs is not None and gas.density is not None and gas.co2 is not None
-        found = _by_calorific_value(gas.hs, gas.density, gas.co2, reference)
-        super().__init__(found, gas.density, gas.hs)
+        hs, density, co2 = gas.need("aga8-gross1", "hs", "density", "co2")
+        found = _by_calorific_value(hs, density, co2, reference)
+        super().__init__(found, density, hs)
         self.gas_outside += beyond("hydrogen", gas.h2, 0, 0)
 
 
@@ -94,10 +93,9 @@ class Gross2(_Gross):
     method = Method.AGA8_GROSS2
 
     def __init__(self, gas: Characteristics, reference: Reference = AT_25_0) -> None:
-        gas.need("aga8-gross2", density="relative density", n2="nitrogen", co2="carbon dioxide")
-        assert gas.density is not None and gas.n2 is not None and gas.co2 is not None
-        found, self.hs = _by_nitrogen(gas.density, gas.n2, gas.co2, reference)
-        super().__init__(found, gas.density, None)
+        density, n2, co2 = gas.need("aga8-gross2", "density", "n2", "co2")
+        found, self.hs = _by_nitrogen(density, n2, co2, reference)
+        super().__init__(found, density, None)
         self.gas_outside += beyond("hydrogen", gas.h2, 0, 0)
 
 

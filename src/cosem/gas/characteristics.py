@@ -18,6 +18,13 @@ TO_25_0: Final = {
 """Factors of calorific value and relative density from other reference conditions (combustion/metering in °C) to
 25/0 (GERG Technical Monograph 5): good to the accuracy of SGERG-88; a composition gives them exactly."""
 
+_WORDS: Final = {
+    "hs": "a calorific value",
+    "density": "a relative density",
+    "co2": "the share of carbon dioxide",
+    "n2": "the share of nitrogen",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Characteristics:
@@ -66,8 +73,10 @@ class Characteristics:
             composition["nitrogen"],
         )
 
-    def need(self, method: str, **names: str) -> None:
-        """Raise ConfigError where one of the figures in `names` (attribute to words) is not known."""
-        missing = [words for name, words in names.items() if getattr(self, name) is None]
+    def need(self, method: str, *names: str) -> tuple[float, ...]:
+        """Return the figures of these names; ConfigError says which of them `method` misses."""
+        found = tuple(getattr(self, name) for name in names)
+        missing = [_WORDS[name] for name, value in zip(names, found, strict=True) if value is None]
         if missing:
             raise ConfigError(f"method {method} needs {' and '.join(missing)}")
+        return found

@@ -105,72 +105,52 @@ def properties(
     """
     if edition is Edition.ISO_1995:
         return _of_1995(composition, combustion, metering)
-    mixture = _Mixture(composition, _column(COMBUSTION, combustion), _column(METERING, metering))
-    spread = _Spread(mixture, uncertainty or {}, correlation or {})
-    mix = mixture
+    mix = _Mixture(composition, _column(COMBUSTION, combustion), _column(METERING, metering))
+    spread = _Spread(mix, uncertainty or {}, correlation or {})
     volume = mix.z * mix.ideal_volume
-    root = sqrt(mix.relative_density)
-    # Sensitivities are written to the sums M, s and Hc, and to the constants; those to mole fractions follow.
+    # Sensitivities are given to the sums Hc, M and s and to the constants; `spread` adds those to mole fractions.
+
+    def by_mass(heat: float, net: bool) -> Figure:
+        return Figure(heat / mix.mass, spread.of(heat=1 / mix.mass, mass=-heat / mix.mass**2, net=net))
+
+    def by_volume(heat: float, net: bool) -> Figure:
+        value = heat / volume
+        u = spread.of(heat=1 / volume, s=2 * mix.s * value / mix.z, net=net, constants=((value / R, R_U),))
+        return Figure(value, u)
+
+    def wobbe(heat: float, net: bool) -> Figure:
+        per_heat = 1 / volume / sqrt(mix.relative_density)
+        value = heat * per_heat
+        air = ((value / R, R_U), (value / (2 * AIR_MASS), AIR_MASS_U), (value / (2 * mix.air_z), _AIR_Z_U))
+        mass, s = -value / (2 * mix.mass), mix.s * value / mix.z
+        return Figure(value, spread.of(heat=per_heat, mass=mass, s=s, net=net, constants=air))
+
+    density, relative = mix.mass / volume, mix.relative_density
     return Properties(
         float(combustion),
         float(metering),
         edition,
-        Figure(mix.mass, spread.of(mass=1)),
-        Figure(mix.z, spread.of(s=-2 * mix.s)),
-        Figure(mix.superior, spread.of(heat=1)),
-        Figure(mix.inferior, spread.of(heat=1, net=True)),
-        *(
-            Figure(heat / mix.mass, spread.of(heat=1 / mix.mass, mass=-heat / mix.mass**2, net=net))
-            for heat, net in ((mix.superior, False), (mix.inferior, True))
+        molar_mass=Figure(mix.mass, spread.of(mass=1)),
+        z=Figure(mix.z, spread.of(s=-2 * mix.s)),
+        superior_molar=Figure(mix.superior, spread.of(heat=1)),
+        inferior_molar=Figure(mix.inferior, spread.of(heat=1, net=True)),
+        superior_mass=by_mass(mix.superior, False),
+        inferior_mass=by_mass(mix.inferior, True),
+        superior_volume=by_volume(mix.superior, False),
+        inferior_volume=by_volume(mix.inferior, True),
+        density=Figure(
+            density, spread.of(mass=1 / volume, s=2 * mix.s * density / mix.z, constants=((density / R, R_U),))
         ),
-        *(
-            Figure(
-                heat / volume,
-                spread.of(
-                    heat=1 / volume,
-                    s=2 * mix.s * heat / (volume * mix.z),
-                    net=net,
-                    constants=((heat / volume / R, R_U),),
-                ),
-            )
-            for heat, net in ((mix.superior, False), (mix.inferior, True))
-        ),
-        Figure(
-            mix.mass / volume,
+        relative_density=Figure(
+            relative,
             spread.of(
-                mass=1 / volume,
-                s=2 * mix.s * mix.mass / (volume * mix.z),
-                constants=((mix.mass / volume / R, R_U),),
+                mass=relative / mix.mass,
+                s=2 * mix.s * relative / mix.z,
+                constants=((relative / AIR_MASS, AIR_MASS_U), (relative / mix.air_z, _AIR_Z_U)),
             ),
         ),
-        Figure(
-            mix.relative_density,
-            spread.of(
-                mass=mix.relative_density / mix.mass,
-                s=2 * mix.s * mix.relative_density / mix.z,
-                constants=(
-                    (mix.relative_density / AIR_MASS, AIR_MASS_U),
-                    (mix.relative_density / mix.air_z, _AIR_Z_U),
-                ),
-            ),
-        ),
-        *(
-            Figure(
-                heat / volume / root,
-                spread.of(
-                    heat=1 / volume / root,
-                    mass=-heat / volume / root / (2 * mix.mass),
-                    s=mix.s * heat / volume / root / mix.z,
-                    net=net,
-                    constants=(
-                        (heat / volume / root / R, R_U),
-                        (heat / volume / root / (2 * AIR_MASS), AIR_MASS_U),
-                        (heat / volume / root / (2 * mix.air_z), _AIR_Z_U),
-                    ),
-                ),
-            )
-            for heat, net in ((mix.superior, False), (mix.inferior, True))
-        ),
+        superior_wobbe=wobbe(mix.superior, False),
+        inferior_wobbe=wobbe(mix.inferior, True),
     )
 
 

@@ -30,15 +30,14 @@ class Sgerg88(VirialEquation):
     limits = Limits(120.0, 263.0, 338.0)
 
     def __init__(self, gas: Characteristics) -> None:
-        gas.need("sgerg88", hs="calorific value", density="relative density", co2="carbon dioxide")
-        assert gas.hs is not None and gas.density is not None and gas.co2 is not None
-        found = _pseudo_components(gas.hs, gas.density, gas.co2, gas.h2)
+        hs, density, co2 = gas.need("sgerg88", "hs", "density", "co2")
+        found = _pseudo_components(hs, density, co2, gas.h2)
         self.mixture = Mixture(found)
         self.nitrogen = found.nitrogen
         self.gas_outside = (
-            *beyond("calorific value", gas.hs, 30, 45, "MJ/m³"),
-            *beyond("relative density", gas.density, 0.55, 0.80),
-            *beyond("carbon dioxide", gas.co2, 0, 0.20),
+            *beyond("calorific value", hs, 30, 45, "MJ/m³"),
+            *beyond("relative density", density, 0.55, 0.80),
+            *beyond("carbon dioxide", co2, 0, 0.20),
             *beyond("hydrogen", gas.h2, 0, 0.10),
             *beyond("nitrogen", found.nitrogen, -0.01, 0.20),
         )

@@ -143,7 +143,8 @@ class VirialEquation(Equation):
 
     def _z(self, pressure: float, kelvin: float) -> float:
         try:
-            b, c = self.mixture.b(kelvin), self.mixture.c(kelvin)
+            b: float = self.mixture.b(kelvin)
+            c: float = self.mixture.c(kelvin)
         except ValueError:  # a square root of less than nothing, far below the range
             raise NoSolution(f"{self.method.value} has no solution at {kelvin:g} K") from None
         ideal = pressure / (R * kelvin)
