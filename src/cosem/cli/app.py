@@ -40,6 +40,7 @@ COMMANDS = {
     "alarms": ("cosem.cli.events", "show the alarms of a meter, or clear them"),
     "push": ("cosem.cli.events", "say where a meter pushes to, and what"),
     "listen": ("cosem.cli.listen", "receive and explain what meters push"),
+    "gas": ("cosem.cli.gas", "compute with gas: compressibility, conversion, quality"),
     "simulate": ("cosem.cli.simulate", "be a device that behaves"),
     "tour": ("cosem.cli.tour", "a guided minute: a meter is made, read, and pushes are explained"),
 }

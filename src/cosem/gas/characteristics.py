@@ -50,14 +50,22 @@ class Characteristics:
 
     @classmethod
     def at(
-        cls, reference: str, hs: float | None = None, density: float | None = None, **rest: float
+        cls,
+        reference: str,
+        *,
+        hs: float | None = None,
+        density: float | None = None,
+        co2: float | None = None,
+        h2: float = 0.0,
+        n2: float | None = None,
     ) -> Characteristics:
         """Return the figures brought from other reference conditions (``0/0``, ``15/15``) to 25/0."""
         if reference not in TO_25_0:
             raise ConfigError(f"no factors from {reference!r} to 25/0: there are {', '.join(TO_25_0)}")
         by_hs, by_density = TO_25_0[reference]
-        hs, density = hs and hs * by_hs, density and density * by_density
-        return cls(hs, density, **rest)
+        hs = None if hs is None else hs * by_hs
+        density = None if density is None else density * by_density
+        return cls(hs, density, co2, h2, n2)
 
     @classmethod
     def of(cls, composition: Composition) -> Characteristics:
