@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 KELVIN: Final = 273.15
 """0 °C in K."""
 
+NO_PRESSURE: Final = 1e-12
+"""Up to this pressure in bar a gas is ideal to the last digit."""
+
 
 class Method(Enum):
     """How compressibility is computed. The values are the names of the command line."""
@@ -120,7 +123,7 @@ class Equation:
         kelvin = temperature + KELVIN
         if not (isfinite(pressure) and isfinite(kelvin)) or pressure < 0 or kelvin <= 0:
             raise GasError(f"{pressure:g} bar and {temperature:g} °C are no state of a gas")
-        return self._z(float(pressure), float(kelvin)) if pressure else 1.0
+        return self._z(float(pressure), float(kelvin)) if pressure > NO_PRESSURE else 1.0
 
     def outside(self, pressure: float, temperature: float) -> tuple[str, ...]:
         """Return what of gas and state (bar absolute, °C) is out of the range of validity, in words."""
@@ -149,12 +152,12 @@ class Equation:
         import numpy
 
         states = zip(pressure.ravel().tolist(), kelvin.ravel().tolist(), strict=True)
-        values = [self._z(bars, degrees) if bars else 1.0 for bars, degrees in states]
+        values = [self._z(bars, degrees) if bars > NO_PRESSURE else 1.0 for bars, degrees in states]
         return numpy.array(values).reshape(pressure.shape)
 
 
 class FixedZ(Equation):
-    """A fixed compression factor, whatever the state."""
+    """A fixed compression factor, whatever the state (1 where there is no pressure at all)."""
 
     method = Method.FIXED
     limits = ANY_STATE
@@ -167,10 +170,10 @@ class FixedZ(Equation):
     def _z(self, pressure: float, kelvin: float) -> float:
         return self.fixed
 
-    def z(self, pressure: Any, temperature: Any) -> Any:
-        """Return the fixed factor, for a series as an array of it; at no pressure, too."""
-        found = super().z(pressure, temperature)
-        return found if hasattr(found, "__array__") else self.fixed
+    def _z_of_series(self, pressure: Any, kelvin: Any) -> Any:
+        import numpy
+
+        return numpy.where(pressure > 0, self.fixed, 1.0)
 
 
 def check_fraction(name: str, fraction: float) -> float:

@@ -61,7 +61,10 @@ def _pseudo_components(hs: float, density: float, co2: float, h2: float) -> Pseu
                 break
             next_ch = _share(heat, calorific + 1)
             next_mass = next_ch * (MASS_CH_0 + MASS_CH_1 * (calorific + 1)) + (rest - next_ch) * _MASS_N2
-            calorific += missing * volume / (next_mass + mass_of_rest - mass)
+            slope = next_mass + mass_of_rest - mass
+            if not slope:
+                raise CompositionError("relative density does not tell the hydrocarbon of these figures")
+            calorific += missing * volume / slope
         else:
             break
         n2 = rest - ch
