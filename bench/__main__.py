@@ -6,7 +6,7 @@ import argparse
 import json
 import platform
 
-from bench import cases, mbus, sessions, transfers, years
+from bench import cases, gas, mbus, sessions, transfers, years
 from bench.report import Line, print_lines
 
 
@@ -17,7 +17,8 @@ def main() -> None:
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     lines: list[Line] = []
-    for case in (*cases.CASES, mbus.mbus_telegrams, transfers.block_transfer, sessions.sessions, years.year):
+    rest = (mbus.mbus_telegrams, transfers.block_transfer, sessions.sessions, years.year)
+    for case in (*cases.CASES, *gas.CASES, *rest):
         if arguments.only in case.__name__:
             lines += case()
     if arguments.json:

@@ -232,6 +232,59 @@ def test_any_state_gives_a_number_or_a_named_error_and_never_passes_for_in_range
     assert 0 < z < 100
 
 
+@needs_pyaga8
+@pytest.mark.parametrize("model", [accelerated.AcceleratedDetail, accelerated.Gerg2008])
+def test_pyaga8_where_there_is_no_gas_is_a_named_error_too(model: Any) -> None:
+    heavy = Composition.of({"methane": 0.9, "n-decane": 0.1})
+    with pytest.raises(NoSolution, match="at 1e"):
+        model(heavy).z(1e9, 10)
+    with pytest.raises(NoSolution):
+        model(heavy).z(100, -250)
+
+
+def test_gross_methods_refuse_what_holds_no_hydrocarbon_and_what_contradicts_itself() -> None:
+    inert = Composition.of({"nitrogen": 0.6, "carbon dioxide": 0.4})
+    with pytest.raises(CompositionError, match="nothing but nitrogen and carbon dioxide"):
+        GrossOfComposition(inert)
+    with pytest.raises(CompositionError, match="nothing but nitrogen and carbon dioxide"):
+        Gross2(Characteristics(density=1.0, n2=0.6, co2=0.4))
+    with pytest.raises(CompositionError, match="know no neon"):
+        GrossOfComposition(Composition.of({"methane": 0.9, "neon": 0.1}))
+    with pytest.raises(CompositionError, match="contradict one another: they leave"):
+        Gross1(Characteristics(48, 0.555, 0.0))
+    with pytest.raises(CompositionError, match="contradict one another"):
+        Gross2(Characteristics(density=0.3, n2=0.3, co2=0.3))
+    # Hydrogen is no part of the gross methods: told, not ignored.
+    assert "hydrogen 0.05: 0 to 0" in Gross1(Characteristics(38, 0.6, 0.01, h2=0.05)).gas_outside
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([Method.SGERG88, Method.AGA8_DETAIL, Method.AGA8_GROSS2]),
+    st.lists(st.tuples(st.floats(0, 500), st.floats(-200, 200)), min_size=1, max_size=6),
+)
+def test_a_series_has_the_errors_of_its_states_too(method: Method, states: list[tuple[float, float]]) -> None:
+    made = equation(method, gas(3), accelerated=False)
+    bars, celsius = (numpy.array(column) for column in zip(*states, strict=True))
+    try:
+        single = [equation(method, gas(3), accelerated=False).z(*state) for state in states]
+    except NoSolution:
+        with pytest.raises(NoSolution):
+            made.z(bars, celsius)
+    else:
+        assert made.z(bars, celsius) == pytest.approx(numpy.array(single), abs=1e-9)
+
+
+def test_a_long_series_is_computed_in_blocks() -> None:
+    made = Aga8Detail(gas(3))
+    bars = numpy.linspace(1, 100, 20_000)
+    z = made.z(bars, 15.0)
+    assert z.shape == bars.shape
+    assert [z[at] for at in (0, 8191, 8192, 19_999)] == pytest.approx(
+        [made.z(float(bars[at]), 15.0) for at in (0, 8191, 8192, 19_999)], abs=1e-12
+    )
+
+
 def test_what_is_out_of_range_is_told_in_words() -> None:
     answer = equation(Method.SGERG88, Characteristics(40.66, 0.581, 0.006)).at(130, 80)
     assert not answer.in_range

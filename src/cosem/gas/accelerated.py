@@ -14,6 +14,8 @@ from cosem.gas.equation import Equation, Limits, Method, beyond
 R_GERG: Final = 8.314472
 """Molar gas constant of GERG-2008 in J/(mol K)."""
 
+_LARGEST_Z: Final = 50
+
 NO_PYAGA8: Final = "needs pyaga8: install it with pip install 'cosem[gas]' (it has wheels for x86-64)"
 
 _FIELDS: Final = {
@@ -56,7 +58,7 @@ class _Accelerated(Equation):
         self._model: Any = getattr(pyaga8, model)()
         try:
             self._model.set_composition(mixture)
-        except Exception as error:  # its errors derive from Exception alone, some from BaseException
+        except Exception as error:  # its errors derive from Exception, each on its own
             raise NoSolution(f"pyaga8 refuses the composition: {error}") from None
 
     def _z(self, pressure: float, kelvin: float) -> float:
@@ -67,7 +69,8 @@ class _Accelerated(Equation):
         except Exception as error:
             raise NoSolution(f"{self.method.value} at {pressure:g} bar and {kelvin:g} K: {error}") from None
         density: float = model.d
-        if not density > 0:
+        # Far from any gas it answers with densities that are none, without an error.
+        if not ideal < _LARGEST_Z * density:
             raise NoSolution(f"{self.method.value} has no solution at {pressure:g} bar and {kelvin:g} K")
         return ideal / density
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from cosem.errors import CompositionError, NoSolution
 from cosem.gas.aga8_tables import PAIRS, SPECIES, TERMS, Pair, R, Species
 from cosem.gas.composition import Composition
-from cosem.gas.equation import Equation, Limits, Method, beyond
+from cosem.gas.equation import NO_PRESSURE, Equation, Limits, Method, beyond
 
 ASSIGNED: Final = {
     "neopentane": "n-pentane",
@@ -173,18 +173,18 @@ class Aga8Detail(Equation):
         terms = self._at_temperature(kelvin)
         ideal = pressure * 100 / (R * kelvin)
         with numpy.errstate(all="ignore"):
-            density, step = ideal, ideal
+            density, stable = ideal, True
             for _ in range(40):
                 excess, slope = self._sums(density, terms, numpy.exp)
-                step = (density * (1 + excess) - ideal) / (1 + excess + slope)
+                rise = 1 + excess + slope
+                stable = stable & (rise > 0)
+                step = (density * (1 + excess) - ideal) / rise
                 density = density - step
-                if not (numpy.abs(step) > 1e-9 * density).any():
+                unsolved = ~(stable & (numpy.abs(step) <= 1e-9 * density) & (density < 100))
+                if not (unsolved & stable).any():
                     break
-            excess, slope = self._sums(density, terms, numpy.exp)
-            solved = (numpy.abs(step) <= 1e-9 * density) & (1 + excess + slope > 0) & (density < 100)
-        if not solved.all():
-            raise NoSolution(f"{self.method.value} has no solution for a state of the series")
-        return 1 + excess
+            z = numpy.where(pressure > NO_PRESSURE, ideal / density, 1.0)
+        return self._settled(pressure, kelvin, z, unsolved)
 
 
 def detail_shares(composition: Composition) -> tuple[dict[str, float], float]:

@@ -15,13 +15,14 @@ from typing import Any, Final, NamedTuple
 
 from cosem.errors import ConfigError, GasError, LocalProtocolError
 from cosem.gas.compressibility import equation
-from cosem.gas.counters import FACTOR_SCALE, MICRO, ConverterCounters, in_units, in_words, rounded
+from cosem.gas.counters import FACTOR_SCALE, MICRO, ConverterCounters, in_words, rounded
 from cosem.gas.equation import KELVIN, Equation, Method
 from cosem.gas.factors import BaseConditions, CorrectionCurve
 from cosem.gas.inputs import Reading
 from cosem.gas.quality import GasQuality, QualityBook, QualityChange
 
 _ONE: Final = Decimal(1)
+_ZERO: Final = Decimal("273.15")
 _BASE: Final = BaseConditions()
 _NO_CURVE: Final = CorrectionCurve()
 _CURVE_SCALE: Final = FACTOR_SCALE
@@ -185,7 +186,7 @@ class Converter:
             self._last_curve = rounded(settings.curve.factor(flow))
         curve = self._last_curve
 
-        step = self._count(at, seconds, increment, curve, factor, quality, alarms)
+        step = self._count(increment, curve, factor, quality, alarms)
         self.at = at
         self.last = Step(
             at,
@@ -259,22 +260,23 @@ class Converter:
 
     def _factor(self, bars: Decimal, celsius: Decimal, k: int) -> int:
         base = self.settings.base
-        zero = Decimal("273.15")
-        factor = bars / base.pressure * (base.temperature + zero) / (celsius + zero)
+        factor = bars / base.pressure * (base.temperature + _ZERO) / (celsius + _ZERO)
         return rounded(factor * FACTOR_SCALE / k)
 
     def _count(
-        self, at: int, seconds: int, increment: int, curve: int, factor: int, quality: GasQuality, alarms: Alarm
+        self, increment: int, curve: int, factor: int, quality: GasQuality, alarms: Alarm
     ) -> tuple[int, int, int]:
         """Count one increment everywhere, and return what was added: corrected, base, energy."""
         counters = self.counters
-        volumes = bool(alarms & _ALL_VOLUMES)
-        base = volumes or bool(alarms & Alarm.COMPRESSIBILITY) or (self._computes_z and Alarm.QUALITY in alarms)
-        energy = base or Alarm.QUALITY in alarms
+        volumes = base = energy = False
+        if alarms:
+            volumes = bool(alarms & _ALL_VOLUMES)
+            base = volumes or Alarm.COMPRESSIBILITY in alarms or (self._computes_z and Alarm.QUALITY in alarms)
+            energy = base or Alarm.QUALITY in alarms
         counters.metering.of(volumes).add(increment)
         corrected = counters.corrected.of(volumes).add(increment, curve, _CURVE_SCALE)
         at_base = counters.base.of(base).add(corrected, factor, FACTOR_SCALE)
-        counted = counters.energy.of(energy).add(at_base, in_units(quality.calorific), MICRO)
+        counted = counters.energy.of(energy).add(at_base, rounded(quality.calorific, MICRO), MICRO)
         return corrected, at_base, counted
 
 

@@ -19,6 +19,7 @@ FACTOR_SCALE: Final = 10**8
 """Units of a factor (C, Cf, K) in 1."""
 
 _EXACT: Final = Context(prec=60)
+_PLACES: Final = {MICRO: -6, FACTOR_SCALE: -8}
 
 
 def in_units(value: Decimal | int, scale: int = MICRO) -> int:
@@ -37,8 +38,8 @@ def rounded(value: float | Decimal, scale: int = FACTOR_SCALE) -> int:
 
 
 def in_words(units: int, scale: int = MICRO) -> Decimal:
-    """Return the exact decimal of a number of units of 1/scale (a power of ten)."""
-    return Decimal(units).scaleb(1 - len(str(scale)), _EXACT)
+    """Return the exact decimal of a number of units of 1/scale (`MICRO` or `FACTOR_SCALE`)."""
+    return Decimal(units).scaleb(_PLACES[scale], _EXACT)
 
 
 @dataclass(slots=True)

@@ -18,6 +18,9 @@ KELVIN: Final = 273.15
 NO_PRESSURE: Final = 1e-12
 """Up to this pressure in bar a gas is ideal to the last digit."""
 
+BLOCK: Final = 8192
+"""States of a series that are computed at once."""
+
 
 class Method(Enum):
     """How compressibility is computed. The values are the names of the command line."""
@@ -142,18 +145,29 @@ class Equation:
         kelvin = celsius + KELVIN
         if not (numpy.isfinite(bars) & numpy.isfinite(kelvin) & (bars >= 0) & (kelvin > 0)).all():
             raise GasError("the series holds what is no state of a gas: pressure below 0, or not a number")
-        return self._z_of_series(bars, kelvin)
+        bars_in_line, kelvin_in_line = bars.ravel(), kelvin.ravel()
+        found = numpy.empty(bars_in_line.shape)
+        # In blocks: a term of an equation is an array, and there are many of them.
+        for start in range(0, found.size, BLOCK):
+            block = slice(start, start + BLOCK)
+            found[block] = self._z_of_series(bars_in_line[block], kelvin_in_line[block])
+        return found.reshape(bars.shape)
 
     def _z(self, pressure: float, kelvin: float) -> float:
         raise NotImplementedError
 
     def _z_of_series(self, pressure: Any, kelvin: Any) -> Any:
-        """Return Z state by state; an equation that can do a series at once does so."""
+        """Return Z of a row of states; an equation that can do them at once does so."""
         import numpy
 
-        states = zip(pressure.ravel().tolist(), kelvin.ravel().tolist(), strict=True)
-        values = [self._z(bars, degrees) if bars > NO_PRESSURE else 1.0 for bars, degrees in states]
-        return numpy.array(values).reshape(pressure.shape)
+        return self._settled(pressure, kelvin, numpy.ones(pressure.shape), pressure > NO_PRESSURE)
+
+    def _settled(self, pressure: Any, kelvin: Any, z: Any, unsolved: Any) -> Any:
+        """Return `z` with the states that are `unsolved` solved one by one, which says what is wrong with them."""
+        for index in unsolved.nonzero()[0].tolist():
+            bars = float(pressure[index])
+            z[index] = self._z(bars, float(kelvin[index])) if bars > NO_PRESSURE else 1.0
+        return z
 
 
 class FixedZ(Equation):

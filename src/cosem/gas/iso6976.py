@@ -182,24 +182,50 @@ class _Mixture:
 
 
 class _Spread:
-    """Propagation of standard uncertainties (ISO 6976:2016, annex B): mole fractions, tables, constants."""
+    """Propagation of standard uncertainties (ISO 6976:2016, annex B): mole fractions, tables, constants.
+
+    All properties are functions of four sums (Hc, M, s, and the water of burning), so the covariance of those is
+    gathered once.
+    """
 
     def __init__(
         self, mixture: _Mixture, uncertainty: Mapping[str, float], correlation: Mapping[tuple[str, str], float]
     ) -> None:
-        self._mixture = mixture
+        self._latent = mixture.vaporisation
+        self._water = sum(x * made for (_, x), made in zip(mixture.shares, mixture.water, strict=True))
         by_name = {component_name(name): _positive(name, u) for name, u in uncertainty.items()}
-        self._u = [by_name.get(name, 0.0) for name, _ in mixture.shares]
-        names = [name for name, _ in mixture.shares]
         known = {(component_name(a), component_name(b)): r for (a, b), r in correlation.items()}
         if not all(isfinite(r) and -1 <= r <= 1 for r in known.values()):
             raise ConfigError("a coefficient of correlation is not within -1 and 1")
-        self._r = [
-            (i, j, r)
-            for i, first in enumerate(names)
-            for j, other in enumerate(names)
-            if i != j and (r := known.get((first, other), known.get((other, first), 0.0)))
+        names = [name for name, _ in mixture.shares]
+        terms = [
+            (hc * u, row.molar_mass * u, factor * u, water * u)
+            for name, row, hc, factor, water in zip(
+                names, mixture.rows, mixture.heats, mixture.factors, mixture.water, strict=True
+            )
+            if (u := by_name.get(name))
         ]
+        covariance = [[sum(term[i] * term[j] for term in terms) for j in range(4)] for i in range(4)]
+        if terms and known:
+            placed = dict(zip([name for name in names if by_name.get(name)], terms, strict=True))
+            for first, one in placed.items():
+                for other, two in placed.items():
+                    r = known.get((first, other), known.get((other, first), 0.0))
+                    if first != other and r:
+                        for i in range(4):
+                            for j in range(4):
+                                covariance[i][j] += one[i] * r * two[j]
+        atoms = [0.0] * len(_ATOM_MASS_U)
+        for (_, x), row in zip(mixture.shares, mixture.rows, strict=True):
+            covariance[0][0] += (x * row.u_calorific) ** 2
+            covariance[2][2] += (x * row.u_summation) ** 2
+            if any(row.atoms):
+                for index, count in enumerate(row.atoms):
+                    atoms[index] += x * count
+            else:  # a noble gas; the masses of all others vary together with those of their atoms
+                covariance[1][1] += (x * row.u_molar_mass) ** 2
+        covariance[1][1] += sum((count * u) ** 2 for count, u in zip(atoms, _ATOM_MASS_U, strict=True))
+        self._covariance = covariance
 
     def of(
         self,
@@ -211,24 +237,15 @@ class _Spread:
         constants: tuple[tuple[float, float], ...] = (),
     ) -> float:
         """Return the standard uncertainty of a property with these sensitivities to the sums Hc, M and s."""
-        mix = self._mixture
-        weights = [x for _, x in mix.shares]
-        latent = mix.vaporisation if net else 0.0
-        by_share = [
-            (heat * (hc - latent * water) + mass * row.molar_mass + s * factor) * u
-            for row, hc, water, factor, u in zip(mix.rows, mix.heats, mix.water, mix.factors, self._u, strict=True)
-        ]
-        total = sum(part * part for part in by_share) + sum(by_share[i] * r * by_share[j] for i, j, r in self._r)
-        for x, row in zip(weights, mix.rows, strict=True):
-            total += (heat * x * row.u_calorific) ** 2 + (s * x * row.u_summation) ** 2
-            if not any(row.atoms):  # a noble gas; the masses of all others vary together with those of their atoms
-                total += (mass * x * row.u_molar_mass) ** 2
-        for index, u in enumerate(_ATOM_MASS_U):
-            total += (mass * u * sum(x * row.atoms[index] for x, row in zip(weights, mix.rows, strict=True))) ** 2
+        (hh, hm, hs, hw), (_, mm, ms, mw), (_, _, ss, sw), (*_, ww) = self._covariance
+        total = heat * heat * hh + mass * mass * mm + s * s * ss
+        total += 2 * (heat * mass * hm + heat * s * hs + mass * s * ms)
         if net:
-            water = sum(x * made for x, made in zip(weights, mix.water, strict=True))
-            total += (heat * water * _VAPORISATION_U) ** 2
-        total += sum((sensitivity * u) ** 2 for sensitivity, u in constants)
+            water = -heat * self._latent
+            total += water * (water * ww + 2 * (heat * hw + mass * mw + s * sw))
+            total += (heat * self._water * _VAPORISATION_U) ** 2
+        for sensitivity, u in constants:
+            total += (sensitivity * u) ** 2
         return sqrt(max(total, 0.0))
 
 

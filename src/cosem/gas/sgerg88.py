@@ -31,8 +31,8 @@ class Sgerg88(VirialEquation):
 
     def __init__(self, gas: Characteristics) -> None:
         hs, density, co2 = gas.need("sgerg88", "hs", "density", "co2")
-        found = _pseudo_components(hs, density, co2, gas.h2)
-        self.mixture = Mixture(found)
+        self.mixture = _mixture(hs, density, co2, gas.h2)
+        found = self.mixture.gas
         self.nitrogen = found.nitrogen
         self.gas_outside = (
             *beyond("calorific value", hs, 30, 45, "MJ/m³"),
@@ -43,7 +43,7 @@ class Sgerg88(VirialEquation):
         )
 
 
-def _pseudo_components(hs: float, density: float, co2: float, h2: float) -> PseudoComponents:
+def _mixture(hs: float, density: float, co2: float, h2: float) -> Mixture:
     # The iteration is that of the standard, with its starting values and ends: its tables of results depend on them
     # in the sixth decimal.
     co = CO_PER_H2 * h2
@@ -69,13 +69,13 @@ def _pseudo_components(hs: float, density: float, co2: float, h2: float) -> Pseu
             break
         n2 = rest - ch
         _agree(ch, n2, co2, h2, density)
-        gas = PseudoComponents(ch, n2, co2, calorific, h2, co)
+        mixture = Mixture(PseudoComponents(ch, n2, co2, calorific, h2, co))
         try:
-            volume = _IDEAL_VOLUME + Mixture(gas).b(_NORMAL)
+            volume = _IDEAL_VOLUME + mixture.b(_NORMAL)
         except ValueError:
             break
         if abs(hs - (ch * calorific + h2 * _HS_H2 + co * _HS_CO) / volume) <= _HEAT_END:
-            return gas
+            return mixture
     raise CompositionError("calorific value and relative density lead to no gas")
 
 

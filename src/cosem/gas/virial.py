@@ -65,11 +65,12 @@ class PseudoComponents:
 
 
 def _blend(*parts: tuple[float, Quadratic]) -> Quadratic:
-    return (
-        sum(share * terms[0] for share, terms in parts),
-        sum(share * terms[1] for share, terms in parts),
-        sum(share * terms[2] for share, terms in parts),
-    )
+    zero = one = two = 0.0
+    for share, (constant, linear, square) in parts:
+        zero += share * constant
+        one += share * linear
+        two += share * square
+    return zero, one, two
 
 
 def _of_hydrocarbon(rows: tuple[Quadratic, Quadratic, Quadratic], calorific: float) -> Quadratic:
@@ -83,7 +84,7 @@ class Mixture:
         self.gas = gas
         ch, n2, co2, h2, co = gas.hydrocarbon, gas.nitrogen, gas.carbon_dioxide, gas.hydrogen, gas.carbon_monoxide
         self._b_ch = _of_hydrocarbon(B_CH, gas.calorific)
-        self._c_ch = _of_hydrocarbon(C_CH, gas.calorific)
+        self._third: tuple[Quadratic, Quadratic] | None = None
         # All of B that is a polynomial of T, without the pairs CH-N2 and CH-CO2, which are not.
         plain = _blend(
             (ch * ch, self._b_ch),
@@ -98,15 +99,6 @@ class Mixture:
         self._b_plain = (plain[0] + 2 * n2 * h2 * B_N2_H2, plain[1], plain[2])
         self._b_sum = _blend((ch * n2, self._b_ch), (ch * n2, B_N2))
         self._b_co2_share = 2 * ch * co2 * -0.865
-        self._c_plain = _blend(
-            (ch**3, self._c_ch),
-            (n2**3, C_N2),
-            (3 * n2 * n2 * co2, C_N2_N2_CO2),
-            (3 * n2 * co2 * co2, C_N2_CO2_CO2),
-            (co2**3, C_CO2),
-            (h2**3, C_H2),
-            (3 * ch * ch * co, C_CH_CH_CO),
-        )
 
     def b(self, t: Any, root: Any = sqrt) -> Any:
         """Return the second virial coefficient in m³/kmol at `t` K (with NumPy's square root: of a series)."""
@@ -123,7 +115,9 @@ class Mixture:
         """Return the third virial coefficient in m⁶/kmol² at `t` K (with NumPy's cube root: of a series)."""
         gas, t2 = self.gas, t * t
         ch, n2, co2, h2 = gas.hydrocarbon, gas.nitrogen, gas.carbon_dioxide, gas.hydrogen
-        p, h = self._c_plain, self._c_ch
+        if self._third is None:
+            self._third = self._gather_third()
+        p, h = self._third
         ch_root = cube_root(h[0] + h[1] * t + h[2] * t2)
         n2_root = cube_root(C_N2[0] + C_N2[1] * t + C_N2[2] * t2)
         co2_root = cube_root(C_CO2[0] + C_CO2[1] * t + C_CO2[2] * t2)
@@ -134,6 +128,22 @@ class Mixture:
             h2_root = cube_root(C_H2[0] + C_H2[1] * t + C_H2[2] * t2)
             mixed = mixed + 1.2 * ch * ch_root * h2 * h2_root
         return p[0] + p[1] * t + p[2] * t2 + 3 * ch * ch_root * (with_n2 + with_co2 + mixed)
+
+    def _gather_third(self) -> tuple[Quadratic, Quadratic]:
+        """Return what of C is a polynomial of T, and C of the hydrocarbon; the search for the gas needs B alone."""
+        gas = self.gas
+        ch, n2, co2 = gas.hydrocarbon, gas.nitrogen, gas.carbon_dioxide
+        own = _of_hydrocarbon(C_CH, gas.calorific)
+        plain = _blend(
+            (ch**3, own),
+            (n2**3, C_N2),
+            (3 * n2 * n2 * co2, C_N2_N2_CO2),
+            (3 * n2 * co2 * co2, C_N2_CO2_CO2),
+            (co2**3, C_CO2),
+            (gas.hydrogen**3, C_H2),
+            (3 * ch * ch * gas.carbon_monoxide, C_CH_CH_CO),
+        )
+        return plain, own
 
 
 class VirialEquation(Equation):
@@ -165,14 +175,13 @@ class VirialEquation(Equation):
         ideal = pressure / (R * kelvin)
         with numpy.errstate(all="ignore"):
             b, c = self.mixture.b(kelvin, numpy.sqrt), self.mixture.c(kelvin, numpy.cbrt)
-            d = ideal.copy()
+            d, stable = ideal, True
             for _ in range(40):
-                step = (d * (1 + d * (b + c * d)) - ideal) / (1 + d * (2 * b + 3 * c * d))
+                slope = 1 + d * (2 * b + 3 * c * d)
+                stable = stable & (slope > 0)
+                step = (d * (1 + d * (b + c * d)) - ideal) / slope
                 d = d - step
-                if not (numpy.abs(step) > 1e-11 * ideal).any():
+                unsolved = ~(stable & (numpy.abs(step) <= 1e-11 * ideal))
+                if not (unsolved & stable).any():
                     break
-            z = 1 + d * (b + c * d)
-            solved = (numpy.abs(step) <= 1e-11 * ideal) & (z > 0) & (1 + d * (2 * b + 3 * c * d) > 0)
-        if not solved.all():
-            raise NoSolution(f"{self.method.value} has no solution for a state of the series")
-        return z
+        return self._settled(pressure, kelvin, 1 + d * (b + c * d), unsolved)
