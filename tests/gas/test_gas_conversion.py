@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from decimal import Decimal
+from random import Random
 from typing import Any
 
 import numpy
@@ -20,7 +21,7 @@ from cosem.gas.conversion import NO_ALARM, Alarm, Conversion, Converter, Convert
 from cosem.gas.counters import FACTOR_SCALE, MICRO, ConverterCounters, Counter, in_units, in_words, rounded
 from cosem.gas.equation import Method
 from cosem.gas.factors import BaseConditions, Conditions, CorrectionCurve, Volume, pressure_ratio_factor
-from cosem.gas.inputs import EncoderCause, EncoderInput, EncoderStep, PulseInput, Reading
+from cosem.gas.inputs import EncoderCause, EncoderInput, EncoderStep, PulseInput, Reading, SensorWatch
 from cosem.gas.quality import Change, GasQuality, QualityBook, Source
 from support.gases import gas, load
 
@@ -319,6 +320,26 @@ def test_settings_that_are_none_are_refused(wrong: dict[str, Any]) -> None:
         BaseConditions(D(0))
 
 
+def test_a_sensor_that_sticks_or_jumps_is_doubted_and_believed_again() -> None:
+    watch = SensorWatch(rate_max=D("0.1"), stuck_after=600)
+    assert watch.read(0, Reading(D(70))).good
+    assert watch.read(300, Reading(D(70))).good
+    assert not watch.read(600, Reading(D(70))).good
+    assert watch.read(660, Reading(D("70.1"))).good
+    assert not watch.read(670, Reading(D(75))).good
+    assert watch.read(680, Reading(D("70.2"))).good
+    # Long enough after the last believed reading a new level is no jump any more.
+    assert not watch.read(700, Reading(D(75))).good
+    assert watch.read(730, Reading(D(75))).good
+    assert watch.read(731, GONE) == GONE._replace(good=False)
+    assert not watch.read(732, DOUBTED).good
+    assert SensorWatch().read(0, Reading(D(1))).good
+    assert converter().step(0, MICRO, watch.read(733, Reading(D(1))), COLD).alarms == Alarm.PRESSURE
+    for wrong in ({"rate_max": D(0)}, {"stuck_after": 0}):
+        with pytest.raises(ConfigError):
+            SensorWatch(**wrong)  # type: ignore[arg-type]
+
+
 def test_pulses_are_volumes_exactly() -> None:
     assert PulseInput(D("0.01")).increment(7) == 70_000
     with pytest.raises(ConfigError):
@@ -413,3 +434,39 @@ def test_an_average_has_the_time_of_its_extremes() -> None:
     assert (found.least_at, found.greatest_at) == (120, 90)
     with pytest.raises(ConfigError):
         average.add(D(1), -1, 0)
+
+
+def test_a_year_with_faults_loses_and_doubles_nothing() -> None:
+    """Hourly steps for a year: an encoder that overflows and jumps, sensors that fail, power cuts, gas that changes."""
+    chance = Random(7)
+    made = ConverterSettings(conversion=Conversion.PTZ, substitute_pressure=D(40))
+    encoder = EncoderInput(D("0.1"), digits=5, flow_max=D(500))
+    machine = Converter(made, QualityBook(LEAN))
+    index, flowed, steps = 99_000, 0, []
+    encoder.read(0, index)
+    for now in range(3600, 366 * 86400, 3600):
+        digits = chance.randrange(0, 4000)
+        index, flowed = (index + digits) % 100_000, flowed + digits
+        shown = {0: None, 1: (index + 50_000) % 100_000}.get(chance.randrange(60), index)
+        seen = encoder.read(now, shown if now < 365 * 86400 + 82_800 else index)
+        pressure = Reading(D(chance.randrange(3000, 6000)) / 100, good=chance.randrange(50) > 0)
+        temperature = Reading(D(chance.randrange(-500, 3000)) / 100) if chance.randrange(50) else GONE
+        steps.append(machine.step(now, seen.increment, pressure, temperature, input_failed=seen.cause is not None))
+        if chance.randrange(24) == 0:
+            late = replace(RICH, name=f"day {now}", valid_from=now - 1800, valid_until=now + 40 * 3600)
+            machine.offer(late, now)
+            assert machine.offer(late, now).what is Change.DOUBLED
+        if chance.randrange(30) == 0:
+            saved = json.loads(json.dumps([machine.to_state(), encoder.to_state()]))
+            machine, encoder = Converter(made, QualityBook(LEAN)), EncoderInput(D("0.1"), digits=5, flow_max=D(500))
+            machine.restore(saved[0])
+            encoder.restore(saved[1])
+    counters = machine.counters
+    assert encoder.index == index
+    assert counters.metering.absolute == flowed * 100_000
+    assert {step.alarms for step in steps} >= {NO_ALARM, Alarm.PRESSURE, Alarm.TEMPERATURE, Alarm.INPUT, Alarm.QUALITY}
+    sensors = Alarm.PRESSURE | Alarm.TEMPERATURE | Alarm.INPUT
+    assert counters.metering.disturbed.value == sum(step.metering for step in steps if step.alarms & sensors)
+    assert counters.base.undisturbed.value == sum(step.base for step in steps if not step.alarms)
+    assert counters.energy.absolute == sum(step.energy for step in steps)
+    assert 0 <= sum(step.base * step.calorific for step in steps) - counters.energy.absolute < 2

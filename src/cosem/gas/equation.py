@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 KELVIN: Final = 273.15
 """0 °C in K."""
 
+PRESSURE_MAX: Final = 1e6
+TEMPERATURE_MAX: Final = 1e4
+"""Beyond these (bar, K) nothing is a gas, and powers of them are no numbers any more."""
+
 NO_PRESSURE: Final = 1e-12
 """Up to this pressure in bar a gas is ideal to the last digit."""
 
@@ -124,7 +128,7 @@ class Equation:
         if hasattr(pressure, "__array__") or hasattr(temperature, "__array__"):
             return self._series(pressure, temperature)
         kelvin = temperature + KELVIN
-        if not (isfinite(pressure) and isfinite(kelvin)) or pressure < 0 or kelvin <= 0:
+        if not (0 <= pressure <= PRESSURE_MAX and 0 < kelvin <= TEMPERATURE_MAX):
             raise GasError(f"{pressure:g} bar and {temperature:g} °C are no state of a gas")
         return self._z(float(pressure), float(kelvin)) if pressure > NO_PRESSURE else 1.0
 
@@ -143,7 +147,7 @@ class Equation:
             numpy.asarray(pressure, dtype=float), numpy.asarray(temperature, dtype=float)
         )
         kelvin = celsius + KELVIN
-        if not (numpy.isfinite(bars) & numpy.isfinite(kelvin) & (bars >= 0) & (kelvin > 0)).all():
+        if not ((bars >= 0) & (bars <= PRESSURE_MAX) & (kelvin > 0) & (kelvin <= TEMPERATURE_MAX)).all():
             raise GasError("the series holds what is no state of a gas: pressure below 0, or not a number")
         bars_in_line, kelvin_in_line = bars.ravel(), kelvin.ravel()
         found = numpy.empty(bars_in_line.shape)

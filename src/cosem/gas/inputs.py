@@ -22,6 +22,38 @@ class Reading(NamedTuple):
     good: bool = True
 
 
+class SensorWatch:
+    """The readings of a sensor, doubted where they jump faster than can be or stick to one value.
+
+    `rate_max` is what the quantity can change by in a second at most (None: anything), `stuck_after` the seconds after
+    which a value that never moves in its last digit is that of a dead sensor (None: never). A jump is believed as soon
+    as the time since the last believed reading allows for it.
+    """
+
+    def __init__(self, rate_max: Decimal | None = None, stuck_after: int | None = None) -> None:
+        if (rate_max is not None and rate_max <= 0) or (stuck_after is not None and stuck_after <= 0):
+            raise ConfigError("a largest rate and the time after which a sensor sticks are above 0")
+        self._rate_max, self._stuck_after = rate_max, stuck_after
+        self._believed: tuple[Decimal, int] | None = None
+        self._same: tuple[Decimal, int] | None = None
+
+    def read(self, now: int, reading: Reading) -> Reading:
+        """Return the reading taken at `now` (seconds), not `good` where it is doubted."""
+        value = reading.value
+        if value is None or not reading.good or not value.is_finite():
+            return Reading(value, False)
+        if self._same is None or self._same[0] != value:
+            self._same = (value, now)
+        elif self._stuck_after is not None and now - self._same[1] >= self._stuck_after:
+            return Reading(value, False)
+        if self._believed is not None and self._rate_max is not None:
+            before, at = self._believed
+            if abs(value - before) > self._rate_max * max(now - at, 1):
+                return Reading(value, False)
+        self._believed = (value, now)
+        return reading
+
+
 @dataclass(frozen=True, slots=True)
 class PulseInput:
     """Pulses of a fixed volume in m³, a whole number of 1e-6 m³."""
