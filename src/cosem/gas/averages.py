@@ -13,7 +13,7 @@ from cosem.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Average:
-    """Of one period: the weighted mean and its decimal places' worth, least and greatest with their times (seconds)."""
+    """Of one period: the weighted mean, the least and the greatest value with their times (seconds)."""
 
     mean: Decimal
     least: Decimal
