@@ -61,6 +61,22 @@ def test_every_method_takes_a_composition(capsys: Any, composition: str, method:
     assert json.loads(out)["z"] == pytest.approx(z, abs=1e-5)
 
 
+def test_gross_methods_take_figures_at_60_fahrenheit(capsys: Any) -> None:
+    facts = load("gross")
+    for fahrenheit, psia, name, z, _ in facts["points"][::40]:
+        inputs = facts["gases"][name]
+        state = ("--pressure", str(psia * 0.06894757293168), "--temperature", str((fahrenheit - 32) / 1.8))
+        figures = [part for key in ("hs", "density", "co2") for part in (f"--{key}", str(inputs[key]))]
+        code, out, _ = call(capsys, "z", "--method", "aga8-gross1", *state, *figures, "--reference", "60F", "--json")
+        assert code == 0
+        assert json.loads(out)["z"] == pytest.approx(z, abs=2e-6)
+    code, _, err = call(capsys, "z", "--method", "sgerg88", *STATE, *LEAN, "--reference", "60F")
+    assert (code, "takes no other reference conditions" in err) == (2, True)
+    arguments = ("convert", "1", *STATE, "--method", "aga8-gross2", *LEAN[2:], "--n2", "0.01", "--reference", "60F")
+    _, out, _ = call(capsys, *arguments, "--json")
+    assert json.loads(out)["energy_kwh"] is None
+
+
 def test_what_is_out_of_range_is_told_to_people_and_scripts(capsys: Any) -> None:
     arguments = ("z", "--method", "sgerg88", "--pressure", "200", "--temperature", "10", *LEAN)
     code, out, _ = call(capsys, *arguments)

@@ -174,6 +174,8 @@ def test_a_new_quality_converts_from_its_time_on_and_never_before() -> None:
     assert (after.quality, after.calorific) == ("rich", RICH.calorific)
     assert after.factor != before.factor
     energy = made.counters.energy.absolute
+    with pytest.raises(LocalProtocolError, match="needs a step to 1200 first"):
+        made.offer(replace(RICH, name="too soon"), 1200)
     made.offer(replace(RICH, name="corrected", calorific=D(10)), 1000)
     assert made.counters.energy.absolute == energy
     assert made.step(1001, MICRO, SEVENTY, COLD).calorific == 10

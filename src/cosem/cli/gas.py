@@ -15,6 +15,8 @@ from cosem.errors import ConfigError
 
 _METHODS: Final = "sgerg88, aga8-detail, aga8-gross1, aga8-gross2, gerg2008, nx19, fixed"
 
+_SIXTY: Final = "60F"
+
 _GAS: Final = (
     click.option("--hs", type=float, metavar="MJ/M3", help="Superior calorific value, real gas (see --reference)."),
     click.option("--density", type=float, metavar="D", help="Density relative to air (see --reference)."),
@@ -23,10 +25,10 @@ _GAS: Final = (
     click.option("--n2", type=float, metavar="X", help="Mole fraction of nitrogen."),
     click.option(
         "--reference",
-        type=click.Choice(["25/0", "0/0", "15/15"]),
+        type=click.Choice(["25/0", "0/0", "15/15", _SIXTY]),
         default="25/0",
         show_default=True,
-        help="Combustion/metering temperature of --hs and --density in °C.",
+        help=f"Combustion/metering temperature of --hs and --density in °C; {_SIXTY} with 14.73 psia, gross methods.",
     ),
     click.option(
         "--composition",
@@ -61,7 +63,8 @@ def z_command(method: str, pressure: float, temperature: float, fixed: float, as
     from cosem.gas.equation import Method
 
     chosen = Method.named(method)
-    answer = compressibility(chosen, pressure, temperature, _gas(chosen.value, **gas), fixed=fixed)
+    known = _gas(chosen.value, **gas)
+    answer = compressibility(chosen, pressure, temperature, known, fixed=fixed, reference=_reference(gas))
     if as_json:
         print_json(answer.to_json())
         return DONE
@@ -108,13 +111,15 @@ def convert_command(
     base = BaseConditions(_number("--base-pressure", base_pressure), _number("--base-temperature", base_temperature))
     chosen = Method.named(method)
     known = _gas(chosen.value, **gas)
-    answer, z, zb = _ratio(chosen, known, bars, celsius, base, _number("--fixed", fixed))
+    answer, z, zb = _ratio(chosen, known, bars, celsius, base, _number("--fixed", fixed), _reference(gas))
     zero = Decimal("273.15")
     k = in_words(rounded(answer), FACTOR_SCALE)
     exact = bars / base.pressure * (base.temperature + zero) / (celsius + zero) / Decimal(answer)
     factor = in_words(rounded(exact), FACTOR_SCALE)
     at_base = Volume(metered).to_base(factor)
-    heat = _number("--calorific", calorific) if calorific is not None else _calorific(known, base)
+    heat = _number("--calorific", calorific) if calorific is not None else None
+    if heat is None and gas["reference"] != _SIXTY:
+        heat = _calorific(known, base)
     energy = None if heat is None else at_base.energy(heat)
     outside = [] if z is None else list(z.outside)
     if as_json:
@@ -235,7 +240,7 @@ def _rows(table: Any) -> list[tuple[str, str, str, str]]:
 
 
 def _ratio(
-    method: Any, gas: Any, bars: Decimal, celsius: Decimal, base: Any, fixed: Decimal
+    method: Any, gas: Any, bars: Decimal, celsius: Decimal, base: Any, fixed: Decimal, reference: Any
 ) -> tuple[float | Decimal, Any, float | None]:
     """Return K, Z with its range and Zb; with the method fixed the K that was given alone."""
     from cosem.gas.compressibility import equation
@@ -247,7 +252,7 @@ def _ratio(
         if not 0 < fixed < 10:
             raise ConfigError(f"a K of {fixed} is none")
         return fixed, None, None
-    made = equation(method, gas)
+    made = equation(method, gas, reference=reference)
     z = made.at(float(bars), float(celsius))
     zb = made.z(float(base.pressure), float(base.temperature))
     return z.z / zb, z, zb
@@ -295,7 +300,16 @@ def _gas(
         raise ConfigError(f"method {method} needs --composition FILE.json")
     if not named and method == "fixed":
         return None
+    if reference == _SIXTY:
+        return Characteristics(hs, density, co2, h2, n2)
     return Characteristics.at(reference, co2=co2, h2=h2, n2=n2, hs=hs, density=density)
+
+
+def _reference(gas: dict[str, Any]) -> Any:
+    """Return the reference conditions of the figures where the equation has to know them."""
+    from cosem.gas.aga8_gross import US_CUSTOMARY
+
+    return US_CUSTOMARY if gas["reference"] == _SIXTY else None
 
 
 def _mole_fractions(path: Path) -> dict[str, float]:

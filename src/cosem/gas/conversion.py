@@ -209,7 +209,12 @@ class Converter:
         return self.last
 
     def offer(self, quality: GasQuality, now: int) -> QualityChange:
-        """Take a new gas quality that came at `now`: step to that moment first. Returns the audit row."""
+        """Take a new gas quality that came at `now`, and return the audit row of it.
+
+        Step to that moment first (LocalProtocolError otherwise): what flowed before is converted with what was known.
+        """
+        if self.at is not None and now != self.at:
+            raise LocalProtocolError(f"a quality that comes at {now} needs a step to {now} first, not to {self.at}")
         return self.book.offer(quality, now)
 
     def to_state(self) -> dict[str, Any]:
