@@ -304,6 +304,33 @@ def test_saved_states_that_are_none_are_refused() -> None:
     assert ConverterCounters.restore(good["counters"]) == made.counters
 
 
+def test_other_settings_hold_from_the_next_step_on_and_the_counters_go_on() -> None:
+    made = converter()
+    first = made.step(0, MICRO, SEVENTY, COLD)
+    made.configure(replace(made.settings, conversion=Conversion.PT, fixed_k=D("0.86")))
+    second = made.step(60, MICRO, SEVENTY, COLD)
+    assert (second.k, f"{second.factor:.4f}") == (D("0.86"), "76.1492")
+    made.configure(replace(made.settings, conversion=Conversion.PTZ, base=BaseConditions(temperature=D(15))))
+    third = made.step(120, MICRO, SEVENTY, COLD)
+    assert third.factor > first.factor
+    assert made.counters.base.absolute == first.base + second.base + third.base
+    # What was saved under one setting does not stand in the way of another.
+    fixed = Converter(replace(made.settings, conversion=Conversion.PT, fixed_k=D("0.9")), LEAN)
+    fixed.restore(made.to_state())
+    assert fixed.step(180, 0, SEVENTY, COLD).k == D("0.9")
+
+
+def test_a_state_that_is_refused_changes_nothing() -> None:
+    made, other = converter(), converter()
+    made.step(5, MICRO, SEVENTY, COLD)
+    other.step(7, MICRO, SEVENTY, COLD)
+    other.offer(RICH, 7)
+    before = made.to_state()
+    with pytest.raises(ConfigError):
+        made.restore(other.to_state() | {"k": -1})
+    assert made.to_state() == before
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

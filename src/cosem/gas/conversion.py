@@ -125,13 +125,17 @@ class Converter:
     """A conversion device: settings, the book of gas qualities, and counters. See the module for the rules."""
 
     def __init__(self, settings: ConverterSettings, quality: GasQuality | QualityBook) -> None:
-        self.settings = settings
         self.book = quality if isinstance(quality, QualityBook) else QualityBook(quality, quality)
         self.counters = ConverterCounters()
         self.at: int | None = None
         self.last: Step | None = None
-        self._last_k = rounded(settings.fixed_k)
         self._last_curve = _CURVE_SCALE
+        self.configure(settings)
+
+    def configure(self, settings: ConverterSettings) -> None:
+        """Convert by other settings from the next step on; step to this moment first. Counters go on."""
+        self.settings = settings
+        self._fixed_k = self._last_k = rounded(settings.fixed_k)
         self._physics: _Physics | None = None
         self._computes_z = settings.conversion is Conversion.PTZ and settings.method is not Method.FIXED
 
@@ -171,8 +175,9 @@ class Converter:
         quality = self.book.in_force
         if self.book.substituted:
             alarms |= Alarm.QUALITY
-        k, outside = self._last_k, _INSIDE
+        k, outside = self._fixed_k, _INSIDE
         if self._computes_z:
+            k = self._last_k
             found = self._k(quality, float(bars), float(celsius))
             if found is None:
                 alarms |= Alarm.COMPRESSIBILITY
@@ -232,12 +237,14 @@ class Converter:
         try:
             counters = ConverterCounters.restore(state["counters"])
             at, k, curve = state["at"], state["k"], state["curve"]
-            self.book.restore(state["qualities"])
+            book = QualityBook(self.book.substitute)
+            book.restore(state["qualities"])
         except (KeyError, TypeError, AttributeError) as error:
             raise ConfigError(f"the saved state of a converter is none: {error!r}") from None
         factors = isinstance(k, int) and k > 0 and isinstance(curve, int) and curve > 0
         if not (at is None or isinstance(at, int)) or not factors:
             raise ConfigError("the saved state of a converter has no time or factors that are some")
+        self.book.current, self.book.waiting = book.current, book.waiting
         self.counters, self.at, self.last = counters, at, None
         self._last_k, self._last_curve = k, curve
 
