@@ -14,7 +14,7 @@ POLYNOMIAL: Final = 0x5D6DCB
 SIZE: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class CheckSequence:
     """A convention: `compute` returns the three octets as they stand on the line, for the octets from credits to padding."""
 

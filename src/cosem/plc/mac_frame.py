@@ -106,6 +106,14 @@ def subframes_at(octets: bytes, offset: int = 0) -> int | None:
 
 
 @lru_cache(maxsize=64)
+def read(octets: bytes, check: CheckSequence = TEXTBOOK) -> MacFrame | None:
+    """Return the frame in `octets`, or None where `parse` would raise: all who hear a copy ask for the same octets."""
+    try:
+        return parse(octets, check)
+    except DecodeError:
+        return None
+
+
 def parse(octets: bytes, check: CheckSequence = TEXTBOOK) -> MacFrame:
     """Return the frame in `octets`, which go from NS to the check sequence. Raises `DecodeError`.
 
