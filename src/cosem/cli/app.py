@@ -41,6 +41,7 @@ COMMANDS = {
     "push": ("cosem.cli.events", "say where a meter pushes to, and what"),
     "listen": ("cosem.cli.listen", "receive and explain what meters push"),
     "gas": ("cosem.cli.gas", "compute with gas: compressibility, conversion, quality"),
+    "plc": ("cosem.cli.plc", "explain frames of a power line"),
     "simulate": ("cosem.cli.simulate", "be a device that behaves"),
     "tour": ("cosem.cli.tour", "a guided minute: a meter is made, read, and pushes are explained"),
 }

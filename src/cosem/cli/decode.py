@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cosem.cli.output import DONE, SAID_NO, print_json
 from cosem.errors import ConfigError
 
-_KINDS = ["hdlc", "mbus", "wrapper", "llc", "sfsk-llc", "gateway", "apdu", "data"]
+if TYPE_CHECKING:
+    from cosem.explain import Explanation
+    from cosem.explain.keyring import Keyring
+
+_KINDS = ["hdlc", "mbus", "wrapper", "llc", "sfsk-mac", "sfsk-llc", "gateway", "apdu", "data"]
 
 
 @click.command("decode")
@@ -43,6 +48,11 @@ def decode_command(
 
     keyring = keyring_from_file(key_file, device)
     explanation = explain(read_octets(source), keyring=keyring, kind=kind, country=country and country.upper())
+    return show(explanation, keyring, as_json=as_json, octets=octets)
+
+
+def show(explanation: Explanation, keyring: Keyring, *, as_json: bool, octets: bool = False) -> int:
+    """Print an explanation and return the exit status."""
     if as_json:
         print_json(explanation.to_json())
     else:

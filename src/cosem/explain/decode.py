@@ -20,10 +20,10 @@ from cosem.explain.frames import (
     llc_fields,
     looks_like_mbus,
     mbus_carriers,
-    sfsk_fields,
     wrapper_carriers,
 )
 from cosem.explain.keyring import Keyring
+from cosem.explain.power_line import LineFrame, ciase_layer, is_ciase, line_frames, llc_layer, looks_like_sfsk
 from cosem.explain.protection import Opened, open_content
 from cosem.explain.tree import Explained, Explanation, Failure, Layer, Value
 from cosem.pushes.p1 import is_p1, parse_p1
@@ -92,6 +92,10 @@ def _explain_wrapper(octets: bytes, keyring: Keyring) -> Explanation:
     return _explain_carriers(wrapper_carriers(octets), keyring, "wrapper")
 
 
+_ENDS = ("src", "dst", "SA", "DA", "ssap", "dsap")
+"""Fields that say between whom a frame goes."""
+
+
 class _Blocks:
     """General block transfers under way, by the addresses they go between; repeats are passed over."""
 
@@ -128,11 +132,7 @@ def _explain_carriers(carriers: list[Carrier], keyring: Keyring, layer: str) -> 
         if carrier.error is not None:
             explained.fail(carrier.error, layer)
         elif carrier.payload is not None:
-            offset = carrier.payload_offset
-            if carrier.has_llc:
-                _explain_llc_into(explained, carrier.payload, offset, keyring)
-            else:
-                _explain_payload_into(explained, carrier.payload, offset, keyring)
+            _explain_carried_into(explained, carrier, carrier.payload, keyring)
             _join_blocks(explained, blocks, keyring)
         frames.append(explained)
     if not frames:
@@ -142,14 +142,25 @@ def _explain_carriers(carriers: list[Carrier], keyring: Keyring, layer: str) -> 
     return Explanation(frames)
 
 
+def _explain_carried_into(explained: Explained, carrier: Carrier, payload: bytes, keyring: Keyring) -> None:
+    """Append what stands in a frame."""
+    offset = carrier.payload_offset
+    if carrier.has_llc:
+        _explain_llc_into(explained, payload, offset, keyring, manages=carrier.manages)
+    elif carrier.manages:
+        _explain_ciase_into(explained, payload, offset)
+    else:
+        _explain_payload_into(explained, payload, offset, keyring)
+
+
 def _join_blocks(explained: Explained, blocks: _Blocks, keyring: Keyring) -> None:
     """If a frame ends a general block transfer, explain what was transferred."""
     last = explained.layers[-1]
     if explained.error is not None or last.name != "general-block-transfer":
         return
-    header = explained.layers[0].fields
+    ends = [layer.fields[name] for layer in explained.layers for name in _ENDS if name in layer.fields]
     try:
-        whole = blocks.add(str((header.get("src"), header.get("dst"))), last.fields)
+        whole = blocks.add(str(ends), last.fields)
     except DecodeError as error:
         explained.fail(error, last.name)
         return
@@ -157,9 +168,21 @@ def _join_blocks(explained: Explained, blocks: _Blocks, keyring: Keyring) -> Non
         _explain_apdu_into(explained, whole, 0, keyring, 1)
 
 
-def _explain_llc_into(explained: Explained, octets: bytes, offset: int, keyring: Keyring) -> None:
+def _explain_llc_into(
+    explained: Explained, octets: bytes, offset: int, keyring: Keyring, *, manages: bool = False
+) -> None:
     explained.layers.append(Layer("llc", offset, octets, llc_fields(octets)))
-    _explain_payload_into(explained, octets[3:], 3, keyring)
+    if manages:
+        _explain_ciase_into(explained, octets[3:], 3)
+    else:
+        _explain_payload_into(explained, octets[3:], 3, keyring)
+
+
+def _explain_ciase_into(explained: Explained, octets: bytes, offset: int) -> None:
+    try:
+        explained.layers.append(ciase_layer(octets, offset))
+    except DecodeError as error:
+        explained.fail(error, "ciase")
 
 
 def _explain_payload_into(explained: Explained, octets: bytes, offset: int, keyring: Keyring) -> None:
@@ -191,13 +214,60 @@ def _explain_llc(octets: bytes, keyring: Keyring) -> Explanation:
     return Explanation([explained])
 
 
+def _explain_sfsk_mac(octets: bytes, keyring: Keyring) -> Explanation:
+    frames = []
+    blocks = _Blocks()
+    for item in line_frames(octets):
+        explained = Explained(list(item.layers))
+        if item.error is not None:
+            explained.fail(item.error, "sfsk-mac")
+        else:
+            _explain_m_sdu_into(explained, item, keyring)
+            _join_blocks(explained, blocks, keyring)
+        frames.append(explained)
+    if not frames:
+        return Explanation([], Failure("no frame in these octets", 0, "sfsk-mac", incomplete=True))
+    if blocks.incomplete and frames[-1].error is None:
+        frames[-1].fail(IncompleteError("blocks are still missing", 0), "general-block-transfer")
+    return Explanation(frames)
+
+
+def _explain_m_sdu_into(explained: Explained, item: LineFrame, keyring: Keyring) -> None:
+    """Append what a MAC frame carries: the first octet tells which LLC that is."""
+    if item.m_sdu[:1] != b"\x7e":
+        _explain_sfsk_llc_into(explained, item.m_sdu, item.offset, keyring)
+        return
+    carriers = hdlc_carriers(item.m_sdu)
+    if len(carriers) != 1:
+        explained.fail(DecodeError(f"{len(carriers)} frames in one M_sdu", 0), "hdlc")
+        return
+    carrier = carriers[0]
+    if carrier.layer is not None:
+        carrier.layer.offset += item.offset
+        explained.layers.append(carrier.layer)
+    if carrier.error is not None:
+        explained.fail(carrier.error, "hdlc")
+    elif carrier.payload is not None:
+        _explain_carried_into(explained, carrier, carrier.payload, keyring)
+
+
 def _explain_sfsk_llc(octets: bytes, keyring: Keyring) -> Explanation:
     explained = Explained()
-    if len(octets) < 3 or octets[0] != 0x90:
-        return Explanation([explained.fail(DecodeError("no IEC 61334-4-32 header (90 DSAP SSAP)", 0), "sfsk-llc")])
-    explained.layers.append(Layer("sfsk-llc", 0, octets, sfsk_fields(octets)))
-    _explain_apdu_into(explained, octets[3:], 3, keyring, 0)
+    _explain_sfsk_llc_into(explained, octets, 0, keyring)
     return Explanation([explained])
+
+
+def _explain_sfsk_llc_into(explained: Explained, octets: bytes, offset: int, keyring: Keyring) -> None:
+    try:
+        layer, data = llc_layer(octets, offset)
+    except DecodeError as error:
+        explained.fail(error, "sfsk-llc")
+        return
+    explained.layers.append(layer)
+    if data.is_ciase and is_ciase(data.sdu):
+        _explain_ciase_into(explained, data.sdu, 3)
+    else:
+        _explain_apdu_into(explained, data.sdu, 3, keyring, 0)
 
 
 # --- APDUs -----------------------------------------------------------------------------------------------------
@@ -450,6 +520,7 @@ KINDS: dict[str, Callable[[bytes, Keyring], Explanation]] = {
     "mbus": _explain_mbus,
     "wrapper": _explain_wrapper,
     "llc": _explain_llc,
+    "sfsk-mac": _explain_sfsk_mac,
     "sfsk-llc": _explain_sfsk_llc,
     "gateway": _explain_gateway,
     "apdu": _explain_apdu,
@@ -463,6 +534,7 @@ _LOOKS_LIKE: dict[str, Callable[[bytes], bool]] = {
     "mbus": looks_like_mbus,
     "wrapper": lambda octets: octets[:2] == b"\x00\x01",
     "llc": is_llc,
+    "sfsk-mac": looks_like_sfsk,
     "sfsk-llc": lambda octets: octets[0] == 0x90,
     "gateway": is_gateway,
     "apdu": lambda octets: True,

@@ -12,6 +12,7 @@ from cosem.link.base import Discarded
 from cosem.link.hdlc import parameters
 from cosem.link.hdlc.frame import Frame, HdlcAddress, parse_at
 from cosem.link.hdlc.splitter import FrameSplitter
+from cosem.plc.llc import is_hdlc_ciase
 
 _LLC = (b"\xe6\xe6\x00", b"\xe6\xe7\x00")
 
@@ -26,6 +27,8 @@ class Carrier:
     payload_offset: int = 0
     error: DecodeError | None = None
     inner: Layer | None = None
+    manages: bool = False
+    """Whether the management of a power line network speaks in it."""
 
     @property
     def has_llc(self) -> bool:
@@ -46,11 +49,6 @@ def llc_fields(octets: bytes) -> dict[str, Any]:
         "source_lsap": f"{octets[1]:02x}",
         "direction": "response" if octets[1] & 1 else "command",
     }
-
-
-def sfsk_fields(octets: bytes) -> dict[str, Any]:
-    """Explain an IEC 61334-4-32 header."""
-    return {"standard": "IEC 61334-4-32", "control": f"{octets[0]:02x}", "dsap": octets[1], "ssap": octets[2]}
 
 
 # --- HDLC ------------------------------------------------------------------------------------------------------
@@ -101,6 +99,7 @@ def _hdlc_carrier(frame: Frame, raw: bytes, offset: int, parts: dict[tuple[bytes
         parts[key] = [*earlier, frame.info]
         return carrier
     carrier.payload = b"".join([*earlier, frame.info])
+    carrier.manages = is_hdlc_ciase(frame)
     # A joined payload is a buffer of its own; an unsegmented one stands in the frame.
     carrier.payload_offset = 0 if earlier else len(raw) - 3 - len(frame.info)
     return carrier

@@ -12,7 +12,7 @@ from cosem.explain.words import scalar_words
 from cosem.pushes.reading import described
 
 _BOLD, _DIM, _RED, _GREEN, _YELLOW, _END = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"
-_HIDDEN = frozenset({"plain_hex", "info", "body", "value", "parameters", "raw", "text"})
+_HIDDEN = frozenset({"m_sdu", "plain_hex", "info", "body", "value", "parameters", "raw", "text"})
 _WIDTH = 96
 
 
@@ -88,7 +88,9 @@ def _opened(layer: Layer) -> bool:
 
 def _words(item: Any) -> str:
     if isinstance(item, dict):
-        return ", ".join(f"{key} {_words(value)}" for key, value in item.items() if value not in (None, False))
+        return ", ".join(
+            f"{key} {_words(value)}" for key, value in item.items() if value is not None and value is not False
+        )
     if isinstance(item, (list, tuple)):
         return (
             "; ".join(_words(value) for value in item)

@@ -32,8 +32,8 @@ class AddressPlan:
     def __post_init__(self) -> None:
         if not 1 < self.first_initiator <= self.last_initiator <= _LAST_GROUP:
             raise ConfigError(
-                f"initiators from {self.first_initiator:03X} to {self.last_initiator:03X}: they lie between the servers "
-                f"(from 001) and {_LAST_GROUP:03X}"
+                f"initiators from {self.first_initiator:03X} to {self.last_initiator:03X}: "
+                f"they lie between the servers (from 001) and {_LAST_GROUP:03X}"
             )
 
     def is_initiator(self, address: int) -> bool:

@@ -1,7 +1,7 @@
 """The 24-bit check sequence of a MAC frame, in the two conventions that are about.
 
-Which one IEC 61334-5-1 means could not be settled from public sources. Both divide by x^24 + x^22 + x^20 + x^19 + x^18 +
-x^16 + x^14 + x^13 + x^11 + x^10 + x^8 + x^7 + x^6 + x^3 + x + 1, begin with 0 and leave out NS.
+Which one IEC 61334-5-1 means could not be settled from public sources. Both divide by x^24 + x^22 + x^20 + x^19 +
+x^18 + x^16 + x^14 + x^13 + x^11 + x^10 + x^8 + x^7 + x^6 + x^3 + x + 1, begin with 0 and leave out NS.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ SIZE: Final = 3
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CheckSequence:
-    """A convention: `compute` returns the three octets as they stand on the line, for the octets from credits to padding."""
+    """A convention: `compute` returns the three octets as they stand on the line, for the octets from credits to
+    padding."""
 
     name: str
     compute: Callable[[bytes], bytes]

@@ -4,8 +4,9 @@ A station that has a frame with credit left sends it again in the slots right be
 everybody else who has it, at the same instant and with the same octets. A frame takes its slots times one more than its
 initial credit, and until then nobody else begins.
 
-Time is the number of the slot that begins. A copy is given to `receive` in the slot behind its last one, then `handle_timer`
-is called where it is due, then `take` returns what this station begins to send now. Between these slots nothing happens.
+Time is the number of the slot that begins. A copy is given to `receive` in the slot behind its last one, then
+`handle_timer` is called where it is due, then `take` returns what this station begins to send now. Between these
+slots nothing happens.
 """
 
 from __future__ import annotations
@@ -105,7 +106,8 @@ class Mac:
 
     @property
     def repeats_at(self) -> int | None:
-        """The slot of the next copy where sending it is all that is due by then; None where `next_timer` has to be asked."""
+        """The slot of the next copy where sending it is all that is due by then; None where `next_timer` has to be
+        asked."""
         return None if self._chorus is None or self._confirm is not None else self._chorus.at
 
     @property
@@ -304,7 +306,8 @@ class Mac:
     # --- time ---------------------------------------------------------------------------------------------------
 
     def next_timer(self) -> int | None:
-        """Return the next slot in which something is due: a copy to send, a confirmation, a time-out. None for never."""
+        """Return the next slot in which something is due: a copy to send, a confirmation, a time-out. None for
+        never."""
         due = [] if self._is_initiator else [self.follower.next_timer()]
         if self._chorus is not None:
             due.append(self._chorus.at)

@@ -1,4 +1,5 @@
-"""What a station's MAC layer tells, and what it is asked to send. Times are slots: the number of the slot that begins."""
+"""What a station's MAC layer tells, and what it is asked to send. Times are slots: the number of the slot that
+begins."""
 
 from __future__ import annotations
 
@@ -14,8 +15,8 @@ from cosem.plc.reception import Reception
 class MacRequest:
     """A frame to send: M_sdu to an address.
 
-    `credit` None takes what the settings say. `not_before` holds it back until that slot; where the medium keeps it waiting
-    beyond `latest`, it is given up. `source` is for stations that speak under another address than their own.
+    `credit` None takes what the settings say. `not_before` holds it back until that slot; where the medium keeps it
+    waiting beyond `latest`, it is given up. `source` is for stations that speak under another address than their own.
     """
 
     destination: int

@@ -1,8 +1,8 @@
 """Long MAC frames (IEC 61334-5-1, 4.2.2): octets <-> fields, with no memory between two of them.
 
-A frame is NS (2 octets), credits (1), source and destination (12 bits each), the number of octets of padding (1), M_sdu,
-padding, and the check sequence (3), 36 octets for each of its one to seven subframes. Short frames, which the first edition
-of the standard also had, do not exist here.
+A frame is NS (2 octets), credits (1), source and destination (12 bits each), the number of octets of padding (1),
+M_sdu, padding, and the check sequence (3), 36 octets for each of its one to seven subframes. Short frames, which the
+first edition of the standard also had, do not exist here.
 """
 
 from __future__ import annotations

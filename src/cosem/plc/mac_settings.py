@@ -20,8 +20,8 @@ MAX_TIMEOUT: Final = 0xFFFF
 class Timeouts:
     """The time-outs of class 52, 0 where one is not used. The names end in the unit.
 
-    The standard's own defaults were found for none of them: 3 s and 45 s are from memory, the others are ours (a search as
-    long as several rounds of discovery, a day and a night without a word as what nobody calls normal).
+    The standard's own defaults were found for none of them: 3 s and 45 s are from memory, the others are ours (a
+    search as long as several rounds of discovery, a day and a night without a word as what nobody calls normal).
     """
 
     search_initiator_s: int = 60
@@ -40,16 +40,17 @@ class MacSettings:
     """How a station behaves.
 
     - `initiator`: whether it is one (it is always synchronised and locked to nobody).
-    - `search_threshold`: dBµV from which on the first initiator heard is taken at once (class 50, attribute 6; 98 seen).
+    - `search_threshold`: dBµV from which on the first initiator heard is taken at once (class 50, attribute 6; 98
+      seen).
     - `repeater`: never, always, or as the last repeater call decided (class 50, attribute 10).
     - `repeats_at_first`: what a dynamic station does before any repeater call; found nowhere. Repeating costs only air
       time that is spent anyway, and a network without repeaters could not grow, so it repeats.
-    - `keeps_repeating`: whether a repeater sends a frame again for each credit that is left, as its sender does, or once.
-      Deduced: copies of a chorus are sent by all who have the frame.
-    - `turnaround`: slots between the end of all repetitions and the first of an own frame; a modem wants what it sends in
-      the slot before, so 1 is the least.
-    - `answers_with_received_credit`: an own frame without a credit of its own takes the initial credit of the last frame
-      from there (deduced: what was needed to come is needed to go back). Otherwise it takes 0.
+    - `keeps_repeating`: whether a repeater sends a frame again for each credit that is left, as its sender does, or
+      once. Deduced: copies of a chorus are sent by all who have the frame.
+    - `turnaround`: slots between the end of all repetitions and the first of an own frame; a modem wants what it
+      sends in the slot before, so 1 is the least.
+    - `answers_with_received_credit`: an own frame without a credit of its own takes the initial credit of the last
+      frame from there (deduced: what was needed to come is needed to go back). Otherwise it takes 0.
     """
 
     initiator: bool = False

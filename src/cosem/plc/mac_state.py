@@ -88,5 +88,6 @@ COUNTED: Final = {
 }
 """The counter of class 53 for each cause; a search loses synchronisation on purpose and is not counted.
 
-That an unconfirmed preamble is what "physical layer" counts is deduced: it is the one cause and the one counter left over.
+That an unconfirmed preamble is what "physical layer" counts is deduced: it is the one cause and the one counter left
+over.
 """

@@ -47,7 +47,8 @@ class Follower:
         self.set_timeouts(settings.timeouts)
 
     def set_timeouts(self, timeouts: Timeouts) -> None:
-        """Take other time-outs (class 52 was written); those that run keep their end until something starts them anew."""
+        """Take other time-outs (class 52 was written); those that run keep their end until something starts them
+        anew."""
         rate = self._settings.rate
         self.timeouts = timeouts
         self._search_slots = rate.slots_in(timeouts.search_initiator_s)
@@ -188,7 +189,8 @@ class Follower:
         self._start_addressed(now)
 
     def _start_addressed(self, now: int) -> None:
-        """A new station waits as long for its registration as a registered one for a word (the former was not found)."""
+        """A new station waits as long for its registration as a registered one for a word (the former was not
+        found)."""
         self._addressed_ends = now + self._addressed_slots if self._addressed_slots else None
 
     def _leave(self, cause: Loss, now: int) -> None:

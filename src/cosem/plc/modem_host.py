@@ -1,8 +1,8 @@
 """What passes between a host and its S-FSK modem, in the form of the Gurux libraries ("Plc" interface).
 
 It is no frame of the line: STX, length, command, then credits, addresses and M_sdu as in a MAC frame. The chips it is
-modelled on (AMIS-49587, ST7570) end it with a sum of the octets and do not fill it up; Gurux fills up to 36 octets, tells
-two octets of padding more than the MAC frame has, and ends with CRC-16/X-25.
+modelled on (AMIS-49587, ST7570) end it with a sum of the octets and do not fill it up; Gurux fills up to 36 octets,
+tells two octets of padding more than the MAC frame has, and ends with CRC-16/X-25.
 """
 
 from __future__ import annotations

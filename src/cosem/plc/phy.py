@@ -23,10 +23,11 @@ DELIMITER: Final = b"\x54\xc7"
 PAUSE: Final = bytes(3)
 P_SDU: Final = 38
 FRAME_INDICATOR: Final = b"\xff\xff"
-"""What stands before the subframe in a P_sdu. That it is two octets follows from the limits of M_sdu; its value was found in
-no public source, so FFFF only holds the place and everything that needs it takes it as an argument."""
+"""What stands before the subframe in a P_sdu. That it is two octets follows from the limits of M_sdu; its value was
+found in no public source, so FFFF only holds the place and everything that needs it takes it as an argument."""
 ALARM_PATTERN: Final = b"\xa5\x5a\xa5"
-"""What a station sends in the pause to tell an alarm. The value was found in no public source: it is ours, and may be set."""
+"""What a station sends in the pause to tell an alarm. The value was found in no public source: it is ours, and may be
+set."""
 MAX_ALARM_REPETITIONS: Final = 15
 """Four bits; 0 switches alarms off."""
 
@@ -107,8 +108,7 @@ def electrical_delta(initiator: int, station: int, *, reversed_wiring: bool = Fa
 def build_slots(frame: bytes, *, indicator: bytes = FRAME_INDICATOR) -> list[bytes]:
     """Return the slots that carry a MAC frame (NS to check sequence)."""
     return [
-        b"".join((_HEAD, indicator, frame[start : start + SUBFRAME], PAUSE))
-        for start in range(0, len(frame), SUBFRAME)
+        b"".join((_HEAD, indicator, frame[start : start + SUBFRAME], PAUSE)) for start in range(0, len(frame), SUBFRAME)
     ]
 
 

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 from cosem.plc.phy import P_SDU
 
 USABLE: Final = 6.0
-"""dB that a tone has to stand above its noise for a receiver to count on it (our choice; chips keep theirs to themselves)."""
+"""dB that a tone has to stand above its noise for a receiver to count on it (our choice; chips keep theirs to
+themselves)."""
 UNEVEN: Final = 6.0
 """dB between the tones from which on a receiver weighs them (FSK0, FSK1)."""
 GAIN_STEP: Final = 6

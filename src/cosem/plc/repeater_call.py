@@ -1,8 +1,8 @@
 """The repeater call: who of a network repeats, decided in the order of addresses (IEC 62056-8-3, 10.5).
 
-Behind the call and its repetitions come special slots of 21 pieces of two octets and a pause. Each station has a piece. It
-sends a pattern there and becomes a repeater, unless it heard the pattern of an earlier one loud enough: then it does not
-repeat. So everybody is a repeater or hears one, and the initiator's piece is the first.
+Behind the call and its repetitions come special slots of 21 pieces of two octets and a pause. Each station has a
+piece. It sends a pattern there and becomes a repeater, unless it heard the pattern of an earlier one loud enough:
+then it does not repeat. So everybody is a repeater or hears one, and the initiator's piece is the first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RepeaterCall:
-    """What a call says: addresses up to `max_address` have a piece each, `new_slots` slots are for stations without one.
+    """What a call says: addresses up to `max_address` have a piece each, `new_slots` slots are for stations without
+    one.
 
     `threshold` in dBµV.
     """
@@ -42,7 +43,7 @@ class RepeaterCall:
 
     def __post_init__(self) -> None:
         if not 0 <= self.max_address <= 0xFFFF or not 0 <= self.new_slots <= _MAX_NEW_SLOTS:
-            raise ConfigError(f"a repeater call up to address {self.max_address} with {self.new_slots} slots for new ones")
+            raise ConfigError(f"a repeater call up to address {self.max_address}, {self.new_slots} slots for new")
 
     @property
     def slots(self) -> int:
@@ -52,8 +53,8 @@ class RepeaterCall:
     def position(self, address: int, draw: int) -> int | None:
         """Return the place in the order: 0 for the initiator, the address of a server, by `draw` for a new station.
 
-        None for who has none: an address above the limit, or no slots for new stations. The pieces for new stations begin
-        with the slot behind the last of the others.
+        None for who has none: an address above the limit, or no slots for new stations. The pieces for new stations
+        begin with the slot behind the last of the others.
         """
         if address == NEW:
             return (self.slots - self.new_slots) * PIECES + draw % (self.new_slots * PIECES) if self.new_slots else None

@@ -17,8 +17,8 @@ _WORST: Final = Reception(0.0, 0.0, 0.0, 0.0)
 class SlotStation:
     """A `Mac` on a medium that knows slots only. `indicator` and `alarm_pattern` are the values that are not settled.
 
-    A frame whose slots do not follow each other, or whose first one does not tell how many there are, is given to the MAC
-    layer as it came: it is counted as a frame that is not right.
+    A frame whose slots do not follow each other, or whose first one does not tell how many there are, is given to the
+    MAC layer as it came: it is counted as a frame that is not right.
     """
 
     def __init__(self, mac: Mac, *, indicator: bytes = FRAME_INDICATOR, alarm_pattern: bytes = ALARM_PATTERN) -> None:

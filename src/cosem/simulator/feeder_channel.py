@@ -16,7 +16,8 @@ from cosem.plc.reception import Reception, decibels, power, received, subframe_o
 from cosem.simulator.feeder import ALL_PHASES, Feeder
 
 CERTAIN: Final = 100.0
-"""Sum of the two ratios of signal and noise power from which on a frame is heard without a draw: less than one in 10^9 fails."""
+"""Sum of the two ratios of signal and noise power from which on a frame is heard without a draw: less than one in
+10^9 fails."""
 HOPELESS: Final = 4.0
 """Ratio of both tones below which nothing is heard, not even a preamble."""
 _REMEMBERED: Final = 8192

@@ -13,7 +13,6 @@ from cosem.plc.mac import Mac
 from cosem.plc.mac_events import MacEvent, MacRequest
 from cosem.plc.mac_frame import SUBFRAME, MacFrame, read
 from cosem.plc.phy import Rate
-
 from cosem.plc.repeater_call import RepeaterCall
 from cosem.simulator.feeder import INITIATOR
 from cosem.simulator.feeder_channel import FeederChannel, Hearing
@@ -24,7 +23,8 @@ _LONGEST_LOG: Final = 1 << 16
 
 @dataclass(slots=True)
 class Transmission:
-    """One copy on the air, in slots `begin` to `end` (not in it any more): all who send it alike, and who disturbs it."""
+    """One copy on the air, in slots `begin` to `end` (not in it any more): all who send it alike, and who disturbs
+    it."""
 
     octets: bytes
     begin: int
@@ -38,12 +38,14 @@ Watcher = Callable[[int, MacEvent, int], None]
 
 
 class FeederMedium:
-    """Runs the MAC layers of all stations of a channel. Nothing is looked at in slots in which nobody has anything to do.
+    """Runs the MAC layers of all stations of a channel. Nothing is looked at in slots in which nobody has anything to
+    do.
 
     `watch` is called for each event; it may call `transmit` and the methods of `Mac`, followed by `wake`.
 
-    What quiet listeners count is worked out when they are next asked (`settle` does it for all): of a thousand stations that
-    hear a frame for one of them, most do nothing but count. `eager` gives every copy to everybody at once instead.
+    What quiet listeners count is worked out when they are next asked (`settle` does it for all): of a thousand
+    stations that hear a frame for one of them, most do nothing but count. `eager` gives every copy to everybody at
+    once instead.
     """
 
     def __init__(
@@ -186,7 +188,8 @@ class FeederMedium:
         return listeners
 
     def _catch_up(self, station: int, *, before_last: bool = False) -> None:
-        """Let a quiet listener count what it heard since it was last asked, but for the last copy if that is given to it."""
+        """Let a quiet listener count what it heard since it was last asked, but for the last copy if that is given to
+        it."""
         log, begin = self._log, self._read_to[station]
         end = len(log) - before_last
         self._read_to[station] = len(log)
