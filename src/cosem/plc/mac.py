@@ -53,7 +53,8 @@ class _Chorus:
 class Mac:
     """One station: an initiator or a server, by its settings.
 
-    `address` is the own one: NEW for a server that is not registered. `initiator` is whom a registered server follows.
+    `address` is the own one: NEW for a server that is not registered. `initiator` is whom a registered server follows:
+    both are kept over an outage, and the station is made anew with them at `now`.
     `overhears` picks frames of the own network that are for others and are to be told all the same.
     """
 
@@ -63,11 +64,12 @@ class Mac:
         *,
         address: int = NEW,
         initiator: int = NO_BODY,
+        now: int = 0,
         overhears: Callable[[MacFrame], bool] | None = None,
     ) -> None:
         self.settings = settings or MacSettings()
         self.counters = Counters()
-        self.follower = Follower(self.settings, self.counters, address, initiator)
+        self.follower = Follower(self.settings, self.counters, address, initiator, now)
         self.overhears = overhears
         self.min_delta_credit = MIN_DELTA_RESET
         self.repeater: int = self.settings.repeater

@@ -41,6 +41,8 @@ class LockInput(Enum):
 
     STRONG = "strong initiator"
     WEAK = "weak initiator"
+    NOT_DIRECT = "frames without an initiator"
+    """A server was heard: there is a network, but nothing tells how near its initiator is."""
     BEST_CHOSEN = "search over, best chosen"
     NONE_HEARD = "search over, none heard"
     ASSIGNED = "assigned"
@@ -70,6 +72,7 @@ SYNC: Final = {
 LOCK: Final = {
     (Lock.UNLOCKED, LockInput.STRONG): Lock.LOCKED,
     (Lock.UNLOCKED, LockInput.WEAK): Lock.SEARCHING,
+    (Lock.UNLOCKED, LockInput.NOT_DIRECT): Lock.SEARCHING,
     (Lock.UNLOCKED, LockInput.ASSIGNED): Lock.LOCKED,
     (Lock.SEARCHING, LockInput.STRONG): Lock.LOCKED,
     (Lock.SEARCHING, LockInput.BEST_CHOSEN): Lock.LOCKED,

@@ -30,7 +30,7 @@ MAX_CANDIDATES: Final = 16
 class Follower:
     """The synchronisation of one server. It holds the address, because losing the initiator loses the address too."""
 
-    def __init__(self, settings: MacSettings, counters: Counters, address: int, initiator: int) -> None:
+    def __init__(self, settings: MacSettings, counters: Counters, address: int, initiator: int, now: int) -> None:
         self._settings = settings
         self._counters = counters
         self.address = address
@@ -45,6 +45,8 @@ class Follower:
         self._addressed_ends: int | None = None
         self._frame_ends: int | None = None
         self.set_timeouts(settings.timeouts)
+        if self.lock is Lock.LOCKED:
+            self._start_addressed(now)
 
     def set_timeouts(self, timeouts: Timeouts) -> None:
         """Take other time-outs (class 52 was written); those that run keep their end until something starts them
@@ -90,27 +92,37 @@ class Follower:
         self._confirm(frame, quality, now)
         self.frame_ok(now)
         if not from_initiator:
-            # A server's frame shows where slots are, and nothing of how near its initiator is.
+            if self._search_slots:
+                self._move_lock(LockInput.NOT_DIRECT)
+                self._start_search(now)
             return False
-        if quality.level >= self._settings.search_threshold or not self._search_slots:
+        if self._is_strong(quality):
             self._move_lock(LockInput.STRONG)
             self._follow(frame.source, quality.level, now)
             return True
-        self._note_candidate(frame.source, quality.level, now)
+        self._move_lock(LockInput.WEAK)
+        self._start_search(now)
+        if frame.source in self._candidates or len(self._candidates) < MAX_CANDIDATES:
+            self._candidates[frame.source] = max(quality.level, self._candidates.get(frame.source, quality.level))
         self._lose(Loss.SEARCH, now)
         return False
+
+    def _is_strong(self, quality: Reception) -> bool:
+        settings = self._settings
+        if not self._search_slots:
+            return True
+        if settings.search_gain is not None:
+            return quality.gain <= settings.search_gain
+        return quality.level >= settings.search_threshold
+
+    def _start_search(self, now: int) -> None:
+        if self._search_ends is None:
+            self._search_ends = now + self._search_slots
 
     def frame_ok(self, now: int) -> None:
         """Learn that a properly formed frame came: the time-out that waits for one starts anew."""
         if self._frame_slots:
             self._frame_ends = now + self._frame_slots
-
-    def _note_candidate(self, initiator: int, level: float, now: int) -> None:
-        if self._search_ends is None:
-            self._search_ends = now + self._search_slots
-        self._move_lock(LockInput.WEAK)
-        if initiator in self._candidates or len(self._candidates) < MAX_CANDIDATES:
-            self._candidates[initiator] = max(level, self._candidates.get(initiator, level))
 
     def _confirm(self, frame: MacFrame, quality: Reception, now: int) -> None:
         self.preamble(quality, now)

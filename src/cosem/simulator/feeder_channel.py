@@ -20,7 +20,8 @@ CERTAIN: Final = 100.0
 10^9 fails."""
 HOPELESS: Final = 4.0
 """Ratio of both tones below which nothing is heard, not even a preamble."""
-_REMEMBERED: Final = 8192
+_REMEMBERED: Final = 512
+"""Sets of senders; each takes some tens of kilobytes with a thousand stations."""
 
 
 @dataclass(slots=True)
@@ -152,7 +153,7 @@ class FeederChannel:
         hearing = self._hearings.get(key)
         if hearing is None:
             if len(self._hearings) >= _REMEMBERED:
-                self._hearings.clear()
+                del self._hearings[next(iter(self._hearings))]
             hearing = self._hearings[key] = self._work_out(*key)
         return hearing
 
