@@ -100,7 +100,8 @@ def test_what_is_no_slot(octets: bytes) -> None:
 
 def test_who_has_which_address() -> None:
     plan = AddressPlan()
-    assert [plan.words(address) for address in (0, 1, 0xBFF, 0xC00, 0xDFF, 0xE00, 0xFFB, 0xFFC, 0xFFD, 0xFFE, 0xFFF)] == [
+    borders = (0, 1, 0xBFF, 0xC00, 0xDFF, 0xE00, 0xFFB, 0xFFC, 0xFFD, 0xFFE, 0xFFF)
+    assert [plan.words(address) for address in borders] == [
         "nobody", "server", "server", "initiator", "initiator", "group", "group", "all configured", "reserved", "new",
         "all physical",
     ]  # fmt: skip

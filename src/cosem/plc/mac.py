@@ -132,7 +132,8 @@ class Mac:
         subframes = len(octets) // SUBFRAME
         left = frame.credits.current
         if now <= self._busy_until and self._is_copy(frame):
-            return self._events() if self.follower.events else []
+            self.follower.frame_ok(now)
+            return []
         self._current = frame
         self._busy_until = now + subframes * left
         if self.turn is not None:
@@ -231,6 +232,11 @@ class Mac:
     def alarm(self, repetitions: int) -> None:
         """Tell an alarm in as many of the next pauses (0 to 15; 0 stops it)."""
         self._alarms = min(max(repetitions, 0), MAX_ALARM_REPETITIONS)
+
+    @property
+    def alarms_left(self) -> int:
+        """In how many more pauses an alarm is told."""
+        return self._alarms
 
     def take_alarm(self) -> bool:
         """Whether this station tells an alarm in the pause that comes; counts it."""

@@ -42,8 +42,8 @@ class MacSettings:
     - `initiator`: whether it is one (it is always synchronised and locked to nobody).
     - `search_threshold`: dBµV from which on the first initiator heard is taken at once (class 50, attribute 6; 98
       seen).
-    - `search_gain`: instead of the threshold, the steps of receiving gain up to which an initiator counts as strong (the
-      attribute 6 of version 0); None compares levels.
+    - `search_gain`: instead of the threshold, the steps of receiving gain up to which an initiator counts as strong
+      (attribute 6 of version 0); None compares levels.
     - `repeater`: never, always, or as the last repeater call decided (class 50, attribute 10).
     - `repeats_at_first`: what a dynamic station does before any repeater call; found nowhere. Repeating costs only air
       time that is spent anyway, and a network without repeaters could not grow, so it repeats.

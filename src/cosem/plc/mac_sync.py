@@ -121,7 +121,7 @@ class Follower:
 
     def frame_ok(self, now: int) -> None:
         """Learn that a properly formed frame came: the time-out that waits for one starts anew."""
-        if self._frame_slots:
+        if self._frame_slots and self.sync is Sync.SYNCHRONIZED:
             self._frame_ends = now + self._frame_slots
 
     def _confirm(self, frame: MacFrame, quality: Reception, now: int) -> None:

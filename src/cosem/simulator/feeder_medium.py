@@ -9,9 +9,10 @@ from random import Random
 from typing import Final
 
 from cosem.errors import ConfigError
+from cosem.plc import mac_frame
 from cosem.plc.mac import Mac
 from cosem.plc.mac_events import MacEvent, MacRequest
-from cosem.plc.mac_frame import SUBFRAME, MacFrame, read
+from cosem.plc.mac_frame import SUBFRAME, MacFrame
 from cosem.plc.phy import Rate
 from cosem.plc.repeater_call import RepeaterCall
 from cosem.simulator.feeder import INITIATOR
@@ -171,12 +172,12 @@ class FeederMedium:
 
     def _listeners(self, octets: bytes, hearing: Hearing, slot: int) -> Sequence[int]:
         """Return whom a copy has to be given to now, and note it for the others."""
-        frame = None if self._eager else read(octets, self.macs[INITIATOR].settings.check)
-        if frame is None or self._home not in (frame.source, frame.destination):
+        if not self._is_for_one(octets):
+            for station in hearing.certain:
+                self._catch_up(station)
             return hearing.certain
-        plan = self.macs[INITIATOR].settings.plan
-        if frame.destination != self._home and not plan.is_server(frame.destination):
-            return hearing.certain
+        frame = mac_frame.read(octets, self.macs[INITIATOR].settings.check)
+        assert frame is not None
         if len(self._log) >= _LONGEST_LOG:
             self.settle()
         self._log.append((hearing.certain_set, frame, slot))
@@ -186,6 +187,14 @@ class FeederMedium:
         for station in listeners:
             self._catch_up(station, before_last=True)
         return listeners
+
+    def _is_for_one(self, octets: bytes) -> bool:
+        """Whether this is a good frame of the own network for one station: others only count it."""
+        settings = self.macs[INITIATOR].settings
+        frame = None if self._eager else mac_frame.read(octets, settings.check)
+        if frame is None or self._home not in (frame.source, frame.destination):
+            return False
+        return frame.destination == self._home or settings.plan.is_server(frame.destination)
 
     def _catch_up(self, station: int, *, before_last: bool = False) -> None:
         """Let a quiet listener count what it heard since it was last asked, but for the last copy if that is given to
@@ -234,7 +243,7 @@ class FeederMedium:
     def _alarms(self, slot: int) -> None:
         """Let stations that have one tell it in the pause of the slot that ends: the concentrator listens."""
         telling = [station for station in sorted(self._alarming) if self.macs[station].take_alarm()]
-        self._alarming.intersection_update(telling)
+        self._alarming = {station for station in self._alarming if self.macs[station].alarms_left}
         if telling:
             level = self.channel.levels(telling)[INITIATOR]
             if level > self.channel.noise(INITIATOR, self.hour(slot)):
