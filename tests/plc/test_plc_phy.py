@@ -13,7 +13,8 @@ from cosem.errors import ConfigError, DecodeError
 from cosem.plc import phy
 from cosem.plc.addresses import ALL_CONFIGURED, ALL_PHYSICAL, NEW, NO_BODY, AddressPlan
 from cosem.plc.mac_frame import Credits, MacFrame, build
-from cosem.plc.phy import Rate, electrical_delta
+from cosem.plc.phases import electrical_delta
+from cosem.plc.phy import Rate
 from cosem.plc.reception import Method, Reception, bit_error, received, subframe_ok
 
 

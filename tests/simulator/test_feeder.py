@@ -82,6 +82,12 @@ def test_cable_and_phases_cost_level() -> None:
     assert [feeder.distance(station) for station in range(4)] == [0, 100, 150, 150]
 
 
+def test_stations_know_their_phase_against_that_of_the_initiator() -> None:
+    places = (Place(0, 1), Place(1, 1), Place(1, 2), Place(1, 3), Place(1, 1, True), Place(1, 2, True), Place(1, 0))
+    channel = FeederChannel(Feeder((Segment(0, 10.0),), places))
+    assert [channel.electrical_delta(0, station) for station in range(1, 7)] == [1, 3, 5, 4, 6, 0]
+
+
 def test_noise_goes_by_the_hour() -> None:
     line = Line(noise_spread=0.0, noise=50.0, noise_by_hour=(0.0,) * 20 + (9.0,) * 4)
     channel = FeederChannel(Feeder((Segment(0, 10.0),), (Place(0, 1), Place(1, 1)), line))

@@ -12,7 +12,6 @@ from typing import Any, ClassVar, Final, NamedTuple
 
 from cosem.codec.primitive import decode_length, encode_length
 from cosem.errors import ConfigError, DecodeError, EncodeError, IncompleteError
-from cosem.plc.repeater_call import DEFAULT_THRESHOLD
 
 TITLE_SIZES: Final = (6, 8)
 PING_REQUEST: Final = 0x19
@@ -21,6 +20,8 @@ REGISTER: Final = 0x1C
 DISCOVER: Final = 0x1D
 DISCOVER_REPORT: Final = 0x1E
 REPEATER_CALL: Final = 0x1F
+DEFAULT_THRESHOLD: Final = 104
+"""dBµV of a repeater call that names none (from memory of the standard)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The physical layer as a calendar of slots (IEC 61334-5-1, 3): rates locked to the mains, phases, slots, the pause.
+"""The physical layer as a calendar of slots (IEC 61334-5-1, 3): rates locked to the mains, slots, the pause.
 
 Time is counted in slots of 360 bits; seconds come last, because the bit follows the mains as it is at the moment.
 """
@@ -10,7 +10,6 @@ from fractions import Fraction
 from math import ceil
 from typing import Final
 
-from cosem.classes.c050_sfsk_phy_mac_setup import DeltaElectricalPhase
 from cosem.codec.primitive import in_octets
 from cosem.errors import ConfigError, DecodeError
 from cosem.plc.mac_frame import SUBFRAME, subframes_for
@@ -77,29 +76,6 @@ class Rate:
     def slots_in(self, seconds: float) -> int:
         """Return how many slots it takes until `seconds` are over."""
         return ceil(Fraction(seconds).limit_denominator(10_000) / self.slot_time)
-
-
-# --- phases ----------------------------------------------------------------------------------------------------
-
-_BY_SIXTHS: Final = (
-    DeltaElectricalPhase.SAME_PHASE,
-    DeltaElectricalPhase.PLUS_60_DEGREES,
-    DeltaElectricalPhase.PLUS_120_DEGREES,
-    DeltaElectricalPhase.OPPOSITE_180_DEGREES,
-    DeltaElectricalPhase.MINUS_120_DEGREES,
-    DeltaElectricalPhase.MINUS_60_DEGREES,
-)
-
-
-def electrical_delta(initiator: int, station: int, *, reversed_wiring: bool = False) -> DeltaElectricalPhase:
-    """Return the phase of `station` against that of `initiator` (1 to 3 for L1 to L3, 0 where it is not known).
-
-    A slot begins on a zero crossing of the initiator's phase; the station counts sixths of a cycle to its own.
-    """
-    if not (1 <= initiator <= 3 and 1 <= station <= 3):
-        return DeltaElectricalPhase.NOT_DEFINED
-    sixths = 2 * (station - initiator) + (3 if reversed_wiring else 0)
-    return _BY_SIXTHS[sixths % 6]
 
 
 # --- slots -----------------------------------------------------------------------------------------------------

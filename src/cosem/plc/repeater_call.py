@@ -13,12 +13,11 @@ from typing import Final, NamedTuple
 from cosem.classes.c050_sfsk_phy_mac_setup import Repeater
 from cosem.errors import ConfigError
 from cosem.plc.addresses import NEW
+from cosem.plc.ciase import DEFAULT_THRESHOLD
 
 PATTERN: Final = b"\x2e\x5c"
 PIECES: Final = 21
 """Pieces of two octets in a slot; three octets of pause are left."""
-DEFAULT_THRESHOLD: Final = 104
-"""dBµV, where a call names none (from memory of the standard)."""
 _MAX_NEW_SLOTS: Final = 0xFF
 
 

@@ -24,10 +24,14 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a station is: its joint (0 is the transformer) and its phase, 1 to 3, or 0 for all three."""
+    """Where a station is: its joint (0 is the transformer) and its phase, 1 to 3, or 0 for all three.
+
+    `reversed_wiring`: whether phase and neutral are exchanged, which turns the phase by half a cycle.
+    """
 
     joint: int
     phase: int
+    reversed_wiring: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from operator import itemgetter
 from random import Random
 from typing import Final
 
+from cosem.classes.c050_sfsk_phy_mac_setup import DeltaElectricalPhase
+from cosem.plc.phases import electrical_delta
 from cosem.plc.reception import Reception, decibels, power, received, subframe_ok
 from cosem.simulator.feeder import ALL_PHASES, Feeder
 
@@ -103,6 +105,12 @@ class FeederChannel:
     def level(self, sender: int, receiver: int) -> float:
         """Return the level in dBµV, of the stronger tone, with which `receiver` hears `sender`."""
         return decibels(max(row[sender][receiver] for row in self._rows))
+
+    def electrical_delta(self, initiator: int, station: int) -> DeltaElectricalPhase:
+        """Return what `station` measures as its phase against that of `initiator` (class 50, attribute 3)."""
+        one, other = self.feeder.stations[initiator], self.feeder.stations[station]
+        turned = one.reversed_wiring != other.reversed_wiring
+        return electrical_delta(one.phase, other.phase, reversed_wiring=turned)
 
     def levels(self, senders: Iterable[int]) -> list[float]:
         """Return the level in dBµV with which every station hears all of `senders` together."""

@@ -159,42 +159,51 @@ class FeederMedium:
                 self.on_air(item)
             others = frozenset(item.others) if item.others else _NOBODY
             hearing = self.channel.hear(frozenset(item.senders), self.hour(item.begin), others)
-            octets = item.octets
-            for station in self._listeners(octets, hearing, slot):
-                self._receive(station, octets, hearing, slot)
-            subframes = len(octets) // SUBFRAME
-            for station, chance in hearing.perhaps:
-                self._catch_up(station)
-                heard = octets if self._random.random() < chance**subframes else _spoilt(octets)
-                self._receive(station, heard, hearing, slot)
+            self._give(item.octets, hearing, slot)
             if self._alarming:
                 self._alarms(slot)
 
-    def _listeners(self, octets: bytes, hearing: Hearing, slot: int) -> Sequence[int]:
-        """Return whom a copy has to be given to now, and note it for the others."""
-        if not self._is_for_one(octets):
-            for station in hearing.certain:
+    def _give(self, octets: bytes, hearing: Hearing, slot: int) -> None:
+        """Give a copy that is over to whom it concerns now, and note it for the others."""
+        subframes = len(octets) // SUBFRAME
+        heard: list[int] = []
+        spoilt: list[int] = []
+        for station, chance in hearing.perhaps:
+            (heard if self._random.random() < chance**subframes else spoilt).append(station)
+        frame = self._for_one(octets)
+        if frame is None:
+            listeners = [*hearing.certain, *heard]
+            for station in (*listeners, *spoilt):
                 self._catch_up(station)
-            return hearing.certain
-        frame = mac_frame.read(octets, self.macs[INITIATOR].settings.check)
-        assert frame is not None
-        if len(self._log) >= _LONGEST_LOG:
-            self.settle()
-        self._log.append((hearing.certain_set, frame, slot))
-        addressed = self._by_address.get(frame.destination, _NOBODY)
-        attentive = self._attentive
-        listeners = [station for station in hearing.certain if station in attentive or station in addressed]
+        else:
+            if len(self._log) >= _LONGEST_LOG:
+                self.settle()
+            self._log.append((hearing.certain_set.union(heard) if heard else hearing.certain_set, frame, slot))
+            concerned = self._attentive | self._by_address.get(frame.destination, _NOBODY)
+            listeners = [station for station in (*hearing.certain, *heard) if station in concerned]
+            for station in spoilt:
+                if station not in concerned:
+                    self.macs[station].counters.crc_nok += 1
+            spoilt = [station for station in spoilt if station in concerned]
+            # All of them before the first: what one does may wake another in the middle.
+            for station in (*listeners, *spoilt):
+                self._catch_up(station, before_last=True)
         for station in listeners:
-            self._catch_up(station, before_last=True)
-        return listeners
+            self._receive(station, octets, hearing, slot)
+        if spoilt:
+            noise = _spoilt(octets)
+            for station in spoilt:
+                self._receive(station, noise, hearing, slot)
 
-    def _is_for_one(self, octets: bytes) -> bool:
-        """Whether this is a good frame of the own network for one station: others only count it."""
+    def _for_one(self, octets: bytes) -> MacFrame | None:
+        """Return the frame if it is a good one of the own network for one station: others only count it."""
+        if self._eager:
+            return None
         settings = self.macs[INITIATOR].settings
-        frame = None if self._eager else mac_frame.read(octets, settings.check)
+        frame = mac_frame.read(octets, settings.check)
         if frame is None or self._home not in (frame.source, frame.destination):
-            return False
-        return frame.destination == self._home or settings.plan.is_server(frame.destination)
+            return None
+        return frame if frame.destination == self._home or settings.plan.is_server(frame.destination) else None
 
     def _catch_up(self, station: int, *, before_last: bool = False) -> None:
         """Let a quiet listener count what it heard since it was last asked, but for the last copy if that is given to
