@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -54,3 +56,12 @@ def test_the_other_commands_know_the_layer_too() -> None:
     result = CliRunner().invoke(cosem, ["decode", "--as", "sfsk-mac", "--json", DISCOVER], standalone_mode=False)
     assert result.return_value == 0
     assert json.loads(result.output)["layers"][0]["SA"] == "C00"
+
+
+def test_the_examples_that_are_told_work() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "plc.md").read_text(encoding="utf-8")
+    help_text = CliRunner().invoke(cosem, ["plc", "decode", "--help"]).output
+    for text in (page, help_text):
+        octets = re.search(r"cosem plc decode ([0-9a-f]+)", text)
+        assert octets is not None
+        assert run(octets[1])[0] == 0

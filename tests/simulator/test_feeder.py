@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from cosem.classes.c050_sfsk_phy_mac_setup import Repeater
 from cosem.errors import ConfigError
+from cosem.plc import ciase, llc
 from cosem.plc.addresses import ALL_PHYSICAL
+from cosem.plc.ciase import RepeaterCallPdu
+from cosem.plc.llc import LlcData
 from cosem.plc.mac import Mac
-from cosem.plc.mac_events import AlarmHeard, MacEvent, MacIndication, MacRequest, RepeaterDecided
+from cosem.plc.mac_events import AlarmHeard, MacConfirm, MacEvent, MacIndication, MacRequest, RepeaterDecided
 from cosem.plc.mac_settings import MacSettings
 from cosem.plc.phy import Rate, exchange_slots
 from cosem.plc.reception import Method
@@ -275,6 +278,39 @@ def test_alarms_reach_the_concentrator_in_the_pause() -> None:
     assert heard[0].level == pytest.approx(medium.channel.level(2, 0))
 
 
+def test_a_station_without_supply_neither_hears_nor_repeats() -> None:
+    row = street(line_of_repeaters(1), repeater=Repeater.ALWAYS)
+    medium = row.medium
+
+    def reached() -> bool:
+        row.told.clear()
+        medium.transmit(0, MacRequest(2, SDU, credit=1))
+        medium.run(medium.now + 10)
+        return bool(row.indications)
+
+    assert reached()
+    medium.switch(1, False)
+    heard = medium.macs[1].counters.crc_ok
+    assert not reached()
+    assert medium.macs[1].counters.crc_ok == heard
+    medium.switch(1, True, Mac(MacSettings(repeater=Repeater.ALWAYS), address=1, initiator=INITIATOR, now=medium.now))
+    assert reached()
+    # In the middle of a copy: what is left of it is no frame to anybody.
+    medium.transmit(0, MacRequest(2, bytes(240), credit=1))
+    medium.run(medium.now + 8)
+    medium.switch(1, False)
+    row.told.clear()
+    medium.run(medium.now + 50)
+    assert row.indications == []
+    medium.switch(1, True)
+    medium.transmit(0, MacRequest(1, bytes(240)))
+    medium.run(medium.now + 4)
+    medium.switch(0, False)
+    medium.run(medium.now + 50)
+    assert row.indications == []
+    assert medium.macs[1].counters.crc_nok == 1
+
+
 # --- repeater calls -------------------------------------------------------------------------------------------------
 
 
@@ -301,6 +337,35 @@ def test_a_repeater_call_ends_in_a_dominating_set(feeder: Feeder, threshold: int
         audible = [level for level in levels if level >= threshold and level > medium.channel.noise(station, hour)]
         # Each hears an earlier one loud enough, or is a repeater itself: none of both, and not both.
         assert bool(audible) != (station in repeaters)
+
+
+@slow
+@given(FEEDERS, st.integers(0, 7))
+def test_whoever_hears_the_call_takes_part_in_it(feeder: Feeder, credit: int) -> None:
+    row = street(feeder)
+    medium = row.medium
+    pdu = RepeaterCallPdu(len(medium.macs) - 1, threshold=80)
+
+    def obey(station: int, event: MacEvent, now: int) -> None:
+        row.told.append((station, event, now))
+        if isinstance(event, (MacIndication, MacConfirm)):
+            call = RepeaterCall(pdu.max_address, pdu.new_slots, pdu.threshold_dbuv)
+            medium.begin_call(station, call)
+
+    medium.watch = obey
+    request = MacRequest(ALL_PHYSICAL, llc.build(LlcData(0, 1, ciase.build(pdu))), credit=credit)
+    medium.transmit(0, request)
+    medium.run(200)
+    decided = {station: (event, at) for station, event, at in row.told if isinstance(event, RepeaterDecided)}
+    # Behind one copy for each credit and one more: all at once, and for who heard it only.
+    ends = 1 + (credit + 1) + -(-(pdu.max_address + 1) // 21)
+    assert {at for _, at in decided.values()} == {ends}
+    assert set(decided) == {0} | {station for station, _ in row.indications}
+    assert all(event.took_part for event, _ in decided.values())
+    loud = medium.channel.level
+    repeaters = {0} | {station for station in decided if medium.macs[station].repeats}
+    for station in set(decided) - repeaters:
+        assert any(loud(other, station) >= 80 for other in repeaters)
 
 
 def test_roles_survive_a_call() -> None:

@@ -26,7 +26,7 @@ def decode(source: str, key_file: Path | None, device: str | None, octets: bool,
     """Explain a frame of the line: slots, a MAC frame, a message to a modem, or an M_sdu by itself.
 
     \b
-    cosem plc decode 6c6c00c00fff119000011d64000a00000000000000000000000000000000000000 0b8480
+    cosem plc decode 6c6c00c00fff119000011d64000a000000000000000000000000000000000000000b8480
 
     What is inside is explained too: the LLC, and the management of the network (CIASE) or an APDU.
     """

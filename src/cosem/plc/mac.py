@@ -30,7 +30,7 @@ from cosem.plc.mac_events import (
 )
 from cosem.plc.mac_frame import MAX_DELTA, SUBFRAME, Credits, MacFrame, build, read
 from cosem.plc.mac_settings import MIN_DELTA_RESET, Counters, MacSettings
-from cosem.plc.mac_state import Sync
+from cosem.plc.mac_state import Lock, Sync
 from cosem.plc.mac_sync import Follower
 from cosem.plc.phy import MAX_ALARM_REPETITIONS
 from cosem.plc.reception import Reception
@@ -93,6 +93,16 @@ class Mac:
     def address(self) -> int:
         """The own address."""
         return self.follower.address
+
+    @property
+    def initiator(self) -> int:
+        """Whom this station follows (class 50, initiator_mac_address); NO_BODY for nobody."""
+        return self.follower.initiator
+
+    @property
+    def locked(self) -> bool:
+        """Whether it follows its initiator and no other (class 50, synchronization_locked)."""
+        return self.follower.lock is Lock.LOCKED
 
     @property
     def synchronized(self) -> bool:
@@ -245,11 +255,13 @@ class Mac:
         self._alarms -= 1
         return True
 
-    def begin_call(self, call: RepeaterCall, draw: int, begin: int) -> Turn:
-        """Take part in a repeater call whose special slots begin with slot `begin`; `draw` is a random number.
+    def begin_call(self, call: RepeaterCall, draw: int, begin: int | None = None) -> Turn:
+        """Take part in a repeater call; `draw` is a random number.
 
-        The call decides at its end; until then the medium is busy.
+        Its special slots begin with slot `begin`: behind the frame that calls and its repetitions, if nothing else is
+        said. The call decides at its end; until then the medium is busy.
         """
+        begin = self._busy_until if begin is None else begin
         if self._is_initiator:
             self.turn = Turn(call, 0, Repeater.ALWAYS, begin)
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from random import Random
 from typing import Final
@@ -79,6 +79,7 @@ class FeederMedium:
         self._used_until = 0
         self._calls: dict[int, list[int]] = {}
         self._alarming: set[int] = set()
+        self._off: set[int] = set()
         self._home = macs[INITIATOR].address
         self._eager = eager
         self._log: list[tuple[frozenset[int], MacFrame, int]] = []
@@ -109,10 +110,35 @@ class FeederMedium:
         self.macs[station].alarm(repetitions)
         self._alarming.add(station)
 
-    def begin_call(self, station: int, call: RepeaterCall, begin: int) -> None:
-        """Let `station` take part in a repeater call whose special slots begin with slot `begin`."""
+    def switch(self, station: int, on: bool, mac: Mac | None = None) -> None:
+        """Cut the supply of `station`, or give it back; with `mac`, what it comes back as.
+
+        What a modem forgets in an outage is forgotten with its `Mac`: a registered meter comes back as one that is made
+        with its address and its initiator.
+        """
         self._catch_up(station)
-        self.macs[station].begin_call(call, self._random.randrange(1 << 16), begin)
+        if mac is not None:
+            self.macs[station] = mac
+        if on:
+            self._off.discard(station)
+            self.wake(station)
+        else:
+            self._off.add(station)
+            self._scheduled[station] = None
+            for item in self._air:
+                if item.senders == {station}:
+                    # Half a frame: whoever heard its beginning counts one that is not right.
+                    item.octets = _spoilt(item.octets)
+                else:
+                    item.senders.discard(station)
+
+    def begin_call(self, station: int, call: RepeaterCall, begin: int | None = None) -> None:
+        """Let `station` take part in a repeater call whose special slots begin with slot `begin`: behind the frame that
+        calls and its repetitions, if nothing else is said."""
+        self._catch_up(station)
+        mac = self.macs[station]
+        begin = mac.busy_until if begin is None else begin
+        mac.begin_call(call, self._random.randrange(1 << 16), begin)
         if begin not in self._calls:
             heappush(self._due, (begin, -1))
         self._calls.setdefault(begin, []).append(station)
@@ -127,6 +153,8 @@ class FeederMedium:
             self._schedule(station, max(due, self.now))
 
     def _schedule(self, station: int, due: int) -> None:
+        if station in self._off:
+            return
         scheduled = self._scheduled[station]
         if scheduled is None or due < scheduled:
             self._scheduled[station] = due
@@ -168,6 +196,7 @@ class FeederMedium:
         subframes = len(octets) // SUBFRAME
         heard: list[int] = []
         spoilt: list[int] = []
+        hearing = self._powered(hearing)
         for station, chance in hearing.perhaps:
             (heard if self._random.random() < chance**subframes else spoilt).append(station)
         frame = self._for_one(octets)
@@ -194,6 +223,15 @@ class FeederMedium:
             noise = _spoilt(octets)
             for station in spoilt:
                 self._receive(station, noise, hearing, slot)
+
+    def _powered(self, hearing: Hearing) -> Hearing:
+        """Leave out who has no supply."""
+        off = self._off
+        if not off:
+            return hearing
+        certain = tuple(station for station in hearing.certain if station not in off)
+        perhaps = tuple(item for item in hearing.perhaps if item[0] not in off)
+        return replace(hearing, certain=certain, certain_set=frozenset(certain), perhaps=perhaps)
 
     def _for_one(self, octets: bytes) -> MacFrame | None:
         """Return the frame if it is a good one of the own network for one station: others only count it."""
@@ -251,7 +289,7 @@ class FeederMedium:
 
     def _alarms(self, slot: int) -> None:
         """Let stations that have one tell it in the pause of the slot that ends: the concentrator listens."""
-        telling = [station for station in sorted(self._alarming) if self.macs[station].take_alarm()]
+        telling = [station for station in sorted(self._alarming - self._off) if self.macs[station].take_alarm()]
         self._alarming = {station for station in self._alarming if self.macs[station].alarms_left}
         if telling:
             level = self.channel.levels(telling)[INITIATOR]
@@ -296,7 +334,8 @@ class FeederMedium:
 
     def _call(self, slot: int) -> None:
         """Go through all pieces of a repeater call at once: nobody else may speak until it is over."""
-        turns = [(station, turn) for station in self._calls.pop(slot) if (turn := self.macs[station].turn) is not None]
+        called = [station for station in self._calls.pop(slot) if station not in self._off]
+        turns = [(station, turn) for station in called if (turn := self.macs[station].turn) is not None]
         hour = self.hour(slot)
         pieces = sorted({turn.piece for _, turn in turns if turn.piece is not None})
         for piece in pieces:
