@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cosem.classes.c050_sfsk_phy_mac_setup import Repeater
-from cosem.plc.addresses import ALL_CONFIGURED, ALL_PHYSICAL, NEW
+from cosem.plc.addresses import ALL_CONFIGURED, ALL_PHYSICAL, NEW, NO_BODY
 from cosem.plc.mac import MAX_WAITING, Mac
-from cosem.plc.mac_events import MacConfirm, MacIndication, MacRefused, MacRequest
+from cosem.plc.mac_events import MacConfirm, MacEvent, MacIndication, MacRefused, MacRequest
 from cosem.plc.mac_frame import Credits, MacFrame, build, parse
-from cosem.plc.mac_settings import MacSettings
+from cosem.plc.mac_settings import MacSettings, Timeouts
+from cosem.plc.repeater_call import RepeaterCall
 from support.power_line import INITIATOR, heard, initiator
 
 GOOD = heard()
@@ -275,3 +278,66 @@ def test_what_is_overheard_counts_as_if_it_was_received() -> None:
     repeating = Mac(replace(settings, repeater=Repeater.ALWAYS), address=5, initiator=INITIATOR)
     repeating.receive(frame(7), GOOD, 3)
     assert repeating.is_attentive(INITIATOR)
+
+
+STEPS = st.tuples(
+    st.sampled_from(["frame", "noise", "send", "register", "reset", "alarm", "call", "role"]),
+    st.sampled_from([INITIATOR, 0xC07, 5, 6, NEW]),
+    st.sampled_from([5, 6, NEW, ALL_PHYSICAL, ALL_CONFIGURED, INITIATOR, 0xE01]),
+    st.integers(0, 7),
+    st.integers(0, 7),
+    st.integers(1, 40),
+)
+
+
+def live(mac: Mac, begin: int, end: int) -> list[MacEvent]:
+    """Let every slot pass, and see that what is due in it is done in it: asking again would ask forever."""
+    told: list[MacEvent] = []
+    for now in range(begin, end):
+        told += mac.handle_timer(now)
+        octets = mac.take(now)
+        assert octets is None or parse(octets).credits.current <= 7
+        due = mac.next_timer()
+        assert due is None or due > now
+    return told
+
+
+@given(st.booleans(), st.lists(STEPS, max_size=25))
+def test_whatever_is_heard_and_asked_nothing_hangs(
+    is_initiator: bool, steps: list[tuple[str, int, int, int, int, int]]
+) -> None:
+    mac = initiator() if is_initiator else Mac(MacSettings(timeouts=Timeouts(30, 1, 1, 5)), address=5)
+    now = 0
+    told: list[MacEvent] = []
+    asked = 0
+    for kind, source, destination, one, other, wait in steps:
+        if kind == "frame":
+            octets = frame(destination, max(one, other), min(one, other), source)
+            told += mac.receive(octets, heard(60.0 + 7 * one), now)
+        elif kind == "noise":
+            told += mac.receive(bytes((0x6C,)) * (5 * one), GOOD, now)
+        elif kind == "send":
+            asked += 1
+            told += mac.transmit(MacRequest(destination, SDU, credit=one, not_before=now + other, latest=now + 30), now)
+        elif kind == "register" and not is_initiator:
+            mac.follower.register(6, source if source > 0xBFF else INITIATOR, now)
+        elif kind == "reset" and not is_initiator:
+            mac.follower.reset(NO_BODY, now)
+        elif kind == "alarm":
+            mac.alarm(one)
+        elif kind == "call":
+            mac.begin_call(RepeaterCall(50, one), other)
+        elif kind == "role":
+            mac.repeater = one % 3
+        told += live(mac, now, now + wait)
+        now += wait
+    told += live(mac, now, now + 400)
+    # Each frame that was to be sent was sent once, or refused with a reason.
+    assert len([event for event in told if isinstance(event, (MacConfirm, MacRefused))]) == asked
+
+
+def test_what_class_50_shows() -> None:
+    mac = server()
+    assert (mac.address, mac.initiator, mac.locked, mac.synchronized) == (5, INITIATOR, True, True)
+    new = Mac()
+    assert (new.address, new.initiator, new.locked, new.synchronized) == (NEW, NO_BODY, False, False)

@@ -268,9 +268,9 @@ def test_whatever_happens_a_station_stays_consistent(actions: list[Any], timeout
     mac = station(timeouts=timeouts)
     now = 0
     for kind, source, destination, level, step in actions:
-        before = mac.follower.initiator, mac.follower.lock
         now += step
         pass_time(mac, now)
+        before = mac.follower.initiator, mac.follower.lock
         if kind == "frame":
             hear(mac, source, now, level, destination)
         elif kind == "noise":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -187,6 +188,46 @@ def test_a_broadcast_reaches_nobody_twice_and_all_are_silent_until_it_is_over(
 
 
 EXCHANGES = ((0, 26, 26, 0, 0), (1, 20, 134, 2, 1), (2, 27, 242, 7, 7), (0, 98, 1, 1, 0))
+
+
+def hops_by_single_links(channel: FeederChannel) -> dict[int, int]:
+    """Return how many repeaters each station needs at the most: those who hear one sender alone without doubt."""
+    hops, front = {0: 0}, [0]
+    while front:
+        reached = {there for here in front for there in channel.hear(frozenset({here})).certain if there not in hops}
+        distance = hops[front[0]] + 1
+        hops.update(dict.fromkeys(reached, distance))
+        front = sorted(reached)
+    return {station: count - 1 for station, count in hops.items() if station}
+
+
+@slow
+@given(FEEDERS, st.integers(0, 7))
+def test_credit_for_the_repeaters_between_is_enough_on_any_feeder(feeder: Feeder, credit: int) -> None:
+    steep = replace(feeder, line=replace(feeder.line, loss_per_metre=0.15, loss_per_joint=2.0))
+    row = street(steep, repeater=Repeater.ALWAYS)
+    needed = hops_by_single_links(row.medium.channel)
+    row.medium.transmit(0, MacRequest(ALL_PHYSICAL, SDU, credit=credit))
+    row.medium.run(20)
+    deltas = {station: event.delta for station, event in row.indications}
+    for station, hops in needed.items():
+        if hops <= credit:
+            # All who repeat together carry at least as far as one alone, and never make a frame come later.
+            assert deltas[station] <= hops
+    assert all(0 <= delta <= credit for delta in deltas.values())
+
+
+@slow
+@given(FEEDERS, st.integers(0, 5))
+def test_the_same_seed_tells_the_same_story(feeder: Feeder, seed: int) -> None:
+    stories = []
+    for _ in range(2):
+        row = street(feeder, seed=seed)
+        for credit in (0, 2):
+            row.medium.transmit(0, MacRequest(ALL_PHYSICAL, bytes(200), credit=credit))
+            row.medium.run(row.medium.now + 40)
+        stories.append(row.told)
+    assert stories[0] == stories[1]
 
 
 @pytest.mark.parametrize("mains", [50, 60])
