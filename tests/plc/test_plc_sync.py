@@ -198,7 +198,8 @@ def test_a_station_that_nobody_registers_searches_again() -> None:
     mac = station()
     hear(mac, INITIATOR, 10, 99.0)
     for now in range(200, 800, 200):
-        hear(mac, INITIATOR, now, destination=ALL_PHYSICAL)
+        # To everybody, and to all who are new: neither is a word to this one.
+        hear(mac, INITIATOR, now, destination=NEW if now == 600 else ALL_PHYSICAL)
     assert (810, Unregistered(Loss.NOT_ADDRESSED, False, 810)) in pass_time(mac, 810)
     hear(mac, OTHER, 900, 99.0)
     assert mac.follower.initiator == OTHER
