@@ -134,7 +134,7 @@ class ActivityCalendarBehaviour:
             except DecodeError:
                 return DataAccessResult.OTHER_REASON
         store: Any = self.object.store
-        before = store.values[10]
+        before = store.values[10], self._activation
         store.values[10], self._activation = value, at
         if at is not None and at <= self._host.clock.now:
             self._activation = None
@@ -142,7 +142,8 @@ class ActivityCalendarBehaviour:
                 try:
                     self.activate()
                 except Refused:
-                    store.values[10] = before
+                    # What was refused has not been written: the activation that was planned is planned still.
+                    store.values[10], self._activation = before
                     raise
         self._agenda.changed()
         return DataAccessResult.SUCCESS

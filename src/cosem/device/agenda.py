@@ -148,9 +148,14 @@ class Agenda:
         found = self._days.get(day)
         if found is None:
             found = []
+            midnight = self._clock.plain_midnight(day)
             for planner in self._planners:
                 for entry in planner.on_day(day):
-                    moments = self._clock.moments(at_second(day, entry.second))
+                    moments = (
+                        self._clock.moments(at_second(day, entry.second))
+                        if midnight is None
+                        else (midnight + entry.second,)
+                    )
                     for at in moments if entry.hourly else moments[:1]:
                         found.append(Due(at, entry.second, planner.rank, entry, planner))
             found.sort(key=lambda due: (due.at, due.local, due.rank, due.entry.number))

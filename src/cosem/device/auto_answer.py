@@ -50,6 +50,7 @@ class AutoAnswerBehaviour:
         self._wake_up = wake_up
         self._windows = Windows(host.clock, windows)
         self._taken = 0
+        self._open = False
         self._change: int | None = None
         self.object = host.add(
             AutoAnswer(
@@ -63,7 +64,7 @@ class AutoAnswerBehaviour:
         )
         host.compute(self.object, 4, lambda: Data(Tag.ENUM, int(self.status)))
         host.writers(self.object, {3: self._write_windows, 7: self._write_callers})
-        host.clock.on_jump.append(lambda old, new: self._look(), JumpOrder.OTHERS)
+        host.clock.on_jump.append(lambda old, new: self._jumped(), JumpOrder.OTHERS)
         host.schedule(self)
         self._look()
 
@@ -80,7 +81,12 @@ class AutoAnswerBehaviour:
         return AutoAnswerStatus.LOCKED if shared and limit and self._taken >= limit else AutoAnswerStatus.ACTIVE
 
     def call(self, caller: bytes, rings: int = 1, *, successful: bool = True) -> bool:
-        """Ring; return whether the call is taken. `successful`: whether the caller then associates."""
+        """Ring; return whether the call is taken. `successful`: whether the caller then associates.
+
+        Without power nobody hears it.
+        """
+        if self._host.device.down:
+            return False
         listed = {item.caller_id: item.call_type for item in self.object.list_of_allowed_callers}
         if listed and caller not in listed:
             return False
@@ -104,7 +110,15 @@ class AutoAnswerBehaviour:
 
     def _look(self) -> None:
         self._change = self._windows.next_change(self._host.clock.now)
+        self._open = self._windows.is_open(self._host.clock.now)
         self._taken = 0
+
+    def _jumped(self) -> None:
+        """Go on counting where the window is the same one: a corrected clock gives nobody new calls."""
+        if self._windows.is_open(self._host.clock.now) is not self._open:
+            self._look()
+        else:
+            self._change = self._windows.next_change(self._host.clock.now)
 
     def _write_windows(self, value: Data) -> DataAccessResult:
         windows: tuple[TimeWindow, ...] = AutoAnswer.attributes[3].type.from_data(value)

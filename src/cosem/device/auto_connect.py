@@ -174,7 +174,10 @@ class AutoConnectBehaviour:
     def act(self, now: int) -> None:
         """Try again, or follow the window."""
         if self._retry is not None and self._retry <= now:
-            self._try()
+            if self._mode == AutoConnectMode.WITHIN_WINDOW and not self._open:
+                self._retry, self._waiting = None, True
+            else:
+                self._try()
         changes = self._changes_at()
         if changes is not None and changes <= now:
             self._look()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import calendar
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import IntEnum
 from typing import Any, NamedTuple
 
@@ -296,6 +296,15 @@ class DeviceClock:
             return tuple(sorted(found))
         span = self._span_of(normal)
         return (span.begin if self.local(normal) > local else span.end,)
+
+    def plain_midnight(self, day: date) -> int | None:
+        """Return the moment a day begins, None for a day with a change of the time in it or next to it."""
+        begin = datetime(day.year, day.month, day.day)
+        midnight = self.moments(begin)[0]
+        span = self._span_of(midnight)
+        margin = MAX_SUMMER * 60
+        plain = span.begin + margin <= midnight and midnight + DAY + margin <= span.end
+        return midnight if plain else None
 
     def next_boundary(self, utc: int, period: int) -> int:
         """Return the first moment after `utc` at which local time reaches a whole multiple of `period` from midnight.

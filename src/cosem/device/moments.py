@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
@@ -17,15 +17,24 @@ HORIZON = 40
 LOOK_BACK = 400
 """Days looked back for what comes every year."""
 
+MAX_TIMES_A_DAY = 3000
+"""Of one schedule: more than every minute twice. Bounds what a client can make a meter do."""
+
+YEARS = range(1900, 9999)
+"""The years a date may name: two octets hold more than any calendar has."""
+
 
 def usable(pattern: CosemDate) -> bool:
-    """Whether a date names days: every field in range, no daylight saving code, a day with its own weekday.
+    """Whether a date names days: every field in range and the year in `YEARS`, no daylight saving code, a day with its
+    own weekday.
 
     A full date with another weekday is an error in the standard's own words.
     """
     if not pattern.in_range or pattern.month in (DST_BEGIN, DST_END):
         return False
     year, month, day, weekday = pattern
+    if year is not None and year not in YEARS:
+        return False
     if month is not None and day is not None and day < SECOND_LAST_DAY and day > _longest(year, month):
         return False
     if None not in pattern and day not in (LAST_DAY, SECOND_LAST_DAY):
@@ -84,6 +93,11 @@ def times_of(pattern: CosemTime) -> Sequence[int]:
     hours = range(24) if pattern.hour is None else (pattern.hour,)
     minutes = range(60) if pattern.minute is None else (pattern.minute,)
     return [hour * 3600 + minute * 60 + pattern.second for hour in hours for minute in minutes]
+
+
+def is_livable(patterns: Iterable[CosemTime]) -> bool:
+    """Whether times of day come together no more often than a meter can follow: `MAX_TIMES_A_DAY`."""
+    return sum(len(times_of(pattern)) for pattern in patterns) <= MAX_TIMES_A_DAY
 
 
 def seconds_of(pattern: CosemTime) -> int:

@@ -113,6 +113,7 @@ class Pusher:
         self._client = client
         self._send = send
         self._due = 0
+        self._from, self._delayed, self._shut = 0, 0, False
         self._attempts = 0
         self._deadline = 0
         self._attempt = 0
@@ -127,6 +128,7 @@ class Pusher:
             host.writers(self.object, {10: self._write_protection})
         if version >= 2:
             host.handle(self.object, 2, lambda parameter: self.reset())
+        host.clock.on_jump.append(lambda old, new: self._plan_anew())
         host.schedule(self)
 
     def _object(
@@ -208,12 +210,19 @@ class Pusher:
     def _plan(self, moment: int, delay: int) -> None:
         """Go out at `moment` (of the simulation) where a window is open, else when the next opens; `delay` later."""
         windows, offset = self._windows(), self.host.clock.offset
-        if not windows.is_open(moment + offset):
+        self._from, self._delayed = moment, delay
+        self._shut = not windows.is_open(moment + offset)
+        if self._shut:
             # Where none opens for long it is looked again some time later.
             opening = windows.next_start(moment + offset) or windows.next_change(moment + offset)
             assert opening is not None
             moment = opening - offset
         self._due = moment + delay
+
+    def _plan_anew(self) -> None:
+        """Look again for the window that a push waits for: the meter's time or its windows are others now."""
+        if self._shut and self.state in (State.WAITING, State.RETRYING):
+            self._plan(max(self._from, self.host.now), self._delayed)
 
     def _windows(self) -> Windows:
         return Windows(self.host.clock, self._get("communication_window"))
@@ -367,7 +376,9 @@ class Pusher:
     def _write_windows(self, value: Data) -> DataAccessResult:
         if not Windows.are_usable(self._typed(4, value)):
             return DataAccessResult.OTHER_REASON
-        return self._hold(4, value)
+        self._hold(4, value)
+        self._plan_anew()
+        return DataAccessResult.SUCCESS
 
     def _write_protection(self, value: Data) -> DataAccessResult:
         """Take one layer of suite 0 under a key both sides have; it goes out as general-glo-ciphering.

@@ -13,7 +13,7 @@ from cosem.codec.axdr import Data
 from cosem.device.agenda import SCHEDULE, Agenda, Due, Entry, once_each
 from cosem.device.errors import Refused
 from cosem.device.host import Host, Origin
-from cosem.device.moments import is_time, times_of, usable
+from cosem.device.moments import is_livable, is_time, times_of, usable
 from cosem.device.scripts import ScriptTables
 from cosem.device.special_days import SpecialDaysBehaviour
 from cosem.obis import obis
@@ -101,7 +101,7 @@ class ScheduleBehaviour:
         entries: tuple[ScheduleEntry, ...] = ScheduleObject.attributes[2].type.from_data(value)
         if len({entry.index for entry in entries}) != len(entries) or not all(map(_fits, entries)):
             return DataAccessResult.OTHER_REASON
-        if len(entries) > MAX_ENTRIES:
+        if len(entries) > MAX_ENTRIES or not is_livable(entry.switch_time for entry in entries):
             return DataAccessResult.OTHER_REASON
         self._hold(entries)
         return DataAccessResult.SUCCESS
@@ -109,6 +109,8 @@ class ScheduleBehaviour:
     def _insert(self, entry: ScheduleEntry) -> None:
         entries = self._entries | {entry.index: entry}
         if not _fits(entry) or len(entries) > MAX_ENTRIES:
+            raise Refused(ActionResult.OTHER_REASON)
+        if not is_livable(each.switch_time for each in entries.values()):
             raise Refused(ActionResult.OTHER_REASON)
         self._hold(entries.values())
         self._host.changed(self.object, 2)

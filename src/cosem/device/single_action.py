@@ -11,7 +11,7 @@ from cosem.classes.common import ActionItem
 from cosem.codec.axdr import Data
 from cosem.device.agenda import SINGLE, Agenda, Due, Entry
 from cosem.device.host import Host, Origin
-from cosem.device.moments import fits, has_wildcards, is_time, times_of, usable
+from cosem.device.moments import fits, has_wildcards, is_livable, is_time, times_of, usable
 from cosem.device.scripts import ScriptTables
 from cosem.obis import Obis, obis
 from cosem.results import DataAccessResult
@@ -94,7 +94,7 @@ class SingleActionBehaviour:
 
     def _write_times(self, value: Data) -> DataAccessResult:
         times: tuple[ExecutionTime, ...] = SingleActionSchedule.attributes[4].type.from_data(value)
-        if len(times) > MAX_TIMES or not allowed(self._kind, times):
+        if len(times) > MAX_TIMES or not allowed(self._kind, times) or not is_livable(item.time for item in times):
             return DataAccessResult.OTHER_REASON
         return self._hold(4, value, self._kind, times)
 
