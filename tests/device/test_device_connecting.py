@@ -356,3 +356,134 @@ def test_whatever_happens_there_is_no_connection_that_nobody_may_have(inputs: li
         assert not connect.connected or (connect.in_use and powered)
         assert connect.in_use or len(open_calls) == before
         assert connect.next_time() is None or connect.next_time() > meter.now or not powered
+
+
+def test_a_clock_that_is_corrected_gives_nobody_new_calls() -> None:
+    host = bare_host(START + HOUR)
+    answer = AutoAnswerBehaviour(host, mode=AutoAnswerMode.SHARED_LINE_LIMITED_CALLS, calls=2, windows=[NIGHT])
+    assert [answer.call(b"1") for _ in range(3)] == [True, True, False]
+    host.clock.jump_to(host.clock.now + 20)
+    assert (answer.status, answer.call(b"1")) == (AutoAnswerStatus.LOCKED, False)
+    host.clock.jump_to(host.clock.now + 24 * HOUR)
+    assert not answer.call(b"1"), "the same hour of the next day is the same window to who never saw it close"
+    host.clock.jump_to(host.clock.now + 2 * HOUR)
+    host.clock.jump_to(host.clock.now - 2 * HOUR)
+    assert answer.call(b"1")
+
+
+# --- walks over the modes ---------------------------------------------------------------------------------------------
+
+KEPT = {101: lambda inside: True, 102: lambda inside: inside, 103: lambda inside: inside}
+"""The modes that keep a connection of their own, and when."""
+MAY_DIAL = {
+    0: lambda inside, alarm, asked: False,
+    1: lambda inside, alarm, asked: True,
+    2: lambda inside, alarm, asked: inside,
+    3: lambda inside, alarm, asked: inside or alarm,
+    101: lambda inside, alarm, asked: True,
+    102: lambda inside, alarm, asked: inside,
+    103: lambda inside, alarm, asked: inside or asked,
+    104: lambda inside, alarm, asked: asked,
+}
+"""When a mode may call at all: inside the window, for an alarm, or because it was asked to since it was chosen."""
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(["wanted", "alarm", "connect", "lost", "dead", "alive", "power cut", "power return"]),
+            st.tuples(st.just("mode"), st.sampled_from(sorted(MAY_DIAL))),
+            st.tuples(st.just("jump"), st.integers(-3 * HOUR, 3 * HOUR)),
+            st.tuples(st.just("time"), st.integers(1, 2 * HOUR)),
+        ),
+        max_size=40,
+    )
+)
+def test_no_story_makes_a_mode_call_when_it_may_not_or_forget_what_it_keeps(story: list[Any]) -> None:
+    line = Line(0, windows=[NIGHT], delay=600)
+    behaviour, host, clock = line.behaviour, line.host, line.host.clock
+    mode, alarm, asked, powered = 0, False, False, True
+    dialled: list[bool] = []
+    dial = behaviour._dial
+
+    def watched(destination: bytes) -> bool:
+        inside = 3 <= clock.local(clock.now).hour < 4
+        dialled.append(powered and MAY_DIAL[mode](inside, alarm, asked))
+        return dial(destination)
+
+    behaviour._dial = watched
+    for happens in story:
+        what, value = happens if isinstance(happens, tuple) else (happens, 0)
+        if what == "power cut" and powered:
+            host.note(Cause.POWER_DOWN)
+            host.device.schedule.powered = powered = False
+            assert not behaviour.connected
+        elif what == "power return" and not powered:
+            host.device.schedule.powered = powered = True
+            host.note(Cause.POWER_UP)
+        elif what == "time":
+            line.until(host.now - START + value)
+        elif what in ("dead", "alive"):
+            line.dead = 1000 if what == "dead" else 0
+        elif not powered:
+            continue
+        elif what == "mode":
+            mode, alarm, asked = value, False, False
+            assert host.write(29, behaviour.object.obis, 2, axdr.enum(mode)) is DataAccessResult.SUCCESS
+        elif what == "jump":
+            clock.jump_to(clock.now + value)
+        elif what == "lost":
+            behaviour.lost()
+        elif what == "connect":
+            asked = True
+            inside = 3 <= clock.local(clock.now).hour < 4
+            allowed = mode in (101, 103, 104) or (mode == 102 and inside)
+            assert (line.connect() is ActionResult.SUCCESS) == allowed
+        else:
+            alarm = alarm or what == "alarm"
+            behaviour.wanted(alarm=what == "alarm")
+        inside = 3 <= clock.local(clock.now).hour < 4
+        if powered and not behaviour.connected and KEPT.get(mode, lambda inside: False)(inside):
+            assert behaviour._retry is not None or line.calls, "it tries"
+        if mode == 102 and not inside and powered:
+            assert not behaviour.connected
+    assert all(dialled), "it called when it may not"
+    assert behaviour.next_time() is None or not powered or behaviour.next_time() > host.now
+
+
+@given(
+    st.sampled_from(list(AutoAnswerMode)),
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("call"), st.booleans()),
+            st.tuples(st.just("time"), st.integers(1, 3 * HOUR)),
+            st.tuples(st.just("jump"), st.integers(-100, 100)),
+        ),
+        max_size=60,
+    ),
+)
+def test_no_story_gives_more_calls_than_a_window_has(mode: AutoAnswerMode, story: list[Any]) -> None:
+    host = bare_host(START)
+    answer = AutoAnswerBehaviour(host, mode=mode, calls=2, windows=[NIGHT])
+    shared = mode in (AutoAnswerMode.SHARED_LINE_LIMITED_CALLS, AutoAnswerMode.SHARED_LINE_LIMITED_SUCCESSFUL_CALLS)
+    taken = 0
+    before = False
+    for what, value in story:
+        if what == "time":
+            host.device.advance(host.now + value)
+        elif what == "jump":
+            host.clock.jump_to(host.clock.now + value)
+        inside = host.clock.local(host.clock.now).hour == 3
+        if inside is not before or (what == "time" and value > HOUR):
+            before, taken = inside, 0
+        if what == "call":
+            counted = value or mode is not AutoAnswerMode.SHARED_LINE_LIMITED_SUCCESSFUL_CALLS
+            full = shared and taken >= 2
+            status = (
+                AutoAnswerStatus.INACTIVE
+                if not inside
+                else (AutoAnswerStatus.LOCKED if full else AutoAnswerStatus.ACTIVE)
+            )
+            assert answer.status is status
+            assert answer.call(b"1", successful=value) is (status is AutoAnswerStatus.ACTIVE)
+            taken += counted and status is AutoAnswerStatus.ACTIVE

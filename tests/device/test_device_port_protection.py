@@ -7,7 +7,7 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosem.association.conversations import open_association, release
@@ -23,7 +23,7 @@ from cosem.errors import AssociationRejected, Timeout
 from cosem.io.memory import MemoryDriver
 from cosem.link.wrapper import WrapperLink
 from cosem.obis import Obis
-from cosem.results import ActionResult
+from cosem.results import ActionResult, DataAccessResult
 from support.meters import KEYS, PASSWORD, build, utc
 
 START = utc(2026, 6, 1)
@@ -126,3 +126,52 @@ def test_lockouts_grow_and_have_an_end(initial: int, steepness: int, longest: in
     seconds = lockout(initial, steepness, longest, beyond)
     assert min(initial, longest) <= seconds <= longest
     assert beyond > 20 or steepness < 1 or seconds == min(initial * steepness**beyond, longest)
+
+
+@given(
+    st.sampled_from(list(ProtectionMode)),
+    st.lists(
+        st.one_of(
+            st.sampled_from(["wrong", "right", "reset"]),
+            st.tuples(st.just("mode"), st.sampled_from(list(ProtectionMode))),
+            st.tuples(st.just("time"), st.integers(1, 400)),
+        ),
+        max_size=25,
+    ),
+)
+@settings(max_examples=12, deadline=None)
+def test_no_story_leads_out_of_the_table_of_locks(mode: ProtectionMode, story: list[Any]) -> None:
+    rig = Rig(mode=mode)
+    failed = cumulative = until = 0
+    for happens in story:
+        what, value = happens if isinstance(happens, tuple) else (happens, 0)
+        locked = mode is ProtectionMode.LOCKED or (
+            mode is ProtectionMode.LOCKED_ON_FAILED_ATTEMPTS and rig.meter.now < until
+        )
+        if what == "wrong":
+            assert rig.attempt(b"wrong") == ("silence" if locked else "rejected")
+            if not locked:
+                failed, cumulative = failed + 1, cumulative + 1
+                if mode is ProtectionMode.LOCKED_ON_FAILED_ATTEMPTS and failed >= 3:
+                    until = rig.meter.now + min(60 * 2 ** (failed - 3), 300)
+        elif what == "right":
+            assert rig.attempt(PASSWORD) == ("silence" if locked else "open")
+            failed = failed if locked else 0
+        elif what == "reset":
+            assert rig.meter.host.invoke(124, NAME, 1, axdr.integer(0)) is ActionResult.SUCCESS
+            failed = until = 0
+        elif what == "mode":
+            mode = value
+            assert rig.meter.host.write(124, NAME, 2, axdr.enum(mode)) is DataAccessResult.SUCCESS
+        else:
+            rig.wait(value)
+        shown = rig.port.object
+        assert (shown.failed_attempts, shown.cumulative_failed_attempts) == (failed, cumulative)
+        expected = (
+            ProtectionStatus.LOCKED
+            if mode is ProtectionMode.LOCKED
+            else ProtectionStatus.TEMPORARILY_LOCKED
+            if mode is ProtectionMode.LOCKED_ON_FAILED_ATTEMPTS and rig.meter.now < until
+            else ProtectionStatus.UNLOCKED
+        )
+        assert shown.protection_status is expected

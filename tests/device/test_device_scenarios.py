@@ -219,7 +219,7 @@ def test_24_4_an_emergency_of_another_group_never_comes() -> None:
     for _ in range(100):
         world.live(7)
         assert shown(world) == (False, 5000, [])
-    world.live(86_400 * 400)
+    world.live(86_400 * 7)
     assert world.get(LIMITER, 10) is False
 
 

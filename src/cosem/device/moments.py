@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -86,13 +87,14 @@ def is_time(pattern: CosemTime, *, wildcards: bool = True) -> bool:
     return wildcards or None not in pattern[:3]
 
 
+@lru_cache(maxsize=1024)
 def times_of(pattern: CosemTime) -> Sequence[int]:
     """Return the seconds of the day that a time names, in order; none where the seconds are not specified."""
     if pattern.second is None:
         return ()
     hours = range(24) if pattern.hour is None else (pattern.hour,)
     minutes = range(60) if pattern.minute is None else (pattern.minute,)
-    return [hour * 3600 + minute * 60 + pattern.second for hour in hours for minute in minutes]
+    return tuple(hour * 3600 + minute * 60 + pattern.second for hour in hours for minute in minutes)
 
 
 def is_livable(patterns: Iterable[CosemTime]) -> bool:
@@ -119,9 +121,9 @@ class Windows:
 
     @staticmethod
     def are_usable(windows: Sequence[TimeWindow]) -> bool:
-        """Whether starts and ends name moments. Raises nothing."""
+        """Whether starts and ends name moments, no more of them than a meter can follow. Raises nothing."""
         moments = [moment for window in windows for moment in window]
-        return all(usable(moment.date) and is_time(moment.time) for moment in moments)
+        return is_livable(moment.time for moment in moments) and all(usable(moment.date) and is_time(moment.time) for moment in moments)
 
     def is_open(self, utc: int) -> bool:
         """Whether a window is open at `utc`: from its start on, up to but not including its end."""
@@ -151,17 +153,25 @@ class Windows:
         starts = [self._next(window.start_time, utc) for window in self.windows]
         return min((start for start in starts if start is not None), default=None)
 
-    def _on(self, pattern: CosemDateTime, day: date) -> list[int]:
+    def _around(self, pattern: CosemDateTime, day: date, utc: int) -> tuple[int | None, int | None]:
+        """Return the last moment of `day` up to `utc` and the first after it."""
         if not fits(pattern.date, day):
-            return []
-        return [moment for second in times_of(pattern.time) for moment in self.clock.moments(at_second(day, second))]
+            return None, None
+        seconds = times_of(pattern.time)
+        midnight = self.clock.plain_midnight(day)
+        if midnight is None:
+            midnight = 0
+            seconds = sorted({utc for second in seconds for utc in self.clock.moments(at_second(day, second))})
+        place = bisect_right(seconds, utc - midnight)
+        before = midnight + seconds[place - 1] if place else None
+        return before, midnight + seconds[place] if place < len(seconds) else None
 
     def _next(self, pattern: CosemDateTime, utc: int) -> int | None:
         today = self.clock.local(utc).date()
         for ahead in range(HORIZON):
-            later = [moment for moment in self._on(pattern, today + timedelta(days=ahead)) if moment > utc]
-            if later:
-                return min(later)
+            later = self._around(pattern, today + timedelta(days=ahead), utc)[1]
+            if later is not None:
+                return later
         return None
 
     def _last(self, pattern: CosemDateTime, utc: int) -> int | None:
@@ -169,7 +179,7 @@ class Windows:
         if not has_wildcards(pattern.date) and pattern.date[2] not in (LAST_DAY, SECOND_LAST_DAY):
             today = min(today, pattern.date.to_date())
         for back in range(LOOK_BACK):
-            earlier = [moment for moment in self._on(pattern, today - timedelta(days=back)) if moment <= utc]
-            if earlier:
-                return max(earlier)
+            earlier = self._around(pattern, today - timedelta(days=back), utc)[0]
+            if earlier is not None:
+                return earlier
         return None
