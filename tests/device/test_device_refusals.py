@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cosem.classes.c009_script_table import ScriptTable
 from cosem.classes.c010_schedule import Schedule, ScheduleEntry, Weekdays
 from cosem.classes.c020_activity_calendar import ActivityCalendar
 from cosem.classes.c022_single_action_schedule import ExecutionTime
+from cosem.classes.c061_register_table import TableCellDefinition
 from cosem.classes.c071_limiter import EmergencyProfile, Limiter
-from cosem.classes.common import TimeWindow
+from cosem.classes.common import CaptureObject, TimeWindow
 from cosem.classes.model import InterfaceClass
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
+from cosem.device.clock import DAY, DeviceClock
 from cosem.device.disconnector import CONNECTED
 from cosem.device.image import Call, ImageOptions
 from cosem.device.meter import ElectricityMeter
-from cosem.device.scripts import calling
+from cosem.device.moments import at_second
+from cosem.device.scripts import MAX_ACTIONS, calling
 from cosem.device.tariffs import TWO_TARIFFS
 from cosem.obis import Obis
 from cosem.results import ActionResult, DataAccessResult
@@ -274,3 +280,58 @@ def test_more_switch_times_than_a_meter_can_follow_are_refused() -> None:
     windows = [TimeWindow(CosemDateTime(second=n), CosemDateTime(second=n + 1)) for n in range(2)]
     assert desk.set("0-0:2.2.0.255", 3, windows) == OTHER
     assert desk.set("0-0:2.2.0.255", 3, windows[:1]) == 0
+
+
+def test_scripts_that_call_each_other_without_measure_are_stopped() -> None:
+    desk = Desk()
+    table = "0-0:10.0.106.255"
+    last = 7
+    scripts: list[Any] = [
+        (number, tuple(calling(9, table, 1, axdr.long_unsigned(number + 1)) for _ in range(30)))
+        for number in range(1, last)
+    ]
+    scripts.append((last, (calling(1, "0-0:96.13.0.255", 1),)))
+    done: list[int] = []
+    invoke = desk.meter.host.invoke
+
+    def counted(*target: Any) -> ActionResult:
+        done.append(target[0])
+        return invoke(*target)
+
+    desk.meter.host.invoke = counted  # type: ignore[method-assign]
+    assert desk.set(table, 2, scripts) == 0
+    assert desk.call(table, 1, 1) == ActionResult.OTHER_REASON
+    assert len(done) <= MAX_ACTIONS
+    assert desk.call(table, 1, 1) == ActionResult.OTHER_REASON
+    assert len(done) > MAX_ACTIONS, "the next one has its own measure"
+
+
+TABLE, COMPACT = "0-0:98.10.0.255", "0-0:66.0.0.255"
+
+
+@pytest.mark.parametrize("class_id", [12, 15, 61, 62, 65])
+def test_what_shows_other_attributes_is_not_shown_in_itself(class_id: int) -> None:
+    desk = Desk()
+    own = CaptureObject(62, Obis.parse(COMPACT), 4)
+    for obj in list(desk.meter.logical.objects.values()):
+        if obj.class_id != class_id:
+            continue
+        for number in obj.attributes:
+            if class_id != 61:
+                captures = [own, CaptureObject(class_id, obj.obis, number)]
+                assert desk.set(COMPACT, 3, captures) == OTHER
+            assert desk.set(TABLE, 3, TableCellDefinition(class_id, obj.obis, (0, 0, 0), number)) == OTHER
+    assert desk.get(TABLE, 3)[0].value == 3
+
+
+@given(st.datetimes(datetime(2025, 1, 1), datetime(2028, 12, 31)), st.integers(0, DAY - 1), st.integers(-720, 720))
+def test_the_day_without_a_change_is_a_midnight_and_its_seconds(day: datetime, second: int, zone: int) -> None:
+    clock = DeviceClock(lambda: START, zone=zone)
+    midnight = clock.plain_midnight(day.date())
+    moments = clock.moments(at_second(day.date(), second))
+    if midnight is not None:
+        assert moments == (midnight + second,)
+    else:
+        # Only days beside a change, or beside the turn of a year, are looked up second by second.
+        near = [clock.deviation(moments[0] + hours * 3600)[0] for hours in range(-72, 73, 6)]
+        assert len(set(near)) > 1 or {12, 1} & {day.month}

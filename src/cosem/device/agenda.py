@@ -6,8 +6,10 @@ is done in the order of time.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 from cosem.device.causes import Cause, Happening
@@ -50,6 +52,7 @@ class Planner(Protocol):
 
 
 SCHEDULE, ACTIVITY, SINGLE = range(3)
+_at = attrgetter("at")
 
 
 class Due(NamedTuple):
@@ -114,7 +117,9 @@ class Agenda:
         self._next = self._find()
 
     def _jumped(self, old: int, new: int) -> None:
-        self._days.clear()
+        if new == old:
+            # Other rules: moments are others too. By another time they stay what they are.
+            self._days.clear()
         large = abs(new - old) >= self._clock.jump_limit
         if self._down or (new < old and not large):
             self._next = self._find()
@@ -170,7 +175,8 @@ class Agenda:
         day, last = (self._clock.local(moment).date() for moment in (after, until))
         found: list[Due] = []
         while day <= last:
-            found += [due for due in self._on(day) if after < due.at <= until]
+            due = self._on(day)
+            found += due[bisect_right(due, after, key=_at) : bisect_right(due, until, key=_at)]
             day += timedelta(days=1)
         return found
 
@@ -186,9 +192,10 @@ class Agenda:
             return None
         day = self._clock.local(self._reached).date()
         for _ in range(HORIZON):
-            for due in self._on(day):
-                if due.at > self._reached:
-                    return due.at
+            following = self._on(day)
+            place = bisect_right(following, self._reached, key=_at)
+            if place < len(following):
+                return following[place].at
             day += timedelta(days=1)
         return self._clock.moments(at_second(day, 0))[0]
 

@@ -18,6 +18,8 @@ from cosem.results import DataAccessResult
 MAX_OBJECTS = 64
 """Bounds what a client can make a meter put together."""
 _NULL = Data(Tag.NULL_DATA, None)
+_NEVER_CAPTURED = (*ASSOCIATION_CLASSES, 62, 65)
+"""Classes that are not captured: secrets would come out, and what shows other attributes would show itself in them."""
 
 
 def type_of(value: Data) -> TypeDescription:
@@ -71,7 +73,7 @@ class CompactDataBehaviour:
         if not captures or captures[0] != own or len(captures) > MAX_OBJECTS:
             return False
         return all(
-            item.class_id not in ASSOCIATION_CLASSES
+            item.class_id not in _NEVER_CAPTURED
             and item.logical_name != self._name
             and (obj := self._host.find(item.logical_name, item.class_id)) is not None
             and item.attribute_index in obj.attributes

@@ -123,7 +123,9 @@ class Windows:
     def are_usable(windows: Sequence[TimeWindow]) -> bool:
         """Whether starts and ends name moments, no more of them than a meter can follow. Raises nothing."""
         moments = [moment for window in windows for moment in window]
-        return is_livable(moment.time for moment in moments) and all(usable(moment.date) and is_time(moment.time) for moment in moments)
+        return is_livable(moment.time for moment in moments) and all(
+            usable(moment.date) and is_time(moment.time) for moment in moments
+        )
 
     def is_open(self, utc: int) -> bool:
         """Whether a window is open at `utc`: from its start on, up to but not including its end."""

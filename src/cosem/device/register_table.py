@@ -14,6 +14,8 @@ from cosem.results import DataAccessResult
 from cosem.units import ScalerUnit
 
 _NULL = Data(Tag.NULL_DATA, None)
+_NEVER_CAPTURED = (*ASSOCIATION_CLASSES, 61, 62, 65)
+"""Classes that no table has cells of: secrets would come out, and what shows other attributes would show itself."""
 
 
 class RegisterTableBehaviour:
@@ -47,8 +49,7 @@ class RegisterTableBehaviour:
 
     def _redefine(self, value: Data) -> DataAccessResult:
         definition: TableCellDefinition = RegisterTable.attributes[3].type.from_data(value)
-        if definition.class_id in ASSOCIATION_CLASSES:
-            # Secrets would come out by a back door.
+        if definition.class_id in _NEVER_CAPTURED:
             return DataAccessResult.OTHER_REASON
         store: Any = self.object.store
         store.values[3] = value

@@ -27,6 +27,8 @@ DISCONNECT, RECONNECT = 1, 2
 
 MAX_DEPTH: Final = 8
 """Scripts that may be under way within each other; the standard names no number."""
+MAX_ACTIONS: Final = 1000
+"""Actions of one script with all the scripts it calls. Few scripts that call each other often would have no end."""
 EXECUTE: Final = 1
 _NOTHING: Final = ActionItem(Obis(bytes(6)), 0)
 
@@ -53,6 +55,7 @@ class ScriptTables:
     def __init__(self, host: Host) -> None:
         self._host = host
         self._under_way: list[tuple[bytes, int]] = []
+        self._actions = 0
 
     def add(self, table: str | Obis, selector: int, *actions: ScriptAction) -> ActionItem:
         """Put a script into a table, which is made where it is not there yet; return what refers to the script.
@@ -100,6 +103,8 @@ class ScriptTables:
         place = (bytes(table.obis), selector)
         if found is None or place in self._under_way or len(self._under_way) >= MAX_DEPTH:
             raise Refused(ActionResult.OTHER_REASON)
+        if not self._under_way:
+            self._actions = 0
         self._under_way.append(place)
         try:
             done = [self._act(*action.value) for action in found]
@@ -109,7 +114,10 @@ class ScriptTables:
             raise Refused(ActionResult.OTHER_REASON)
 
     def _act(self, service: Data, class_id: Data, name: Data, index: Data, parameter: Data) -> bool:
-        """Do one action; return whether it succeeded."""
+        """Do one action, where that is not one too many; return whether it succeeded."""
+        self._actions += 1
+        if self._actions > MAX_ACTIONS:
+            return False
         target = class_id.value, Obis(name.value), index.value, parameter
         if service.value == ScriptService.WRITE_ATTRIBUTE:
             return not self._host.write(*target)
