@@ -166,6 +166,53 @@ def test_an_emergency_that_ends_without_power_is_over_when_it_returns() -> None:
     assert bench.shown == (False, 5000)
 
 
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("profile"), st.tuples(st.integers(1, 3), st.integers(-300, 300), st.integers(0, 300))),
+            st.tuples(st.just("groups"), st.lists(st.integers(1, 3), max_size=2)),
+            st.tuples(st.just("time"), st.integers(1, 200)),
+            st.tuples(st.just("jump"), st.integers(-400, 400)),
+            st.tuples(st.just("power"), st.booleans()),
+        ),
+        max_size=30,
+    )
+)
+def test_no_story_has_an_emergency_outside_of_its_window_and_group(story: list[Any]) -> None:
+    bench = Bench()
+    host, clock = bench.host, bench.host.clock
+    profile, begin, duration = 0, 0, 0
+    groups: list[int] = []
+    powered, changes = True, 0
+    before = False
+    for what, value in story:
+        if what == "time":
+            bench.live(value)
+        elif what == "power":
+            if value is not powered:
+                powered = value
+                host.note(Cause.POWER_UP if powered else Cause.POWER_DOWN)
+                bench.live(0)
+        elif not powered:
+            continue
+        elif what == "jump":
+            clock.jump_to(clock.now + value)
+        elif what == "groups":
+            groups = value
+            assert bench.set(9, tuple(groups)) is DataAccessResult.SUCCESS
+        else:
+            profile, begin, duration = value[0], clock.now + value[1], value[2]
+            moment = CosemDateTime.from_octets(clock.octets(begin))
+            assert bench.emergency(profile, moment, duration) is DataAccessResult.SUCCESS
+        if powered:
+            active = profile in groups and begin <= clock.now < begin + duration
+            assert bench.shown == (active, 1000 if active else 5000)
+            changes += active is not before
+            before = active
+    assert bench.rows.count(CHANGED) >= changes
+    assert bench.rows.count(CHANGED) % 2 == before
+
+
 def test_exactly_the_threshold_for_an_hour_is_nothing() -> None:
     bench = Bench()
     bench.power(5000)
