@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from cosem.classes.c028_auto_answer import AllowedCaller, AutoAnswerMode, AutoAnswerStatus, CallType
@@ -399,6 +399,7 @@ MAY_DIAL = {
         max_size=40,
     )
 )
+@example([("mode", 101), "connect"])
 def test_no_story_makes_a_mode_call_when_it_may_not_or_forget_what_it_keeps(story: list[Any]) -> None:
     line = Line(0, windows=[NIGHT], delay=600)
     behaviour, host, clock = line.behaviour, line.host, line.host.clock

@@ -155,7 +155,7 @@ class AutoConnectBehaviour:
     def _connect(self) -> None:
         """Connect as a client or wake-up asks. Raises `Refused` where the mode does not let it."""
         mode = self._mode
-        if mode in (_INSIDE_OR_ASKED, _ASKED) or (mode in (_ALWAYS, _INSIDE) and self._open):
+        if mode in (_ALWAYS, _INSIDE_OR_ASKED, _ASKED) or (mode == _INSIDE and self._open):
             if not self.connected:
                 self._begin()
             return
