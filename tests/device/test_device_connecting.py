@@ -215,7 +215,7 @@ def pushed(net: Network) -> list[tuple[int, str]]:
     return [(at, delivery.setup) for at, delivery in net.sent]
 
 
-def test_when_the_connection_comes_back_the_meter_pushes_on_connectivity() -> None:
+def test_411_6_when_the_connection_comes_back_the_meter_pushes_on_connectivity() -> None:
     net = Network(TO)
     meter = connecting(net, 101)
     meter.advance(EQUIPPED + 100)
@@ -407,10 +407,10 @@ def test_no_story_makes_a_mode_call_when_it_may_not_or_forget_what_it_keeps(stor
     dialled: list[bool] = []
     dial = behaviour._dial
 
-    def watched(destination: bytes) -> bool:
+    def watched(destination: bytes, done: Callable[[bool], None]) -> None:
         inside = 3 <= clock.local(clock.now).hour < 4
         dialled.append(powered and MAY_DIAL[mode](inside, alarm, asked))
-        return dial(destination)
+        dial(destination, done)
 
     behaviour._dial = watched
     for happens in story:
@@ -418,9 +418,11 @@ def test_no_story_makes_a_mode_call_when_it_may_not_or_forget_what_it_keeps(stor
         if what == "power cut" and powered:
             host.note(Cause.POWER_DOWN)
             host.device.schedule.powered = powered = False
+            host.device.go_down("power")
             assert not behaviour.connected
         elif what == "power return" and not powered:
             host.device.schedule.powered = powered = True
+            host.device.come_up("power")
             host.note(Cause.POWER_UP)
         elif what == "time":
             line.until(host.now - START + value)

@@ -306,7 +306,7 @@ def test_scripts_that_call_each_other_without_measure_are_stopped() -> None:
     assert len(done) > MAX_ACTIONS, "the next one has its own measure"
 
 
-TABLE, COMPACT = "0-0:98.10.0.255", "0-0:66.0.0.255"
+TABLE, COMPACT = "1-0:98.10.0.255", "0-0:66.0.0.255"
 
 
 @pytest.mark.parametrize("class_id", [12, 15, 61, 62, 65])

@@ -19,13 +19,11 @@ from cosem.association.responder import Responder
 from cosem.association.settings import AssociationSettings
 from cosem.association.steps import Post, Sleep
 from cosem.classes.c018_image_transfer import ImageTransfer
-from cosem.classes.c029_auto_connect import AutoConnectMode
 from cosem.classes.c071_limiter import EmergencyProfile, Limiter
 from cosem.classes.common import TimeWindow
 from cosem.classes.model import InterfaceClass
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
-from cosem.device.auto_connect import AutoConnectBehaviour
 from cosem.device.disconnector import CONNECTED, DISCONNECTED, READY
 from cosem.device.guard import GuardOptions
 from cosem.device.image import Call, ImageOptions
@@ -397,23 +395,6 @@ def test_46_1_to_3_a_client_executes_scripts() -> None:
     assert world.supply == (CONNECTED, True, [])
     assert world.call(table, 1, axdr.long_unsigned(1)) == 0
     assert world.supply == (DISCONNECTED, False, [62]), "a client's script is a remote command"
-
-
-def test_411_6_a_link_that_is_lost_is_dialled_again_and_pushed_about() -> None:
-    net = Net()
-    world = World(net)
-    connect = AutoConnectBehaviour(
-        world.meter.host,
-        lambda destination: True,
-        mode=AutoConnectMode.PERMANENTLY_CONNECTED,
-        destinations=[b"head-end:4059"],
-    )
-    world.live(30)
-    before = [delivery.setup for _, delivery in net.sent].count("connectivity")
-    connect.lost()
-    assert connect.connected
-    world.live(3600)
-    assert [delivery.setup for _, delivery in net.sent].count("connectivity") == before + 1
 
 
 def window(hour: int) -> TimeWindow:

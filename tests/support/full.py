@@ -7,32 +7,17 @@ from typing import Any
 from cosem.association.initiator import Initiator
 from cosem.association.responder import Responder
 from cosem.association.settings import AssociationSettings
-from cosem.classes.c028_auto_answer import AutoAnswerMode
-from cosem.classes.c029_auto_connect import AutoConnectMode
-from cosem.classes.c061_register_table import TableCellDefinition
-from cosem.classes.c063_status_mapping import MappingTable
-from cosem.classes.common import ActionItem, CaptureObject
 from cosem.classes.model import InterfaceClass
 from cosem.client.core import Core
-from cosem.codec import axdr
 from cosem.codec.axdr import Data
-from cosem.device.arbitrator import ArbitratorBehaviour
-from cosem.device.auto_answer import AutoAnswerBehaviour
-from cosem.device.auto_connect import AutoConnectBehaviour
-from cosem.device.compact_data import CompactDataBehaviour
 from cosem.device.meter import ElectricityMeter
-from cosem.device.port_protection import PortProtectionBehaviour
 from cosem.device.random import SeededRandom
-from cosem.device.register_table import RegisterTableBehaviour
 from cosem.device.schedule import ScheduleBehaviour
-from cosem.device.scripts import DISCONNECT, DISCONNECTION, RECONNECT
-from cosem.device.status_mapping import StatusMappingBehaviour
 from cosem.errors import AccessError
 from cosem.io.memory import MemoryDriver
 from cosem.link.wrapper import WrapperLink
 from cosem.obis import Obis
 from cosem.simulator.meter import DEMO_IMAGE_KEY
-from cosem.units import ScalerUnit, Unit
 from support.equipped import START, Net, equipped
 from support.meters import KEYS
 
@@ -41,7 +26,7 @@ SCHEDULE = "0-0:12.0.0.255"
 
 
 def full_meter(net: Net | None = None, **settings: Any) -> ElectricityMeter:
-    """Return a meter that has all of `device/` in it, behaviours that no meter of ours has by itself too."""
+    """Return a meter that has all of `device/` in it, a schedule too, which no meter of ours has by itself."""
     given: dict[str, Any] = {
         "switches": {"0-0:96.3.11.255": 4, "0-1:24.4.0.255": 5},
         "broadcast_title": b"CSMtoall",
@@ -54,25 +39,7 @@ def full_meter(net: Net | None = None, **settings: Any) -> ElectricityMeter:
     }
     meter = equipped(net, **(given | settings))
     host, equipment = meter.host, meter.equipment
-    off, on = (ActionItem(Obis.parse(DISCONNECTION), number) for number in (DISCONNECT, RECONNECT))
     ScheduleBehaviour(host, equipment.agenda, equipment.scripts, SCHEDULE, equipment.tariffs.special_days)
-    ArbitratorBehaviour(host, equipment.scripts, "0-0:96.3.20.255", [off, on], ["11", "11"], [[1, 10], [100, 1]])
-    RegisterTableBehaviour(
-        host,
-        "0-0:98.10.0.255",
-        TableCellDefinition(3, Obis.parse("1-0:1.8.255.255"), (0, 1, 2), 2),
-        ScalerUnit(0, Unit.WATT_HOUR),
-    )
-    StatusMappingBehaviour(host, "0-0:96.5.0.255", lambda: axdr.unsigned(5), MappingTable(1, 1))
-    CompactDataBehaviour(
-        host,
-        "0-0:66.0.0.255",
-        [CaptureObject(62, Obis.parse("0-0:66.0.0.255"), 4), CaptureObject(8, Obis.parse("0-0:1.0.0.255"), 2)],
-        1,
-    )
-    AutoConnectBehaviour(host, lambda destination: False, mode=AutoConnectMode.NO_AUTO_CONNECT, destinations=[b"x:1"])
-    AutoAnswerBehaviour(host, mode=AutoAnswerMode.NO_MODEM)
-    PortProtectionBehaviour(host, "0-0:25.0.0.255", "0-0:44.2.0.255")
     for association in meter.logical.associations.values():
         association.build(meter.logical.objects.values())
     return meter

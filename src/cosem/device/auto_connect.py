@@ -136,7 +136,9 @@ class AutoConnectBehaviour:
             self._end()
 
     def wake_up(self) -> None:
-        """Be woken by a call; where the mode does not let it connect nothing happens."""
+        """Be woken by a call; where the mode does not let it connect, or without power, nothing happens."""
+        if not self._host.device.schedule.powered:
+            return
         with suppress(Refused):
             self._connect()
 
