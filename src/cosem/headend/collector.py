@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from cosem.client.core import ClientOptions
 from cosem.headend.intervals import Intervals
-from cosem.headend.permits import Lane, Permits
+from cosem.headend.permits import Lane, Permits, Turns
 from cosem.headend.reading import ProfileReading
 from cosem.headend.reasons import AGAIN, Reason
 from cosem.headend.results import check_fence, store
@@ -77,6 +77,7 @@ class Collector:
         options: ClientOptions | None = None,
         rules: Rules | None = None,
         first_pause: float = 5.0,
+        turns: Turns | None = None,
     ) -> None:
         self._engine = engine
         self._intervals = intervals
@@ -86,6 +87,7 @@ class Collector:
         self._options = options
         self._rules = rules or Rules()
         self._first_pause = first_pause
+        self._turns = turns or Turns()
 
     async def run(
         self,
@@ -136,7 +138,7 @@ class Collector:
                 pause *= 2
             if self._clock() >= slice_.deadline:
                 break
-            async with permits.permit(lane):
+            async with self._turns.of(target.device), permits.permit(lane):
                 if self._clock() >= slice_.deadline:
                     break
                 account.sessions += 1

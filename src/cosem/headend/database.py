@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event
 
+from cosem.headend.audit import TRIGGERS
 from cosem.headend.schema import metadata
 
 
@@ -23,4 +24,7 @@ def open_database(path: Path) -> Engine:
         connection.execute("PRAGMA busy_timeout=10000")
 
     metadata.create_all(engine)
+    with engine.begin() as connection:
+        for trigger in TRIGGERS:
+            connection.exec_driver_sql(trigger)
     return engine

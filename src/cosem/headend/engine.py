@@ -6,25 +6,30 @@ One process, one event loop. Every segment has its permits here; the slices of a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, select, update
 
+from cosem.client.async_meter import AsyncMeter
 from cosem.client.core import ClientOptions
+from cosem.client.plan import Plan as ClientPlan
+from cosem.errors import ConfigError
 from cosem.headend.collector import Collector, Slice
+from cosem.headend.commands import Commands
 from cosem.headend.counters import DatabaseCounterStore
 from cosem.headend.database import open_database
 from cosem.headend.intervals import Intervals
 from cosem.headend.inventory import DeviceRow, DeviceType, Inventory
-from cosem.headend.permits import Lane, Limits, Permits
+from cosem.headend.permits import Lane, Limits, Permits, Turns
 from cosem.headend.plans import DAY, Plan, Plans, slot
 from cosem.headend.results import take_over
 from cosem.headend.schema import gap, plan_run, progress, result
 from cosem.headend.schema import slice_ as slice_table
-from cosem.headend.session import ClockPolicy, Outcome, Target, Wanted, counter_name
+from cosem.headend.session import ClockPolicy, Leased, Outcome, Target, Wanted, counter_name
 from cosem.headend.vault import KeyStore, Purpose, Sealer, Vault, device_keys
 from cosem.headend.work import WorkQueue
 
@@ -41,7 +46,7 @@ class HeadendSettings:
     """`folder` has the database, the interval files and the key. `client_title` is what the head-end sends as its own.
 
     `zone` is the deviation to UTC (minutes) of meters whose times have none. `write_every` seconds staged values are
-    moved into files.
+    moved into files. `two_persons` are the kinds of commands that a second person confirms.
     """
 
     folder: Path
@@ -50,6 +55,7 @@ class HeadendSettings:
     write_every: float = 600.0
     options: ClientOptions | None = None
     first_pause: float = 5.0
+    two_persons: frozenset[str] = frozenset()
 
 
 class Headend:
@@ -74,6 +80,7 @@ class Headend:
         self.intervals = Intervals(settings.folder / "intervals")
         self.counters = DatabaseCounterStore(self.engine)
         self.keys = KeyStore(sealer or Vault.find(settings.folder, create=True))
+        self.turns = Turns()
         self.collector = Collector(
             self.engine,
             self.intervals,
@@ -82,7 +89,9 @@ class Headend:
             random=random,
             options=settings.options,
             first_pause=settings.first_pause,
+            turns=self.turns,
         )
+        self.commands = Commands(self.engine, queue, self.meter, clock=clock, two_persons=settings.two_persons)
         self.listeners: list[Callable[[int, Outcome], None]] = []
         """Told of every device's end in a run: the run's number and the outcome."""
         self._permits: dict[int, Permits] = {}
@@ -155,6 +164,43 @@ class Headend:
         with self.engine.begin() as connection:
             self.intervals.write(connection)
 
+    # --- one device ---------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def meter(self, number: int) -> AsyncIterator[AsyncMeter]:
+        """Associate with one device at once, ahead of plans: `meter` as `cosem.client` has it.
+
+        Raises `ConfigError` for one that is not there or is not dialled, and what the client raises.
+        """
+        async with self.turns.of(number):
+            plan, segment, limits = await asyncio.to_thread(self._client_plan, number)
+            async with self._permits_of(segment, limits).permit(Lane.INTERACTIVE), AsyncMeter(plan) as meter:
+                yield meter
+
+    def _client_plan(self, number: int) -> tuple[ClientPlan, int, Limits]:
+        with self.engine.begin() as connection:
+            inventory = Inventory(connection)
+            row = inventory.by_number([number]).get(number)
+            if row is None or row.url is None:
+                raise ConfigError(f"device {number} is not there, or is not dialled itself")
+            segment = inventory.segment(row.segment)
+            secrets = self.keys.secrets(connection, [number])[number]
+            block = self.counters.lease_many(connection, {counter_name(number): 0}, LEASE)[counter_name(number)]
+        keys = device_keys(row.name, secrets, system_title=row.title, client_system_title=self.settings.client_title)
+        counters = Leased(counter_name(number), block, self.counters)
+        plan = ClientPlan(row.url, device=keys, counters=counters, options=self.settings.options)
+        return plan, segment, self._limits(segment)
+
+    def _limits(self, segment: int) -> Limits:
+        with self.engine.connect() as connection:
+            return Inventory(connection).limits(segment)
+
+    def _permits_of(self, segment: int, limits: Limits) -> Permits:
+        permits = self._permits.get(segment)
+        if permits is None or permits.limits != limits:
+            permits = self._permits[segment] = Permits(limits, asyncio.get_running_loop().time)
+        return permits
+
     # --- slices -------------------------------------------------------------------------------------------
 
     async def _slice(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -163,9 +209,7 @@ class Headend:
         if prepared is None:
             return {"read": 0}
         work, limits, segment = prepared
-        permits = self._permits.get(segment)
-        if permits is None or permits.limits != limits:
-            permits = self._permits[segment] = Permits(limits, asyncio.get_running_loop().time)
+        permits = self._permits_of(segment, limits)
         account = await self.collector.run(work, permits, progress=lambda outcome: self._ended(work.run, outcome))
         await asyncio.to_thread(self._close, int(content["slice"]), work)
         return {"read": account.read, "values": account.values, "reasons": dict(account.reasons)}

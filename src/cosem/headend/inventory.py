@@ -133,6 +133,12 @@ class Inventory:
         """Add a segment of the network, or change its limits; return its number."""
         return self._upsert(segment, _segment(name, limits))
 
+    def segment(self, name: str) -> int:
+        """Return the number of a segment. Raises `ConfigError` where there is none of that name."""
+        number = self._number(segment, name, "segment")
+        assert number is not None
+        return number
+
     def limits(self, number: int) -> Limits:
         """Return the limits of a segment."""
         row = self._connection.execute(select(segment).where(segment.c.id == number)).one()

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import IntEnum
+from weakref import WeakValueDictionary
 
 from cosem.errors import ConfigError
 
@@ -36,6 +37,22 @@ class Limits:
     def __post_init__(self) -> None:
         if self.concurrent < 1 or not self.new_per_second > 0 or not 0 <= self.reserved < self.concurrent:
             raise ConfigError(f"{self}: such limits let no plan through")
+
+
+class Turns:
+    """One association per device at a time, whoever wants it. A turn that nobody holds or waits for takes no room."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def of(self, device: int) -> AsyncIterator[None]:
+        """Hold the turn of a device."""
+        lock = self._locks.get(device)
+        if lock is None:
+            lock = self._locks[device] = asyncio.Lock()
+        async with lock:
+            yield
 
 
 class Permits:

@@ -262,3 +262,42 @@ clock_check: Final = Table(
     sqlite_with_rowid=False,
 )
 """How far the clock of a device was off when it was last looked at (seconds, positive: fast), and when it was set."""
+
+command: Final = Table(
+    "command",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("bundle", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("device", Integer, ForeignKey("device.id"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("parameters", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested", Integer, nullable=False),
+    Column("not_after", Integer, nullable=False),
+    Column("confirmed_by", Text),
+    Column("sent", Integer),
+    Column("finished", Integer),
+    Column("answer", Text),
+    Column("detail", Text, nullable=False, server_default=""),
+    UniqueConstraint("bundle", "position"),
+    Index("ix_command_device", "device", "requested"),
+    Index("ix_command_state", "state"),
+)
+"""Commands, each with an identity of its own; those of a bundle share one association. Never deleted."""
+
+audit: Final = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Integer, nullable=False),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Index("ix_audit_subject", "subject"),
+    sqlite_autoincrement=True,
+)
+"""Who did what: only ever appended to."""

@@ -101,7 +101,7 @@ def counter_name(device: int) -> str:
     return f"device {device}"
 
 
-class _Leased:
+class Leased:
     """Gives out the block that was leased for this session; what it does not have comes from the store."""
 
     def __init__(self, name: str, block: tuple[int, int] | None, store: CounterStore) -> None:
@@ -110,6 +110,7 @@ class _Leased:
         self._store = store
 
     def lease(self, name: str, count: int, at_least: int = 0) -> tuple[int, int]:
+        """Return the next block."""
         first, behind = self._next, min(self._next + count, self._behind)
         if at_least > first or behind <= first:
             return self._store.lease(self._name, count, at_least)
@@ -117,9 +118,11 @@ class _Leased:
         return first, behind
 
     def last_received(self, name: str) -> int | None:
+        """Return the last accepted counter of the peer."""
         return self._store.last_received(name)
 
     def commit_received(self, name: str, counter: int) -> None:
+        """Persist the last accepted counter of the peer."""
         self._store.commit_received(name, counter)
 
 
@@ -147,7 +150,7 @@ async def _session(
     plan = Plan(
         target.url,
         device=target.keys,
-        counters=_Leased(counter_name(target.device), target.lease, store),
+        counters=Leased(counter_name(target.device), target.lease, store),
         options=options,
     )
     if plan.url.counter is not None and plan.settings.lease is not None:
