@@ -19,7 +19,6 @@ from cosem.association.calls import make_call
 from cosem.association.outbox import ACSE_REQUESTS, Outbox
 from cosem.association.running import Batch, UnderWay
 from cosem.association.running import Running as Running
-from cosem.association.scheduler import Scheduler
 from cosem.association.settings import AssociationSettings
 from cosem.association.state import CLIENT, Client, ClientEvent
 from cosem.association.steps import (
@@ -49,6 +48,7 @@ from cosem.errors import (
     Timeout,
 )
 from cosem.link.base import ApduReceived, Discarded, Link, LinkDown, LinkEvent, LinkUp
+from cosem.link.scheduler import Scheduler
 from cosem.security.context import SecurityContext
 from cosem.security.counters import SendingCounter
 

@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from cosem.association.calls import Under
-from cosem.association.steps import Calls, Step
-from cosem.errors import CosemError, LocalProtocolError
-
-T = TypeVar("T")
-
-
-class Running(Generic[T]):
-    """A conversation under way. When `done`, either `result` or `error` is there."""
-
-    __slots__ = ("done", "error", "generator", "result", "waits_for")
-
-    def __init__(self, generator: Generator[Step, Any, T]) -> None:
-        self.generator = generator
-        self.done = False
-        self.result: T | None = None
-        self.error: BaseException | None = None
-        self.waits_for: Any = None
-
-    def outcome(self) -> T:
-        """Return the result, or raise the error."""
-        if self.error is not None:
-            raise self.error
-        if not self.done:
-            raise LocalProtocolError("the conversation is not finished")
-        return self.result  # type: ignore[return-value]
+from cosem.association.steps import Calls
+from cosem.errors import CosemError
+from cosem.link.conversing import Running as Running
 
 
 class UnderWay:

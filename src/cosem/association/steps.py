@@ -12,6 +12,10 @@ from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from cosem.apdu.base import Service
+from cosem.link.conversing import Dial as Dial
+from cosem.link.conversing import Hangup as Hangup
+from cosem.link.conversing import Save as Save
+from cosem.link.conversing import Sleep as Sleep
 
 T = TypeVar("T")
 
@@ -55,29 +59,6 @@ class Listen(NamedTuple):
     """Wait for the next unsolicited service of the peer (a notification); None on time-out."""
 
     timeout: float | None = None
-
-
-class Sleep(NamedTuple):
-    """Wait `seconds` of the machine's time."""
-
-    seconds: float
-
-
-class Save(NamedTuple):
-    """Have the driver call `action` (blocking: a file, a database) off the event loop; answers with its result.
-
-    This is how invocation counters are leased: persisted before they are used, never inside the machine.
-    """
-
-    action: Callable[[], Any]
-
-
-class Dial(NamedTuple):
-    """Open the transport (again). Raises `ConnectionLost` or `Timeout` in the conversation if that fails."""
-
-
-class Hangup(NamedTuple):
-    """Close the transport."""
 
 
 class OpenLink(NamedTuple):

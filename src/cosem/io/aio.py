@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, Protocol, TypeVar
 
-from cosem.association.initiator import Initiator, Running
-from cosem.association.steps import Dial, Hangup, Save, Step
 from cosem.io.blocking import Trace, dial_error
+from cosem.link.conversing import Conversing, Dial, Hangup, Running, Save
 
 T = TypeVar("T")
 
@@ -48,7 +47,7 @@ class AsyncioDriver:
 
     def __init__(
         self,
-        machine: Initiator,
+        machine: Conversing,
         host: str,
         port: int,
         *,
@@ -70,7 +69,7 @@ class AsyncioDriver:
         self._watched: list[tuple[Running[Any], asyncio.Future[Any]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def run(self, conversation: Generator[Step, Any, T]) -> T:
+    async def run(self, conversation: Generator[Any, Any, T]) -> T:
         """Run a conversation to its end and return its result, or raise its error."""
         running = self.machine.start(conversation, self._loop.time())
         future: asyncio.Future[T] = self._loop.create_future()

@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
 
-from cosem.association.initiator import Initiator, Running
-from cosem.association.steps import Dial, Hangup, Save, Step
 from cosem.errors import ConnectionLost, CosemError, Timeout
+from cosem.link.conversing import Conversing, Dial, Hangup, Running, Save
 
 T = TypeVar("T")
 READ_SIZE = 65536
@@ -111,12 +110,12 @@ def dial_error(host: str, port: int, error: OSError | UnicodeError) -> CosemErro
 class BlockingDriver:
     """Runs the conversations of one machine over a transport, one at a time."""
 
-    def __init__(self, machine: Initiator, transport: Transport, *, trace: Trace | None = None) -> None:
+    def __init__(self, machine: Conversing, transport: Transport, *, trace: Trace | None = None) -> None:
         self.machine = machine
         self.transport = transport
         self.trace = trace
 
-    def run(self, conversation: Generator[Step, Any, T]) -> T:
+    def run(self, conversation: Generator[Any, Any, T]) -> T:
         """Run a conversation to its end and return its result, or raise its error."""
         machine = self.machine
         running = machine.start(conversation, time.monotonic())

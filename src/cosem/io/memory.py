@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
-from cosem.association.initiator import Initiator
-from cosem.association.running import Running
-from cosem.association.steps import Dial, Hangup, Save, Step
 from cosem.errors import ConnectionLost, CosemError, Timeout
 from cosem.link.base import Machine
+from cosem.link.conversing import Conversing, Dial, Hangup, Running, Save
 from cosem.link.memory import LossyPipe
 
 T = TypeVar("T")
@@ -26,7 +24,7 @@ class MemoryDriver:
 
     def __init__(
         self,
-        initiator: Initiator,
+        initiator: Conversing,
         responder: Machine | None,
         pipe: LossyPipe | None = None,
         *,
@@ -42,7 +40,7 @@ class MemoryDriver:
         self.hook = hook
         self.redial = redial
 
-    def run(self, conversation: Generator[Step, Any, T], *, until: float | None = None) -> T:
+    def run(self, conversation: Generator[Any, Any, T], *, until: float | None = None) -> T:
         """Run a conversation to its end and return its result, or raise its error.
 
         Raises `Timeout` where nothing is left that could ever happen, or `until` is reached.

@@ -7,9 +7,8 @@ from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from cosem.association.running import Running
-from cosem.association.steps import Dial, Hangup, Save, Step
 from cosem.errors import Cancelled, CosemError
+from cosem.link.conversing import Dial, Hangup, Running, Save
 
 T = TypeVar("T")
 
@@ -23,7 +22,7 @@ MAX_NOTIFICATION_OCTETS = 16 * 1024 * 1024
 class Scheduler:
     """Starts, wakes, puts to sleep and cancels conversations; `carry_out` does what their steps ask of the machine."""
 
-    def __init__(self, carry_out: Callable[[Running[Any], Step], None]) -> None:
+    def __init__(self, carry_out: Callable[[Running[Any], Any], None]) -> None:
         self._carry_out = carry_out
         self.ready: deque[tuple[Running[Any], Any, BaseException | None]] = deque()
         self.driver: deque[tuple[Running[Any], Save | Dial | Hangup]] = deque()
@@ -34,7 +33,7 @@ class Scheduler:
         self._notifications: deque[tuple[Any, int]] = deque()
         self._notification_octets = 0
 
-    def begin(self, conversation: Generator[Step, Any, T]) -> Running[T]:
+    def begin(self, conversation: Generator[Any, Any, T]) -> Running[T]:
         """Put a conversation into the queue."""
         running = Running(conversation)
         self.ready.append((running, None, None))
