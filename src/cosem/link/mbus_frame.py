@@ -1,5 +1,7 @@
-"""The wired M-Bus frame as a carrier of COSEM APDUs: the long frame and the DLMS transport in it (EN 13757-2, -3).
+"""The wired M-Bus frames, and the long one as a carrier of COSEM APDUs: the DLMS transport in it (EN 13757-2, -3).
 
+Three kinds stand on the line: the acknowledge E5, the short frame 10 C A checksum 16, and the long frame; one that
+has no data behind CI is called a control frame.
 A long frame on the line: 68, L, L, 68, C, A, CI, data, checksum, 16; L counts from C to the end of the data. With CI
 00h to 1Fh the data are STSAP, DTSAP and a piece of an APDU: the low nibble of CI numbers the pieces from 0, bit 4
 marks the last. Meters push that way on their customer interface: a transparent converter brings the octets over TCP.
@@ -7,7 +9,8 @@ marks the last. Meters push that way on their customer interface: a transparent 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import re
+from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 from cosem.errors import DecodeError, IncompleteError, LocalProtocolError
 from cosem.link.base import Address, ApduReceived, Connectionless, Discarded, LinkEvent
@@ -28,6 +31,9 @@ MAX_PIECE = MAX_LENGTH - MIN_LENGTH - 2
 MAX_SENDERS = 16
 """APDUs being put together at once on one line; a customer interface has one meter."""
 SND_UD = 0x53
+ACKNOWLEDGE = 0xE5
+SHORT_START = 0x10
+SHORT_LENGTH = 5
 NO_FRAME = "between frames"
 BROADCAST = 0xFF
 """The address that everybody hears and nobody answers; what meters push carries it."""
@@ -46,6 +52,20 @@ class LongFrame(NamedTuple):
     def length(self) -> int:
         """Return the octets from C to the end of the data."""
         return MIN_LENGTH + len(self.data)
+
+
+class ShortFrame(NamedTuple):
+    """A short frame: C and A, nothing else."""
+
+    control: int
+    address: int
+
+
+class Acknowledge(NamedTuple):
+    """The single character E5."""
+
+
+Frame = LongFrame | ShortFrame | Acknowledge
 
 
 class Piece(NamedTuple):
@@ -93,6 +113,33 @@ def parse_at(octets: bytes, start: int = 0, tolerances: Tolerances = TOLERANT) -
     return LongFrame(body[0], body[1], body[2], bytes(body[3:]), coded), end + 2
 
 
+def build_short(control: int, address: int) -> bytes:
+    """Return a short frame. Raises `LocalProtocolError` for what no frame can say."""
+    if not (0 <= control <= 0xFF and 0 <= address <= 0xFF):
+        raise LocalProtocolError(f"C and A have an octet each: {control}, {address}")
+    return bytes((SHORT_START, control, address, (control + address) & 0xFF, STOP))
+
+
+def parse_any_at(octets: bytes, start: int = 0, tolerances: Tolerances = TOLERANT) -> tuple[Frame, int]:
+    """Parse the frame of any kind at `start`; return it with the offset behind it.
+
+    Raises `DecodeError`, `IncompleteError`.
+    """
+    first = octets[start : start + 1]
+    if first == b"\xe5":
+        return Acknowledge(), start + 1
+    if first != b"\x10":
+        return parse_at(octets, start, tolerances)
+    body = octets[start : start + SHORT_LENGTH]
+    if len(body) < SHORT_LENGTH:
+        raise IncompleteError(f"a short frame has {SHORT_LENGTH} octets, {len(body)} are there", len(octets))
+    if body[4] != STOP:
+        raise DecodeError("no stop octet 16 at the end of a short frame", start + 4)
+    if (body[1] + body[2]) & 0xFF != body[3]:
+        raise DecodeError("the checksum is wrong", start + 3)
+    return ShortFrame(body[1], body[2]), start + SHORT_LENGTH
+
+
 def piece(frame: LongFrame) -> Piece:
     """Read the DLMS transport of a frame. Raises `DecodeError` for another CI or a header that is cut short."""
     if frame.ci > TRANSPORT:
@@ -124,43 +171,52 @@ def segment(
     ]
 
 
-class FrameSplitter:
+F = TypeVar("F", bound=Frame)
+
+
+class Splitter(Generic[F]):
     """Collects octets and gives the good frames in them with their octets; the rest is `Discarded`, and only that.
 
     After noise it goes on at the next octet that may begin a frame; a frame that was cut short costs only itself.
     """
 
+    starts: ClassVar[re.Pattern[bytes]]
+    """What may begin a frame."""
+
     def __init__(self, tolerances: Tolerances = TOLERANT) -> None:
         self.tolerances = tolerances
         self._buffer = bytearray()
+
+    def _parse(self, buffer: bytes, start: int) -> tuple[F, int]:
+        raise NotImplementedError
 
     @property
     def waiting(self) -> int:
         """Return how many octets wait for more."""
         return len(self._buffer)
 
-    def feed(self, octets: bytes) -> list[tuple[LongFrame, bytes] | Discarded]:
+    def feed(self, octets: bytes) -> list[tuple[F, bytes] | Discarded]:
         """Take octets and return what is complete now."""
         self._buffer += octets
         return self._split(final=False)
 
-    def flush(self) -> list[tuple[LongFrame, bytes] | Discarded]:
+    def flush(self) -> list[tuple[F, bytes] | Discarded]:
         """Give up on a frame that was never completed, and look for frames behind its beginning."""
         return self._split(final=True)
 
-    def _split(self, *, final: bool) -> list[tuple[LongFrame, bytes] | Discarded]:
-        found: list[tuple[LongFrame, bytes] | Discarded] = []
+    def _split(self, *, final: bool) -> list[tuple[F, bytes] | Discarded]:
+        found: list[tuple[F, bytes] | Discarded] = []
         buffer = bytes(self._buffer)
         start = noise = 0
         reason: str | None = None
         while start < len(buffer):
-            following = buffer.find(b"\x68", start)
-            if following < 0:
+            following = self.starts.search(buffer, start)
+            if following is None:
                 start = len(buffer)
                 break
-            start = following
+            start = following.start()
             try:
-                frame, end = parse_at(buffer, start, self.tolerances)
+                frame, end = self._parse(buffer, start)
             except IncompleteError as error:
                 if not final:
                     break
@@ -181,6 +237,24 @@ class FrameSplitter:
             found.append(Discarded(buffer[noise:start], reason or NO_FRAME))
         del self._buffer[:start]
         return found
+
+
+class FrameSplitter(Splitter[LongFrame]):
+    """Finds long frames only: what carries APDUs and answers."""
+
+    starts = re.compile(b"\x68")
+
+    def _parse(self, buffer: bytes, start: int) -> tuple[LongFrame, int]:
+        return parse_at(buffer, start, self.tolerances)
+
+
+class LineSplitter(Splitter[Frame]):
+    """Finds frames of all kinds. An E5 in the middle of noise is an acknowledge to it: who asked must know better."""
+
+    starts = re.compile(b"[\x10\x68\xe5]")
+
+    def _parse(self, buffer: bytes, start: int) -> tuple[Frame, int]:
+        return parse_any_at(buffer, start, self.tolerances)
 
 
 class _Parts(NamedTuple):

@@ -36,8 +36,12 @@ class Scheduler:
     def begin(self, conversation: Generator[Any, Any, T]) -> Running[T]:
         """Put a conversation into the queue."""
         running = Running(conversation)
-        self.ready.append((running, None, None))
+        self.resume(running)
         return running
+
+    def resume(self, running: Running[Any]) -> None:
+        """Put a conversation that was made elsewhere into the queue, or one that goes on without an answer."""
+        self.ready.append((running, None, None))
 
     def wake(self, running: Running[Any], value: Any = None, error: BaseException | None = None) -> None:
         """Let a conversation go on with `value`, or with `error` raised in it, when its turn comes."""

@@ -1,0 +1,276 @@
+"""Looking for meters on a wired M-Bus: by primary addresses, and by secondary ones with a search tree for collisions.
+
+A selection with wildcards is answered by everybody it means. Whatever is heard that is no clean E5 is a collision, and
+so is a clean E5 of several slaves in step, whose answers then collide. A collision is split: by the next digit of the
+identification number, then, for meters with the same number, by medium, version and manufacturer (whole octets: there
+is no wildcard digit in those), then by the digits of the fabrication number. A meter counts as found when it has been
+selected by its own address and has answered so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import ceil, log
+from typing import NamedTuple
+
+from cosem.link.mbus_frame import LongFrame, build_short
+from cosem.mbus.addresses import ANY, LARGEST, SELECTED, SecondaryAddress
+from cosem.mbus.link_fields import SND_NKE
+from cosem.mbus.master import Exchange, Heard, Kind, Wants
+from cosem.mbus.primary import Conversation, Primary, Telegram, header_address
+
+DIGITS = tuple(range(10))
+OCTETS = tuple(range(0xFF))
+"""FF is the wildcard: a meter with it in its address is found only where nobody shares the rest."""
+MEDIA = (*range(0x40), *range(0x40, 0xFF))
+MANUFACTURER_HIGH = tuple(range(0x6C))
+"""Three letters have no more in their first octet."""
+NOISE_PRIOR = (1.0, 10.0)
+"""Tries that were lost, and tries, before there is experience: a bus is taken for noisy until it has proved better."""
+CERTAINTY = 1e-5
+"""How likely a silence may be the work of noise."""
+MIN_TRIES, MAX_TRIES = 2, 9
+COLLISIONS = 3
+"""Garbled answers that are a collision and not noise."""
+
+
+class FoundPrimary(NamedTuple):
+    """Who answers at a primary address; `identity` is what its header says, None where it has none."""
+
+    address: int
+    identity: SecondaryAddress | None
+    telegram: Telegram | None
+
+
+class PrimaryScan(NamedTuple):
+    """Meters by primary address, and addresses at which several answer."""
+
+    found: tuple[FoundPrimary, ...]
+    collisions: tuple[int, ...]
+
+
+class FoundSecondary(NamedTuple):
+    """A meter, by the address that selects it and nobody else, and the first telegram of its answer."""
+
+    address: SecondaryAddress
+    primary: int
+    telegram: Telegram
+
+
+class SecondaryScan(NamedTuple):
+    """Meters by secondary address. `unresolved`: somebody acknowledges here, and what he answers is of no use."""
+
+    found: tuple[FoundSecondary, ...]
+    unresolved: tuple[SecondaryAddress, ...]
+
+
+Progress = Callable[[FoundPrimary | FoundSecondary], None]
+
+
+@dataclass(slots=True)
+class _Noise:
+    """How many tries a silence needs to be believed, from the tries that were lost on slaves that do answer."""
+
+    lost: float = NOISE_PRIOR[0]
+    tried: float = NOISE_PRIOR[1]
+
+    def learn(self, heard: Heard) -> None:
+        """Take an exchange that was answered in the end."""
+        self.lost += heard.tries - 1
+        self.tried += heard.tries
+
+    @property
+    def tries(self) -> int:
+        share = min(max(self.lost / self.tried, 1e-6), 0.5)
+        return min(max(ceil(log(CERTAINTY) / log(share)), MIN_TRIES), MAX_TRIES)
+
+
+def scan_primary(
+    bus: Primary,
+    addresses: Sequence[int] = range(LARGEST + 1),
+    *,
+    tries: int | None = None,
+    progress: Progress | None = None,
+) -> Conversation[PrimaryScan]:
+    """Ask every address for its link (SND_NKE) and then for its data. `tries` per address; by experience if None."""
+    noise = _Noise()
+    found: list[FoundPrimary] = []
+    collisions: list[int] = []
+    for address in addresses:
+        frame = build_short(SND_NKE, address)
+        heard: Heard = yield Exchange(frame, address, Wants.ACKNOWLEDGE, tries or noise.tries, patient=True)
+        bus.forget(address)
+        if heard.kind is Kind.SILENCE and not heard.garbled:
+            continue
+        if heard.kind is Kind.ACKNOWLEDGED:
+            noise.learn(heard)
+        answer = yield from bus.request(address, tries=max(noise.tries, COLLISIONS), patient=True)
+        if answer.kind is Kind.SILENCE and heard.kind is not Kind.ACKNOWLEDGED:
+            continue  # noise
+        if answer.kind is Kind.GARBLED:
+            collisions.append(address)
+            continue
+        noise.learn(answer)
+        meter = _found_primary(address, answer.frame)
+        found.append(meter)
+        if progress is not None:
+            progress(meter)
+    return PrimaryScan(tuple(found), tuple(collisions))
+
+
+def _found_primary(address: int, frame: LongFrame | None) -> FoundPrimary:
+    if frame is None:
+        return FoundPrimary(address, None, None)
+    return FoundPrimary(address, header_address(frame), Telegram(frame.ci, frame.data))
+
+
+def scan_secondary(
+    bus: Primary,
+    within: SecondaryAddress = ANY,
+    *,
+    tries: int | None = None,
+    digits: Sequence[int] = DIGITS,
+    progress: Progress | None = None,
+) -> Conversation[SecondaryScan]:
+    """Find every meter that `within` matches. `tries` per selection; by experience of the noise if None.
+
+    `digits` are tried in identification numbers; say 0 to 15 where meters have hex digits in theirs.
+    """
+    search = _Search(bus, tries, tuple(digits), progress)
+    result = yield from search.run(within)
+    yield from bus.deselect()
+    return result
+
+
+class _Search:
+    def __init__(self, bus: Primary, tries: int | None, digits: tuple[int, ...], progress: Progress | None) -> None:
+        self.bus = bus
+        self.fixed_tries = tries
+        self.digits = digits
+        self.progress = progress
+        self.noise = _Noise()
+        self.found: dict[SecondaryAddress, FoundSecondary] = {}
+        self.unresolved: list[SecondaryAddress] = []
+
+    @property
+    def tries(self) -> int:
+        return self.fixed_tries or self.noise.tries
+
+    def run(self, within: SecondaryAddress) -> Conversation[SecondaryScan]:
+        # A stack, not recursion: a tree of twins is a dozen levels deep, and steps pass through each of them.
+        open_branches: list[Iterator[SecondaryAddress]] = [iter((within,))]
+        while open_branches:
+            mask = next(open_branches[-1], None)
+            if mask is None:
+                open_branches.pop()
+            elif (yield from self._collides(mask)):
+                children = self._children(mask)
+                if children is None:
+                    self.unresolved.append(mask)
+                else:
+                    open_branches.append(children)
+        found = sorted(self.found.values(), key=lambda item: (item.address.identification, item.address))
+        return SecondaryScan(tuple(found), tuple(self.unresolved))
+
+    # --- one branch ----------------------------------------------------------------------------------------
+
+    def _collides(self, mask: SecondaryAddress) -> Conversation[bool]:
+        """Look at one branch: nobody, or one meter that is found, or several, which is True."""
+        heard = yield from self._select(mask)
+        if heard.kind is Kind.SILENCE:
+            return False
+        if heard.kind is Kind.GARBLED:
+            return True
+        telegram = yield from self._identify(mask)
+        if telegram is None:
+            return True
+        return not (yield from self._prove(mask, telegram))
+
+    def _select(self, mask: SecondaryAddress) -> Conversation[Heard]:
+        """Select until there is a clean E5, or the garbled answers are a collision, or the silence can be believed."""
+        sent = garbled = 0
+        while True:
+            heard = yield from self.bus.try_select(mask, tries=1, patient=True)
+            sent += 1
+            garbled += heard.kind is Kind.GARBLED
+            if heard.kind is Kind.ACKNOWLEDGED:
+                self.noise.learn(heard._replace(tries=sent - garbled))
+                return heard
+            if garbled >= COLLISIONS or (garbled and sent >= self.tries + garbled):
+                return heard._replace(kind=Kind.GARBLED)
+            if sent >= self.tries and not garbled:
+                return heard
+
+    def _identify(self, mask: SecondaryAddress) -> Conversation[LongFrame | None]:
+        """Read whoever is selected; None where several answer, or nobody does."""
+        for _ in range(COLLISIONS):
+            heard = yield from self.bus.request(SELECTED, tries=max(self.tries, COLLISIONS), patient=True)
+            if heard.frame is not None and (identity := _identity(heard.frame, mask)) is not None:
+                if SecondaryAddress(mask.octets).matches(identity):
+                    self.noise.learn(heard)
+                    return heard.frame
+            if heard.kind is Kind.GARBLED:
+                return None
+            # A selection that was altered on the way selects others, or ends the selection.
+            again = yield from self._select(mask)
+            if again.kind is not Kind.ACKNOWLEDGED:
+                return None
+        return None
+
+    def _prove(self, mask: SecondaryAddress, frame: LongFrame) -> Conversation[bool]:
+        """Select the meter by its own address and read it again: octets that collided may look like an answer."""
+        identity = _identity(frame, mask)
+        if identity is None or not identity.exact:
+            # Neither header nor mask says who it is: the tree goes on to the last digit.
+            return False
+        own = SecondaryAddress(identity.octets, mask.fabrication)
+        if own in self.found:
+            return True
+        heard = yield from self._select(own)
+        if heard.kind is not Kind.ACKNOWLEDGED:
+            return False
+        again = yield from self._identify(own)
+        if again is None:
+            return False
+        self._add(own, again)
+        return True
+
+    def _add(self, address: SecondaryAddress, frame: LongFrame) -> None:
+        meter = FoundSecondary(address, frame.address, Telegram(frame.ci, frame.data))
+        self.found[address] = meter
+        if self.progress is not None:
+            self.progress(meter)
+
+    # --- splitting -----------------------------------------------------------------------------------------
+
+    def _children(self, mask: SecondaryAddress) -> Iterator[SecondaryAddress] | None:
+        """Return the branches below a collision, None where nothing is left to split by."""
+        number = mask.identification
+        if "F" in number:
+            texts = (number.replace("F", f"{digit:X}", 1) for digit in self.digits)
+            return (SecondaryAddress(bytes.fromhex(text)[::-1] + mask.octets[4:], mask.fabrication) for text in texts)
+        for place, values in ((7, MEDIA), (6, OCTETS), (5, MANUFACTURER_HIGH), (4, OCTETS)):
+            if mask.octets[place] == 0xFF:
+                return (_with_octet(mask, place, value) for value in values)
+        text = "FFFFFFFF" if mask.fabrication_number is None else mask.fabrication_number
+        if "F" not in text:
+            return None
+        digits = (text.replace("F", f"{digit:X}", 1) for digit in DIGITS)
+        return (SecondaryAddress(mask.octets, bytes.fromhex(item)[::-1]) for item in digits)
+
+
+def _with_octet(mask: SecondaryAddress, place: int, value: int) -> SecondaryAddress:
+    octets = bytearray(mask.octets)
+    octets[place] = value
+    return SecondaryAddress(bytes(octets), mask.fabrication)
+
+
+def _identity(frame: LongFrame, mask: SecondaryAddress) -> SecondaryAddress | None:
+    """Return who answered: by the header, completed by the mask; None where neither knows the number."""
+    header = header_address(frame)
+    if header is None:
+        return mask if "F" not in mask.identification else None
+    if header.octets[4:] == b"\xff" * 4:
+        return SecondaryAddress(header.octets[:4] + mask.octets[4:])
+    return header
