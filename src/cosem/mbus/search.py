@@ -143,6 +143,15 @@ def scan_secondary(
     return result
 
 
+class _Branch(NamedTuple):
+    """A collision that is being split, and how many meters were known before."""
+
+    mask: SecondaryAddress
+    children: Iterator[SecondaryAddress]
+    known_before: int
+    repeated: bool
+
+
 class _Search:
     def __init__(self, bus: Primary, tries: int | None, digits: tuple[int, ...], progress: Progress | None) -> None:
         self.bus = bus
@@ -159,19 +168,34 @@ class _Search:
 
     def run(self, within: SecondaryAddress) -> Conversation[SecondaryScan]:
         # A stack, not recursion: a tree of twins is a dozen levels deep, and steps pass through each of them.
-        open_branches: list[Iterator[SecondaryAddress]] = [iter((within,))]
-        while open_branches:
-            mask = next(open_branches[-1], None)
-            if mask is None:
-                open_branches.pop()
-            elif (yield from self._collides(mask)):
-                children = self._children(mask)
-                if children is None:
-                    self.unresolved.append(mask)
-                else:
-                    open_branches.append(children)
+        branches = [_Branch(within, iter((within,)), 0, repeated=True)]
+        while branches:
+            branch = branches[-1]
+            mask = next(branch.children, None)
+            if mask is not None:
+                if (yield from self._collides(mask)):
+                    self._open(branches, mask, repeated=False)
+                continue
+            branches.pop()
+            if self._known > branch.known_before or not branches:
+                continue
+            # Something was heard above, and nobody below: noise, or somebody whom noise hid.
+            heard = yield from self._select(branch.mask)
+            if heard.kind is not Kind.SILENCE:
+                self._open(branches, branch.mask, repeated=branch.repeated, again=True)
         found = sorted(self.found.values(), key=lambda item: (item.address.identification, item.address))
         return SecondaryScan(tuple(found), tuple(self.unresolved))
+
+    @property
+    def _known(self) -> int:
+        return len(self.found) + len(self.unresolved)
+
+    def _open(self, branches: list[_Branch], mask: SecondaryAddress, *, repeated: bool, again: bool = False) -> None:
+        children = self._children(mask)
+        if children is None or repeated:
+            self.unresolved.append(mask)
+        else:
+            branches.append(_Branch(mask, children, self._known, repeated=again))
 
     # --- one branch ----------------------------------------------------------------------------------------
 
@@ -189,27 +213,29 @@ class _Search:
 
     def _select(self, mask: SecondaryAddress) -> Conversation[Heard]:
         """Select until there is a clean E5, or the garbled answers are a collision, or the silence can be believed."""
-        sent = garbled = 0
+        silent = garbled = 0
         while True:
             heard = yield from self.bus.try_select(mask, tries=1, patient=True)
-            sent += 1
-            garbled += heard.kind is Kind.GARBLED
             if heard.kind is Kind.ACKNOWLEDGED:
-                self.noise.learn(heard._replace(tries=sent - garbled))
+                self.noise.learn(heard._replace(tries=1 + silent))
                 return heard
-            if garbled >= COLLISIONS or (garbled and sent >= self.tries + garbled):
-                return heard._replace(kind=Kind.GARBLED)
-            if sent >= self.tries and not garbled:
+            if heard.kind is Kind.GARBLED:
+                garbled += 1
+                if garbled >= COLLISIONS:
+                    return heard
+                continue
+            silent += 1
+            # A stray octet among silences is noise; whoever is there makes himself heard most of the time.
+            if silent >= self.tries + 2 * garbled:
                 return heard
 
     def _identify(self, mask: SecondaryAddress) -> Conversation[LongFrame | None]:
         """Read whoever is selected; None where several answer, or nobody does."""
         for _ in range(COLLISIONS):
             heard = yield from self.bus.request(SELECTED, tries=max(self.tries, COLLISIONS), patient=True)
-            if heard.frame is not None and (identity := _identity(heard.frame, mask)) is not None:
-                if SecondaryAddress(mask.octets).matches(identity):
-                    self.noise.learn(heard)
-                    return heard.frame
+            if heard.frame is not None and _fits(heard.frame, mask):
+                self.noise.learn(heard)
+                return heard.frame
             if heard.kind is Kind.GARBLED:
                 return None
             # A selection that was altered on the way selects others, or ends the selection.
@@ -221,7 +247,7 @@ class _Search:
     def _prove(self, mask: SecondaryAddress, frame: LongFrame) -> Conversation[bool]:
         """Select the meter by its own address and read it again: octets that collided may look like an answer."""
         identity = _identity(frame, mask)
-        if identity is None or not identity.exact:
+        if identity is None:
             # Neither header nor mask says who it is: the tree goes on to the last digit.
             return False
         own = SecondaryAddress(identity.octets, mask.fabrication)
@@ -264,6 +290,11 @@ def _with_octet(mask: SecondaryAddress, place: int, value: int) -> SecondaryAddr
     octets = bytearray(mask.octets)
     octets[place] = value
     return SecondaryAddress(bytes(octets), mask.fabrication)
+
+
+def _fits(frame: LongFrame, mask: SecondaryAddress) -> bool:
+    identity = _identity(frame, mask)
+    return identity is None or SecondaryAddress(mask.octets).matches(identity)
 
 
 def _identity(frame: LongFrame, mask: SecondaryAddress) -> SecondaryAddress | None:

@@ -126,6 +126,10 @@ class SecondaryStation:
     ) -> None:
         self.application = application
         self.identity = identity
+        self.key = int.from_bytes(identity.octets)
+        """The identity as a number, for whoever looks through many."""
+        self.trial_until: float | None = None
+        """When the former speed comes back if nothing is understood at the new one."""
         self.primary = check_primary(primary, special=False)
         self.baud = baud
         self.speeds = frozenset(speeds) & frozenset(BAUD.values())
@@ -138,7 +142,6 @@ class SecondaryStation:
         self._own, self._as_selected = _Dialogue(), _Dialogue()
         self._refused = False
         self._former = baud
-        self._trial_until: float | None = None
         self._splitter = LineSplitter()
         self._answer = b""
         self._due: float | None = None
@@ -150,7 +153,7 @@ class SecondaryStation:
         """Take a frame that came whole at this slave's speed; return the answer, b"" where there is none."""
         if isinstance(frame, Acknowledge):
             return b""
-        if self._trial_until is not None:
+        if self.trial_until is not None:
             self.settle(now)
             self._move_speed(SpeedEvent.HEARD)
         address = frame.address
@@ -248,22 +251,17 @@ class SecondaryStation:
                 self._former = self.baud
             self._move_speed(SpeedEvent.SWITCH)
             self.baud = baud
-            self._trial_until = now + self.fallback
+            self.trial_until = now + self.fallback
         return E5
 
     def _move_speed(self, event: SpeedEvent) -> None:
         self.speed = SPEED[self.speed, event]
         if self.speed is Speed.SETTLED:
-            self._trial_until = None
-
-    @property
-    def trial_until(self) -> float | None:
-        """When the former speed comes back if nothing is understood at the new one."""
-        return self._trial_until
+            self.trial_until = None
 
     def settle(self, now: float) -> None:
         """Go back to the former speed where nothing was understood at the new one for too long."""
-        if self._trial_until is not None and now >= self._trial_until:
+        if self.trial_until is not None and now >= self.trial_until:
             self.baud = self._former
             self._move_speed(SpeedEvent.FALLBACK)
 
@@ -301,7 +299,7 @@ class SecondaryStation:
     def next_timer(self) -> float | None:
         """Return when an answer, or the former speed, is due, or a frame that does not go on is given up."""
         stale = None if self._octets_at is None else self._octets_at + CHARACTER_PATIENCE
-        return min((time for time in (self._due, self._trial_until, stale) if time is not None), default=None)
+        return min((time for time in (self._due, self.trial_until, stale) if time is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
         """Let what is due happen."""
