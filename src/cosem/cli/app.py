@@ -7,12 +7,12 @@ goes away (`| head`), click ends the program in silence.
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from typing import Any
 
 import click
 
 from cosem import __version__
+from cosem.cli.lazy_group import LazyGroup
 from cosem.cli.output import print_json, report_error
 from cosem.errors import ConfigError, CosemError
 
@@ -42,33 +42,13 @@ COMMANDS = {
     "listen": ("cosem.cli.listen", "receive and explain what meters push"),
     "gas": ("cosem.cli.gas", "compute with gas: compressibility, conversion, quality"),
     "plc": ("cosem.cli.plc", "explain frames of a power line"),
+    "mbus": ("cosem.cli.mbus", "be the master of a wired M-Bus: find meters, read them, send to them"),
     "simulate": ("cosem.cli.simulate", "be a device that behaves"),
     "tour": ("cosem.cli.tour", "a guided minute: a meter is made, read, and pushes are explained"),
 }
 
 
-class LazyGroup(click.Group):
-    """A group whose commands are imported when they are called; the listing needs none of them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order people need them."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return one command."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = import_module(COMMANDS[cmd_name][0])
-        command: click.Command = getattr(module, f"{cmd_name}_command")
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands with their one line each, without importing them."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, commands_in=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="cosem")
 def cosem() -> None:
     """DLMS/COSEM for people and scripts: read meters, be a meter, explain octets."""

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from cosem.client.keyfile import KeyFile as KeyFile
     from cosem.client.listen import Listener as Listener
     from cosem.client.listen import Senders as Senders
+    from cosem.client.mbus import AsyncMBus as AsyncMBus
+    from cosem.client.mbus import MBus as MBus
+    from cosem.client.mbus import mbus_connect as mbus_connect
+    from cosem.client.mbus import mbus_connect_async as mbus_connect_async
     from cosem.client.messages import Messages as Messages
     from cosem.client.meter import Meter as Meter
     from cosem.client.meter import connect as connect
@@ -42,6 +46,7 @@ _WHERE = {
     "inbound": ("AsyncDoor", "Caller", "Door", "Greeting", "listen_for_meters", "serve_inbound"),
     "keyfile": ("DeviceKeys", "KeyFile"),
     "listen": ("Listener", "Senders"),
+    "mbus": ("AsyncMBus", "MBus", "mbus_connect", "mbus_connect_async"),
     "messages": ("Messages",),
     "payment": ("AccountState", "TokenResult"),
     "profile": ("ProfileInterrupted",),

@@ -11,7 +11,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from cosem.association.responder import Responder, ResponderSettings
 from cosem.association.server import ALL_STATIONS, ObjectServer
@@ -66,6 +66,25 @@ def make_link(
     raise ConfigError(f"framing is one of {', '.join(FRAMINGS)}, not {framing!r}")
 
 
+class Server(Protocol):
+    """What can be served in a thread."""
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0) -> tuple[str, int]:
+        """Listen and return the address."""
+
+    async def stop(self) -> None:
+        """Stop."""
+
+
+class Host(Protocol):
+    """Who has connections: a device's server, or a bus's."""
+
+    before: Callable[[], Any] | None
+
+    def make_room(self) -> bool:
+        """End a connection in favour of a new one; False where there is none to end."""
+
+
 class Connection(asyncio.Protocol):
     """One connection of one client, or one UDP peer."""
 
@@ -74,7 +93,7 @@ class Connection(asyncio.Protocol):
     movable = False
     """Whether it makes room for another while it has no association."""
 
-    def __init__(self, server: DeviceServer, kept: dict[Connection, None], machine: Machine) -> None:
+    def __init__(self, server: Host, kept: dict[Connection, None], machine: Machine) -> None:
         self.server = server
         self.kept = kept
         self.responder = machine
@@ -389,9 +408,7 @@ class DeviceServer:
 
 
 @contextmanager
-def serving(
-    *servers: DeviceServer, host: str = "127.0.0.1", ports: tuple[int, ...] = ()
-) -> Iterator[list[tuple[str, int]]]:
+def serving(*servers: Server, host: str = "127.0.0.1", ports: tuple[int, ...] = ()) -> Iterator[list[tuple[str, int]]]:
     """Serve in a thread of its own while the block runs; gives the addresses."""
     loop = asyncio.new_event_loop()
     wanted = ports or (0,) * len(servers)

@@ -1,0 +1,18 @@
+"""``cosem mbus``: the group of commands about M-Bus; each is imported when it is called."""
+
+from __future__ import annotations
+
+import click
+
+from cosem.cli.lazy_group import LazyGroup
+
+COMMANDS = {
+    "scan": ("cosem.cli.mbus_bus", "find the meters of a bus"),
+    "read": ("cosem.cli.mbus_bus", "read a meter"),
+    "send": ("cosem.cli.mbus_bus", "send data to a meter, reset it, change its address or speed"),
+}
+
+
+@click.group("mbus", cls=LazyGroup, commands_in=COMMANDS)
+def mbus_command() -> None:
+    """M-Bus meters (EN 13757): gas, water, heat."""

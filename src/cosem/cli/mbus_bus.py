@@ -1,0 +1,194 @@
+"""``cosem mbus scan|read|send``: what the master of a wired bus does."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cosem.cli.output import DONE, SAID_NO, note, print_json, print_table
+from cosem.errors import ConfigError
+
+if TYPE_CHECKING:
+    from cosem.io.blocking import Trace
+    from cosem.mbus.addresses import SecondaryAddress
+    from cosem.mbus.search import FoundPrimary, FoundSecondary, PrimaryScan, SecondaryScan
+
+CI_DATA_SEND = "51"
+_TRACE = click.option("-v", "--verbose", is_flag=True, help="Show the octets on the line on standard error.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def _trace(verbose: bool) -> Trace | None:
+    if not verbose:
+        return None
+    start = time.monotonic()
+
+    def show(direction: str, octets: bytes) -> None:
+        click.echo(f"{time.monotonic() - start:9.3f} {direction} {octets.hex(' ')}", err=True)
+
+    return show
+
+
+def _octets(text: str, what: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise ConfigError(f"{what} is written in hex digits, not {text!r}") from None
+
+
+@click.command("scan")
+@click.argument("url")
+@click.option("--secondary", is_flag=True, help="Search by secondary address: finds meters that share an address.")
+@click.option("--within", metavar="ADDRESS", help="Only meters that match, for example 12FFFFFF (implies --secondary).")
+@click.option("--from", "first", type=click.IntRange(0, 250), default=0, help="First primary address.")
+@click.option("--to", "last", type=click.IntRange(0, 250), default=250, help="Last primary address.")
+@click.option(
+    "--tries", type=click.IntRange(1, 20), help="How often an address is asked; by the noise of the bus if not given."
+)
+@_TRACE
+@_JSON
+def scan_command(
+    url: str,
+    secondary: bool,
+    within: str | None,
+    first: int,
+    last: int,
+    tries: int | None,
+    verbose: bool,
+    as_json: bool,
+) -> int:
+    """Find the meters of the bus at mbus+tcp://HOST:PORT or mbus+serial:///PORT (?baud=2400).
+
+    Nobody at a primary address costs a second for each try; a search by secondary address is quick where few meters are.
+    """
+    from cosem.client.mbus import mbus_connect
+    from cosem.mbus.addresses import ANY, SecondaryAddress
+
+    def tell(meter: FoundPrimary | FoundSecondary) -> None:
+        if not as_json:
+            note(f"found {meter.address}")
+
+    mask = ANY if within is None else SecondaryAddress.parse(within)
+    with mbus_connect(url, trace=_trace(verbose)) as bus:
+        if secondary or within is not None:
+            return _tell_secondary(bus.scan_secondary(mask, tries=tries, progress=tell), as_json)
+        return _tell_primary(bus.scan_primary(range(first, last + 1), tries=tries, progress=tell), as_json)
+
+
+def _identity(address: SecondaryAddress | None) -> dict[str, Any]:
+    if address is None:
+        return {"secondary": None}
+    return {
+        "secondary": str(address),
+        "identification": address.identification,
+        "manufacturer": address.manufacturer,
+        "version": address.version,
+        "medium": address.medium,
+    }
+
+
+def _tell_primary(scan: PrimaryScan, as_json: bool) -> int:
+    if as_json:
+        meters = [{"primary": meter.address, **_identity(meter.identity)} for meter in scan.found]
+        print_json({"meters": meters, "collisions": list(scan.collisions)})
+    else:
+        print_table(
+            ("primary", "secondary"), [(meter.address, meter.identity or "") for meter in scan.found], right=(0,)
+        )
+        for address in scan.collisions:
+            note(f"several meters share address {address}: tell them apart with --secondary")
+    return DONE if scan.found or scan.collisions else SAID_NO
+
+
+def _tell_secondary(scan: SecondaryScan, as_json: bool) -> int:
+    if as_json:
+        meters = [{"primary": meter.primary, **_identity(meter.address)} for meter in scan.found]
+        print_json({"meters": meters, "unresolved": [str(mask) for mask in scan.unresolved]})
+    else:
+        print_table(("secondary", "primary"), [(meter.address, meter.primary) for meter in scan.found], right=(1,))
+        for mask in scan.unresolved:
+            note(f"somebody acknowledges at {mask} and cannot be told from others")
+    return DONE if scan.found else SAID_NO
+
+
+@click.command("read")
+@click.argument("url")
+@click.argument("address")
+@click.option("--alarm", is_flag=True, help="Ask for alarms (class 1) instead of data.")
+@_TRACE
+@_JSON
+def read_command(url: str, address: str, alarm: bool, verbose: bool, as_json: bool) -> int:
+    """Read the meter at ADDRESS: a primary one (0 to 250), or a secondary one such as 12345678 or 12345678-KAM-01-04.
+
+    Prints CI and octets of every telegram.
+    """
+    from cosem.client.mbus import mbus_connect, meter_address
+
+    where = meter_address(address)
+    with mbus_connect(url, trace=_trace(verbose)) as bus:
+        if alarm:
+            answer = bus.read_alarm(where)
+            telegrams = [] if answer is None else [answer]
+        else:
+            telegrams = [*bus.read(where)]
+    if as_json:
+        print_json({"telegrams": [{"ci": telegram.ci, "octets": telegram.octets.hex()} for telegram in telegrams]})
+    else:
+        for telegram in telegrams:
+            click.echo(f"{telegram.ci:02x} {telegram.octets.hex()}")
+        if not telegrams:
+            note("the meter has nothing to say")
+    return DONE
+
+
+@click.command("send")
+@click.argument("url")
+@click.argument("address")
+@click.argument("data", default="")
+@click.option("--ci", default=CI_DATA_SEND, show_default=True, metavar="HEX", help="What the data are.")
+@click.option("--reset", is_flag=True, help="Reset the link (SND_NKE).")
+@click.option(
+    "--application-reset", "subcode", metavar="HEX", help="Reset the application, with a subcode ('' without)."
+)
+@click.option("--set-address", "new", type=click.IntRange(0, 250), help="Give the meter this primary address.")
+@click.option("--set-baud", "baud", type=int, help="Have the meter speak at this speed from now on.")
+@_TRACE
+def send_command(
+    url: str,
+    address: str,
+    data: str,
+    ci: str,
+    reset: bool,
+    subcode: str | None,
+    new: int | None,
+    baud: int | None,
+    verbose: bool,
+) -> int:
+    """Send DATA (records in hex digits) to the meter at ADDRESS, or give it an order; 255 is everybody."""
+    from cosem.client.mbus import mbus_connect, meter_address
+
+    where = meter_address(address)
+    octets = _octets(data, "DATA")
+    field = _octets(ci, "--ci")
+    code = None if subcode is None else _octets(subcode, "--application-reset")
+    if len(field) != 1 or len(code or b"") > 1:
+        raise ConfigError("CI and subcode have one octet each")
+    if not (data or reset or code is not None or new is not None or baud is not None):
+        raise ConfigError("say what to send: DATA, --reset, --application-reset, --set-address or --set-baud")
+    with mbus_connect(url, trace=_trace(verbose)) as bus:
+        if reset:
+            if not isinstance(where, int):
+                raise ConfigError("the link of a primary address is reset: selecting resets the other one")
+            bus.run(bus.primary.reset(where))
+        if code is not None:
+            bus.application_reset(where, code[0] if code else None)
+        if data:
+            bus.send(where, field[0], octets)
+        if new is not None:
+            bus.set_address(where, new)
+            where = new if isinstance(where, int) else where
+        if baud is not None:
+            bus.set_baud(where, baud)
+    return DONE
