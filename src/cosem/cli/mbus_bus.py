@@ -61,7 +61,7 @@ def scan_command(
 ) -> int:
     """Find the meters of the bus at mbus+tcp://HOST:PORT or mbus+serial:///PORT (?baud=2400).
 
-    Nobody at a primary address costs a second for each try; a search by secondary address is quick where few meters are.
+    Nobody at a primary address costs a second for each try; the search by secondary address is quick where few are.
     """
     from cosem.client.mbus import mbus_connect
     from cosem.mbus.addresses import ANY, SecondaryAddress

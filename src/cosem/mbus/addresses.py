@@ -167,7 +167,7 @@ class SecondaryAddress:
     def __str__(self) -> str:
         code = int.from_bytes(self.octets[4:6], "little")
         letters = "*" if code == 0xFFFF else manufacturer_letters(code)
-        if "?" in letters or (letters != "*" and 0xFF in self.octets[4:6]):
+        if letters != "*" and ("?" in letters or 0xFF in self.octets[4:6] or code >> 15):
             text = self.identification + self.octets[4:].hex().upper()
         else:
             tail = ("*" if octet == 0xFF else f"{octet:02X}" for octet in self.octets[6:])

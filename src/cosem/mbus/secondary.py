@@ -225,10 +225,10 @@ class SecondaryStation:
             return b""
         said = (frame.ci, frame.data)
         # Many masters never turn the bit of what they send: only the same frame again is a repetition.
-        if dialogue.repeats(frame.control) and dialogue.said == said:
-            return E5
+        repeated = dialogue.repeats(frame.control) and dialogue.said == said
         dialogue.said, dialogue.kept = said, b""
         dialogue.waiting.clear()
+        # Orders to the link do no harm when they are carried out twice, and one forgotten by a fallback has to be.
         if frame.ci in BAUD:
             return self._switch(BAUD[frame.ci], now)
         if frame.ci in (APPLICATION_RESET, APPLICATION_RESET_MSB):
@@ -237,7 +237,7 @@ class SecondaryStation:
         elif frame.ci == DATA_SEND and len(frame.data) == 3 and frame.data[:2] == ADDRESS_RECORD:
             if frame.data[2] <= LARGEST:
                 self.primary = frame.data[2]
-        else:
+        elif not repeated:
             self._refused = not self.application.accept(frame.ci, frame.data)
         return E5
 
