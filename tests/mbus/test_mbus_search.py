@@ -71,14 +71,18 @@ IDENTITIES = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
-    st.lists(st.tuples(IDENTITIES, st.sampled_from((0.02, 0.02, 0.3, 0.9))), max_size=7, unique_by=lambda item: item[0]),
+    st.lists(st.tuples(IDENTITIES, st.sampled_from((0.02, 0.3, 0.9))), max_size=6, unique_by=lambda item: item[0]),
     st.integers(0, 10**6),
     st.booleans(),
 )
 def test_random_small_buses(items: list[tuple[SecondaryAddress, float]], seed: int, noisy: bool) -> None:
-    slaves = [station(identity, primary=7, reaction=reaction) for identity, reaction in items]
+    # Never in step to the bit: of two such slaves one may cover the other for ever.
+    slaves = [
+        station(identity, primary=7, reaction=reaction + 0.003 * index)
+        for index, (identity, reaction) in enumerate(items)
+    ]
     wired = Wired(slaves, seed=seed, quality=NOISY if noisy else BusQuality())
     scan = wired.run(scan_secondary(wired.primary))
     once_each(wired, [item.address for item in scan.found])
@@ -98,18 +102,18 @@ def test_only_what_matches_is_looked_for_and_the_selection_is_ended() -> None:
     assert not any(slave.selection.name == "SELECTED" for slave in wired.bus.stations)
 
 
+def test_of_two_that_answer_in_step_one_may_cover_the_other() -> None:
+    # All ones of 12345678 are ones of 1234567A, down to the checksum: on the wire there is one answer.
+    wired = Wired([station(meter("1234567A")), station(meter("12345678"))])
+    scan = wired.run(scan_secondary(wired.primary, digits=range(15)))
+    assert [item.address.identification for item in scan.found] == ["12345678"]
+
+
 class Terse(Counter):
     """Answers without saying who it is."""
 
     def answer(self, request):  # type: ignore[no-untyped-def]
         return [(0x78, super().answer(request)[0][1][12:])]
-
-
-class Mute(Counter):
-    """Acknowledges, and answers with something else than data."""
-
-    def answer(self, request):  # type: ignore[no-untyped-def]
-        return []
 
 
 def with_application(kind: type[Counter], number: str) -> SecondaryStation:
@@ -132,6 +136,6 @@ def test_twins_that_cannot_be_told_apart_are_unresolved() -> None:
 
 
 def test_hex_digits_where_they_are_asked_for() -> None:
-    wired = Wired([station(meter("1234567A")), station(meter("12345678"))])
+    wired = Wired([station(meter("1234567A"), reaction=0.03), station(meter("12345678"))])
     scan = wired.run(scan_secondary(wired.primary, SecondaryAddress.of("123456FF"), digits=range(15)))
     assert [item.address.identification for item in scan.found] == ["12345678", "1234567A"]

@@ -5,6 +5,9 @@ so is a clean E5 of several slaves in step, whose answers then collide. A collis
 identification number, then, for meters with the same number, by medium, version and manufacturer (whole octets: there
 is no wildcard digit in those), then by the digits of the fabrication number. A meter counts as found when it has been
 selected by its own address and has answered so.
+
+What no search can find: two slaves that answer in step to the bit, when one's octets cover the other's; and of twins in
+everything but the fabrication number, one that knows no enhanced selection beside one that does.
 """
 
 from __future__ import annotations
