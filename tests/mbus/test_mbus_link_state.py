@@ -162,7 +162,9 @@ FRAMES = st.one_of(
         st.sampled_from((0x53, 0x73, 0x43)),
         st.sampled_from((5, 253, 254, 255)),
         st.sampled_from((0x50, 0x51, 0x52, 0x56, 0xB8, 0xBB, 0xBD, 0xA0)),
-        st.one_of(st.binary(max_size=16), st.sampled_from((bytes.fromhex("017a07"), bytes.fromhex("78563412ffffffff")))),
+        st.one_of(
+            st.binary(max_size=16), st.sampled_from((bytes.fromhex("017a07"), bytes.fromhex("78563412ffffffff")))
+        ),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""The master of a wired bus in virtual time: what it sends, what it makes of silence, noise, echoes and long answers."""
+"""The master of a wired bus in virtual time: what it sends, what it makes of silence, noise and long answers."""
 
 from __future__ import annotations
 
@@ -129,21 +129,29 @@ def test_broadcasts_wait_for_nobody_and_leave_the_line_alone_for_a_while() -> No
 
 @pytest.mark.parametrize("noise", [b"\x00\x10", b"\x68\x33\x33\x68", b"\xe5\x68"])
 def test_an_answer_behind_noise_is_heard(noise: bytes) -> None:
-    bus, script, driver = scripted(noise + ANSWER)
-    assert driver.run(bus.read(5, reset=False)) == (Telegram(0x72, b"answer"),)
-    assert len(script.sent) == 1
+    bus, script, driver = scripted(b"\xe5", noise + ANSWER)
+    assert driver.run(bus.read(5)) == (Telegram(0x72, b"answer"),)
+    assert len(script.sent) == 2
+
+
+def test_a_slave_that_this_master_does_not_know_is_reset_before_anything_is_counted() -> None:
+    bus, script, driver = scripted(b"\xe5", b"\xe5", b"\xe5", ANSWER)
+    driver.run(bus.send(5, 0x51, b"\x01"))
+    driver.run(bus.send(5, 0x51, b"\x01"))
+    assert driver.run(bus.read_alarm(5)) == Telegram(0x72, b"answer")
+    assert [octets[2:4] if octets[:2] == "10" else octets[8:10] for octets in sent(script)] == ["40", "73", "53", "7a"]
 
 
 def test_answers_of_others_and_broken_ones_are_asked_for_again() -> None:
     broken = bytearray(ANSWER)
     broken[8] ^= 1
-    bus, script, driver = scripted(build(0x08, 6, 0x72, b""), bytes(broken), ANSWER)
-    assert driver.run(bus.read(5, reset=False)) == (Telegram(0x72, b"answer"),)
-    assert len(script.sent) == 3
+    bus, script, driver = scripted(b"\xe5", build(0x08, 6, 0x72, b""), bytes(broken), ANSWER)
+    assert driver.run(bus.read(5)) == (Telegram(0x72, b"answer"),)
+    assert len(script.sent) == 4
     assert bus.master.statistics.garbled == 2
-    bus, script, driver = scripted(*[bytes(broken)] * 3)
+    bus, script, driver = scripted(b"\xe5", *[bytes(broken)] * 3)
     with pytest.raises(RemoteProtocolError, match="several meters answer"):
-        driver.run(bus.read(5, reset=False))
+        driver.run(bus.read(5))
 
 
 def test_one_after_the_other_and_what_is_cancelled_leaves_the_line_to_its_answer() -> None:

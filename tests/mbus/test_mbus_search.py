@@ -1,4 +1,4 @@
-"""Looking for meters: large noisy buses with addresses that collide, random small ones, twins, and what is unresolved."""
+"""Looking for meters: large noisy buses with colliding addresses, random small ones, twins, what is unresolved."""
 
 from __future__ import annotations
 

@@ -20,7 +20,9 @@ def nke(slave: SecondaryStation, address: int = 5) -> bytes:
     return slave.hear(ShortFrame(0x40, address), 0.0)
 
 
-def send(slave: SecondaryStation, ci: int, data: bytes = b"", *, address: int = 5, control: int = 0x53, now: float = 0.0) -> bytes:
+def send(
+    slave: SecondaryStation, ci: int, data: bytes = b"", *, address: int = 5, control: int = 0x53, now: float = 0.0
+) -> bytes:
     return slave.hear(LongFrame(control, address, ci, data, len(data) + 3), now)
 
 
@@ -124,6 +126,13 @@ def test_what_is_not_served_is_said_in_the_next_answer() -> None:
     assert send(slave, 0xA0) == E5
     assert ud2(slave, 1) == build(0x08, 5, 0x70, b"\x01")
     assert volume(ud2(slave, 0)) == 1
+
+
+def test_another_question_with_the_same_count_is_no_repetition() -> None:
+    slave = station(primary=5)
+    assert volume(ud2(slave, 1)) == 1
+    assert slave.hear(ShortFrame(0x7A, 5), 0.0) == E5
+    assert volume(ud2(slave, 1)) == 2
 
 
 def test_alarms_and_application_reset() -> None:

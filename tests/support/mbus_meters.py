@@ -18,7 +18,9 @@ from cosem.simulator.mbus_bus import PERFECT, BusQuality, SimulatedBus
 VOLUME = b"\x04\x13"
 
 
-def meter(number: str = "12345678", letters: str = "KAM", version: int = 1, medium: int = 4, **more: Any) -> SecondaryAddress:
+def meter(
+    number: str = "12345678", letters: str = "KAM", version: int = 1, medium: int = 4, **more: Any
+) -> SecondaryAddress:
     return SecondaryAddress.of(number, letters, version, medium, **more)
 
 
@@ -41,10 +43,7 @@ class Counter:
         self.answers += 1
         header = self.identity.octets + bytes((request.access_number, 0, 0, 0))
         value = VOLUME + self.answers.to_bytes(4, "little")
-        return [
-            (0x72, header + value + (b"\x1f" if part < self.parts - 1 else b""))
-            for part in range(self.parts)
-        ]
+        return [(0x72, header + value + (b"\x1f" if part < self.parts - 1 else b"")) for part in range(self.parts)]
 
     def accept(self, ci: int, octets: bytes) -> bool:
         self.accepted.append((ci, octets))

@@ -14,9 +14,18 @@ from cosem.link.line import Line
 
 
 class _BusConnection(Connection):
-    """Whoever is master now. A bus has one: a second connection is closed at once."""
+    """Whoever is master now. A bus has one: a new connection takes the place of the one before."""
 
     limit = 1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Have the bus forget what is on the wire, unless somebody else is master already."""
+        if self.kept and self not in self.kept:
+            self.transport = None
+            if self.timer is not None:
+                self.timer.cancel()
+            return
+        super().connection_lost(exc)
 
     def serve(self, data: bytes) -> None:
         """Hand octets to the bus and send what it answers."""
@@ -45,8 +54,12 @@ class BusServer:
         self._server: asyncio.Server | None = None
 
     def make_room(self) -> bool:
-        """Say whether a connection was ended for a new one: never, whoever came first is master."""
-        return False
+        """End the connection there is: a master that comes back may come before its old one is known to be dead."""
+        for connection in list(self.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        self.connections.clear()
+        return True
 
     def _connection(self) -> _BusConnection:
         return _BusConnection(self, self.connections, self.bus)

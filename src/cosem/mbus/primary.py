@@ -81,11 +81,9 @@ class Primary:
             _fail(heard, address)
 
     def forget(self, address: int) -> None:
-        """Count frames to a slave from the beginning; to all for 255."""
-        if address == BROADCAST:
-            self._counts.clear()
-        else:
-            self._counts.pop(address, None)
+        """Count frames to a slave from the beginning, as it does after a reset; to all known ones for 255."""
+        for one in tuple(self._counts) if address == BROADCAST else (address,):
+            self._counts[one] = False
 
     def select(self, address: SecondaryAddress) -> Conversation[None]:
         """Select whoever matches, to be spoken to as 253. Raises `Timeout` where nobody does."""
@@ -111,7 +109,11 @@ class Primary:
         if isinstance(address, SecondaryAddress):
             yield from self.select(address)
             return SELECTED
-        return check_primary(address)
+        check_primary(address)
+        if address not in (SELECTED, TEST, BROADCAST) and address not in self._counts:
+            # What was counted before this master came is not known, and the same bit would be a repetition.
+            yield from self.reset(address)
+        return address
 
     # --- reading -------------------------------------------------------------------------------------------
 
@@ -134,8 +136,9 @@ class Primary:
         `reset` begins with SND_NKE, so that the answer begins with its first telegram.
         """
         telegrams: list[Telegram] = []
+        known = address in self._counts
         target = yield from self._readable(address)
-        if reset and target not in (SELECTED, TEST):
+        if reset and known and target not in (SELECTED, TEST):
             yield from self.reset(target)
         while len(telegrams) < limit:
             heard = yield from self.request(target)

@@ -87,7 +87,8 @@ class _Dialogue:
 
     count: Count = Count.FRESH
     kept: bytes = b""
-    """The last answer; sent again for the same frame count bit."""
+    """The last answer; sent again for the same frame count bit, if the same is asked."""
+    asked: int = 0
     said: tuple[int, bytes] | None = None
     """What was sent last, for the same reason."""
     waiting: deque[tuple[int, bytes]] = field(default_factory=deque)
@@ -200,9 +201,9 @@ class SecondaryStation:
             return E5
         if control not in (REQ_UD1, REQ_UD2):
             return b""
-        if dialogue.repeats(frame.control) and dialogue.kept:
+        if dialogue.repeats(frame.control) and dialogue.kept and dialogue.asked == control:
             return dialogue.kept
-        dialogue.said = None
+        dialogue.said, dialogue.asked = None, control
         dialogue.kept = self._next(dialogue, control == REQ_UD1, now)
         return dialogue.kept
 
