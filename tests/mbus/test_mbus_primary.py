@@ -327,6 +327,14 @@ def test_a_patient_exchange_hears_the_slow_one_behind_the_quick_one() -> None:
     assert (heard.kind, heard.octets) == (Kind.GARBLED, b"\xe5\xe5")
 
 
+def test_a_clean_answer_beside_another_one_is_no_answer() -> None:
+    # They do not overlap: each is a good frame.
+    wired = Wired([station(primary=5, reaction=0.01), station(meter("87654321"), primary=5, reaction=0.6)])
+    heard = wired.run(wired.primary.request(5, tries=1, patient=True))
+    assert (heard.kind, heard.frame) == (Kind.GARBLED, None)
+    assert heard.octets.count(b"\x68") == 4
+
+
 def test_a_bus_that_is_disturbed_needs_randomness() -> None:
     with pytest.raises(ValueError, match="randomness"):
         SimulatedBus(quality=BusQuality(noise=0.1))

@@ -327,7 +327,8 @@ class BusMaster:
     def _finish(self, kind: Kind) -> None:
         running, self._owner, self._step = self._owner, None, None
         if running is not None:
-            heard = Heard(kind, self._frame, self._buffer, self._tries, self._garbled)
+            frame = self._frame if kind is Kind.ANSWERED else None
+            heard = Heard(kind, frame, self._buffer, self._tries, self._garbled)
             self._scheduler.wake(running, heard)
 
     def lost(self, now: float) -> None:

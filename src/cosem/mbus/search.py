@@ -234,17 +234,21 @@ class _Search:
 
     def _identify(self, mask: SecondaryAddress) -> Conversation[LongFrame | None]:
         """Read whoever is selected; None where several answer, or nobody does."""
-        for _ in range(COLLISIONS):
-            heard = yield from self.bus.request(SELECTED, tries=max(self.tries, COLLISIONS), patient=True)
+        silent = garbled = 0
+        while garbled < COLLISIONS and silent < self.tries:
+            heard = yield from self.bus.request(SELECTED, tries=1, patient=True)
             if heard.frame is not None and _fits(heard.frame, mask):
-                self.noise.learn(heard)
+                self.noise.learn(heard._replace(tries=1 + silent + garbled))
                 return heard.frame
-            if heard.kind is Kind.GARBLED:
-                return None
-            # A selection that was altered on the way selects others, or ends the selection.
-            again = yield from self._select(mask)
-            if again.kind is not Kind.ACKNOWLEDGED:
-                return None
+            if heard.kind is Kind.SILENCE:
+                silent += 1
+                continue
+            garbled += 1
+            if heard.kind is not Kind.GARBLED:
+                # A selection that was altered on the way selects others.
+                again = yield from self._select(mask)
+                if again.kind is not Kind.ACKNOWLEDGED:
+                    return None
         return None
 
     def _prove(self, mask: SecondaryAddress, frame: LongFrame) -> Conversation[bool]:
