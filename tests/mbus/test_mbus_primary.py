@@ -275,6 +275,17 @@ def test_a_meter_is_spoken_to_at_its_own_speed() -> None:
     assert wired.run(wired.primary.read(6))
 
 
+def test_a_switched_meter_is_selected_at_its_speed_and_others_at_that_of_the_bus() -> None:
+    quick, slow = station(primary=0), station(meter("87654321"), primary=0)
+    wired = Wired([quick, slow])
+    wired.run(wired.primary.set_baud(meter(), 9600))
+    assert quick.baud == 9600
+    assert wired.run(wired.primary.read(meter("87654321")))
+    assert wired.bus.line.settings.baud == 2400
+    assert wired.run(wired.primary.read(meter()))
+    assert wired.bus.line.settings.baud == 9600
+
+
 def test_a_speed_that_is_acknowledged_and_not_spoken_is_given_up() -> None:
     slave = station(primary=5, fallback=20.0)
     wired = Wired([slave])

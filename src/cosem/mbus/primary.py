@@ -59,6 +59,8 @@ class Primary:
         self.more_follows = more_follows
         self.switchable = switchable
         self._counts: dict[int, bool] = {}
+        self._speeds: dict[MeterAddress, int] = {}
+        """Of meters that were switched, by the address by which they were."""
 
     # --- the link ------------------------------------------------------------------------------------------
 
@@ -76,9 +78,9 @@ class Primary:
         check_primary(address)
         wants = Wants.NOTHING if address == BROADCAST else Wants.ACKNOWLEDGE
         heard: Heard = yield Exchange(build_short(SND_NKE, address), address, wants, tries)
-        self.forget(address)
         if heard.kind not in (Kind.ACKNOWLEDGED, Kind.SENT):
             _fail(heard, address)
+        self.forget(address)
 
     def forget(self, address: int) -> None:
         """Count frames to a slave from the beginning, as it does after a reset; to all known ones for 255."""
@@ -94,11 +96,20 @@ class Primary:
     def try_select(
         self, address: SecondaryAddress, *, tries: int | None = None, patient: bool = False
     ) -> Conversation[Heard]:
-        """Send a selection and return what came of it."""
+        """Send a selection, at the speed of whom it means, and return what came of it."""
+        self._selected_speed(address)
         octets = build(SND_UD | FCV, SELECTED, SELECT, address.selection())
         heard: Heard = yield Exchange(octets, SELECTED, Wants.ACKNOWLEDGE, tries, patient)
         self.forget(SELECTED)
         return heard
+
+    def _selected_speed(self, address: SecondaryAddress) -> None:
+        """Speak to 253 at the speed of a meter that was switched, and at that of the bus to all others."""
+        speed = self._speeds.get(address)
+        if speed is None:
+            self.master.speeds.pop(SELECTED, None)
+        else:
+            self.master.speeds[SELECTED] = speed
 
     def deselect(self) -> Conversation[None]:
         """End the selection (SND_NKE to 253). Nobody being selected is no error."""
@@ -206,22 +217,20 @@ class Primary:
             raise ConfigError(f"a bus has {', '.join(map(str, BAUD_CI.values()))} Bd, not {baud}")
         if not self.switchable:
             raise ConfigError("the speed of a converter cannot be changed from here: set it at the converter")
-        master = self.master
+        master, speeds = self.master, self._speeds
         yield from self.send(address, BAUD_CI[baud])
         if address == BROADCAST:
             master.base_speed = baud
             master.speeds.clear()
+            speeds.clear()
             return
         target = SELECTED if isinstance(address, SecondaryAddress) else address
-        before = master.speeds.get(target)
-        master.speeds[target] = baud
+        before = master.speed_of(target)
+        speeds[address] = master.speeds[target] = baud
         try:
             yield from self._prove_speed(target)
         except (Timeout, RemoteProtocolError):
-            if before is None:
-                del master.speeds[target]
-            else:
-                master.speeds[target] = before
+            speeds[address] = master.speeds[target] = before
             raise RemoteProtocolError(
                 f"{_named(address)} acknowledged {baud} Bd and is silent there; it goes back by itself in some minutes"
             ) from None

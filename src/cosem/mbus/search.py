@@ -103,10 +103,10 @@ def scan_primary(
     for address in addresses:
         frame = build_short(SND_NKE, address)
         heard: Heard = yield Exchange(frame, address, Wants.ACKNOWLEDGE, tries or noise.tries, patient=True)
-        bus.forget(address)
         if heard.kind is Kind.SILENCE and not heard.garbled:
             continue
         if heard.kind is Kind.ACKNOWLEDGED:
+            bus.forget(address)
             noise.learn(heard)
         answer = yield from bus.request(address, tries=max(noise.tries, COLLISIONS), patient=True)
         if answer.kind is Kind.SILENCE and heard.kind is not Kind.ACKNOWLEDGED:
