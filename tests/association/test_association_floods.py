@@ -43,7 +43,6 @@ from cosem.apdu import (
 from cosem.apdu.action import ActionRequestNormal, ActionRequestWithListAndFirstPblock
 from cosem.apdu.fields import DataBlock
 from cosem.apdu.notify import DataNotification
-from cosem.association import scheduler as scheduler_room
 from cosem.association import serving as serving_room
 from cosem.association import short_names as short_names_room
 from cosem.association import transfer as transfer_room
@@ -54,6 +53,7 @@ from cosem.association.transfer import Incoming
 from cosem.codec import axdr
 from cosem.conformance_block import LN_ALL, LN_CORE, Conformance
 from cosem.errors import DecodeError, RemoteProtocolError, Timeout
+from cosem.link import scheduler as scheduler_room
 from cosem.link import wrapper
 
 GET = GetRequestNormal(ENERGY, None)

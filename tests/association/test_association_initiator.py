@@ -970,7 +970,7 @@ def test_thousands_of_queued_pushes() -> None:
 
 
 def test_pushes_beyond_the_limit_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    from cosem.association import scheduler
+    from cosem.link import scheduler
 
     monkeypatch.setattr(scheduler, "MAX_NOTIFICATIONS", 3)
     fake = meter()
