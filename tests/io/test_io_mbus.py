@@ -21,7 +21,7 @@ from cosem.mbus.addresses import SecondaryAddress
 from cosem.simulator.mbus_bus import SimulatedBus
 from support.mbus_meters import meter, station
 
-QUICK = "baud=38400&timeout=0.2&latency=0"
+QUICK = "baud=38400&timeout=0.15&latency=0"
 
 
 def bus(*numbers: str, echo: bool = False, parts: int = 1) -> SimulatedBus:

@@ -118,13 +118,28 @@ class Terse(Counter):
 
 def with_application(kind: type[Counter], number: str) -> SecondaryStation:
     identity = meter(number)
-    return SecondaryStation(kind(identity), identity)
+    return SecondaryStation(kind(identity), identity, reaction=0.02 + int(number[-1]) * 0.003)
 
 
 def test_a_meter_that_does_not_say_who_it_is_is_found_by_its_number() -> None:
     wired = Wired([with_application(Terse, "12345678"), station(meter("12345699"))])
     scan = wired.run(scan_secondary(wired.primary))
     once_each(wired, [item.address for item in scan.found])
+
+
+class Fixed(Counter):
+    """Answers in the fixed structure, which knows no manufacturer."""
+
+    def answer(self, request):  # type: ignore[no-untyped-def]
+        super().answer(request)
+        return [(0x73, self.identity.octets[:4] + bytes.fromhex("0a00e97e01000000 35010000"))]
+
+
+def test_meters_of_the_fixed_structure_are_found_by_their_numbers() -> None:
+    wired = Wired([with_application(Fixed, number) for number in ("12345678", "12345699", "00000001")])
+    scan = wired.run(scan_secondary(wired.primary))
+    once_each(wired, [item.address for item in scan.found])
+    assert [str(item.address) for item in scan.found] == ["00000001-*-*-*", "12345678-*-*-*", "12345699-*-*-*"]
 
 
 def test_twins_that_cannot_be_told_apart_are_unresolved() -> None:

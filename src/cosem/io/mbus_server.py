@@ -12,6 +12,8 @@ from cosem.io.server import Connection
 from cosem.link.base import Machine
 from cosem.link.line import Line
 
+ACCEPT_TURNS = 4
+
 
 class _BusConnection(Connection):
     """Whoever is master now. A bus has one: a new connection takes the place of the one before."""
@@ -92,6 +94,9 @@ class BusServer:
         """Close the listener and the connection."""
         if self._server is not None:
             self._server.close()
+            # One that was just accepted becomes a connection in the next turns of the loop.
+            for _ in range(ACCEPT_TURNS):
+                await asyncio.sleep(0)
         for connection in list(self.connections):
             if connection.transport is not None:
                 connection.transport.abort()
