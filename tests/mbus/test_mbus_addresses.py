@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cosem.errors import ConfigError, DecodeError
-from cosem.mbus.addresses import ANY, SecondaryAddress, check_primary, manufacturer_code, manufacturer_letters
+from cosem.mbus.addresses import ANY, SecondaryAddress, check_primary
 
 METER = SecondaryAddress.of("12345678", "KAM", 1, 4, fabrication="00012399")
 OCTETS = st.binary(min_size=8, max_size=8)
@@ -97,11 +97,6 @@ def test_any_selection_is_an_address_or_an_error(data: bytes) -> None:
         assert SecondaryAddress.from_selection(data).selection() == data
     except DecodeError:
         assert len(data) != 8
-
-
-@given(st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=3, max_size=3))
-def test_manufacturers(letters: str) -> None:
-    assert manufacturer_letters(manufacturer_code(letters)) == letters
 
 
 @pytest.mark.parametrize("text", ["1234567", "123456789", "12345678-KAMX-01-04", "1234567G", "12345678-KAM-1-4", ""])

@@ -16,7 +16,7 @@ from cosem.link.mbus_frame import build, build_short
 from cosem.mbus.addresses import SecondaryAddress
 from cosem.mbus.link_state import Master
 from cosem.mbus.master import BusMaster, Exchange, Kind, MasterTimes, Wants
-from cosem.mbus.primary import Primary, Telegram
+from cosem.mbus.primary import Primary, Reply
 from cosem.simulator.mbus_bus import BusQuality, SimulatedBus
 from support.mbus_meters import Counter, Wired, meter, station
 
@@ -130,7 +130,7 @@ def test_broadcasts_wait_for_nobody_and_leave_the_line_alone_for_a_while() -> No
 @pytest.mark.parametrize("noise", [b"\x00\x10", b"\x68\x33\x33\x68", b"\xe5\x68"])
 def test_an_answer_behind_noise_is_heard(noise: bytes) -> None:
     bus, script, driver = scripted(b"\xe5", noise + ANSWER)
-    assert driver.run(bus.read(5)) == (Telegram(0x72, b"answer"),)
+    assert driver.run(bus.read(5)) == (Reply(0x72, b"answer"),)
     assert len(script.sent) == 2
 
 
@@ -138,7 +138,7 @@ def test_a_slave_that_this_master_does_not_know_is_reset_before_anything_is_coun
     bus, script, driver = scripted(b"\xe5", b"\xe5", b"\xe5", ANSWER)
     driver.run(bus.send(5, 0x51, b"\x01"))
     driver.run(bus.send(5, 0x51, b"\x01"))
-    assert driver.run(bus.read_alarm(5)) == Telegram(0x72, b"answer")
+    assert driver.run(bus.read_alarm(5)) == Reply(0x72, b"answer")
     assert [octets[2:4] if octets[:2] == "10" else octets[8:10] for octets in sent(script)] == ["40", "73", "53", "7a"]
 
 
@@ -146,7 +146,7 @@ def test_answers_of_others_and_broken_ones_are_asked_for_again() -> None:
     broken = bytearray(ANSWER)
     broken[8] ^= 1
     bus, script, driver = scripted(b"\xe5", build(0x08, 6, 0x72, b""), bytes(broken), ANSWER)
-    assert driver.run(bus.read(5)) == (Telegram(0x72, b"answer"),)
+    assert driver.run(bus.read(5)) == (Reply(0x72, b"answer"),)
     assert len(script.sent) == 4
     assert bus.master.statistics.garbled == 2
     bus, script, driver = scripted(b"\xe5", *[bytes(broken)] * 3)
@@ -255,7 +255,7 @@ def test_orders() -> None:
     assert slave.application.requests[-1].subcode == 0x10
     assert wired.run(bus.read_alarm(10)) is None
     slave.application.alarms = [(0x71, b"\x01")]
-    assert wired.run(bus.read_alarm(10)) == Telegram(0x71, b"\x01")
+    assert wired.run(bus.read_alarm(10)) == Reply(0x71, b"\x01")
     for wrong in (bus.set_address(255, 5), bus.set_address(10, 253), bus.application_reset(10, 256), bus.reset(252)):
         with pytest.raises(ConfigError):
             wired.run(wrong)

@@ -20,7 +20,7 @@ from cosem.link.line import Line, LineSettings
 from cosem.mbus.addresses import ANY, LARGEST, SecondaryAddress, check_primary
 from cosem.mbus.link_fields import BAUD_CI
 from cosem.mbus.master import BusMaster, MasterTimes
-from cosem.mbus.primary import MeterAddress, Primary, Telegram
+from cosem.mbus.primary import MeterAddress, Primary, Reply
 from cosem.mbus.search import PrimaryScan, Progress, SecondaryScan, scan_primary, scan_secondary
 
 if TYPE_CHECKING:
@@ -181,11 +181,11 @@ class MBus(_Bus):
         """Find every meter by its secondary address; see `cosem.mbus.search.scan_secondary`."""
         return self.run(scan_secondary(self.primary, within, tries=tries, progress=progress))
 
-    def read(self, address: MeterAddress) -> tuple[Telegram, ...]:
+    def read(self, address: MeterAddress) -> tuple[Reply, ...]:
         """Read a meter: every telegram of its answer."""
         return self.run(telegrams(self.primary, address))
 
-    def read_alarm(self, address: MeterAddress) -> Telegram | None:
+    def read_alarm(self, address: MeterAddress) -> Reply | None:
         """Ask for class 1 data; None where there is no alarm."""
         return self.run(self.primary.read_alarm(address))
 
@@ -264,11 +264,11 @@ class AsyncMBus(_Bus):
         """Find every meter by its secondary address; see `cosem.mbus.search.scan_secondary`."""
         return await self.run(scan_secondary(self.primary, within, tries=tries, progress=progress))
 
-    async def read(self, address: MeterAddress) -> tuple[Telegram, ...]:
+    async def read(self, address: MeterAddress) -> tuple[Reply, ...]:
         """Read a meter: every telegram of its answer."""
         return await self.run(telegrams(self.primary, address))
 
-    async def read_alarm(self, address: MeterAddress) -> Telegram | None:
+    async def read_alarm(self, address: MeterAddress) -> Reply | None:
         """Ask for class 1 data; None where there is no alarm."""
         return await self.run(self.primary.read_alarm(address))
 
@@ -289,7 +289,7 @@ class AsyncMBus(_Bus):
         await self.run(self.primary.set_baud(address, baud))
 
 
-def telegrams(bus: Primary, address: MeterAddress) -> Generator[Any, Any, tuple[Telegram, ...]]:
+def telegrams(bus: Primary, address: MeterAddress) -> Generator[Any, Any, tuple[Reply, ...]]:
     """Read a meter. This is the one place where telegrams become what `read` returns."""
     return (yield from bus.read(address))
 

@@ -93,10 +93,10 @@ class BusServer:
     async def stop(self) -> None:
         """Close the listener and the connection."""
         if self._server is not None:
-            self._server.close()
-            # One that was just accepted becomes a connection in the next turns of the loop.
+            # A closed listener takes no more transports: one that was just accepted would be left open for ever.
             for _ in range(ACCEPT_TURNS):
                 await asyncio.sleep(0)
+            self._server.close()
         for connection in list(self.connections):
             if connection.transport is not None:
                 connection.transport.abort()

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final
 
 from cosem.errors import ConfigError, DecodeError
+from cosem.mbus.manufacturer import manufacturer_code, manufacturer_octets
 
 UNCONFIGURED: Final = 0
 """The primary address of a slave that was given none."""
@@ -41,20 +42,6 @@ def check_primary(address: int, *, special: bool = True) -> int:
     raise ConfigError(f"{address} is no primary address: 0 to {LARGEST}" + (", 251, 253 to 255" if special else ""))
 
 
-def manufacturer_code(letters: str) -> int:
-    """Return the two octets of three letters (EN 13757-3: five bits each, A is 1). Raises `ConfigError`."""
-    if not re.fullmatch("[A-Z]{3}", letters):
-        raise ConfigError(f"{letters!r} is no manufacturer: three letters")
-    first, second, third = (ord(letter) - 64 for letter in letters)
-    return first << 10 | second << 5 | third
-
-
-def manufacturer_letters(code: int) -> str:
-    """Return the three letters of a code; what stands for no letter is shown as ``?``."""
-    values = (code >> 10 & 0x1F, code >> 5 & 0x1F, code & 0x1F)
-    return "".join(chr(64 + value) if 1 <= value <= 26 else "?" for value in values)
-
-
 @dataclass(frozen=True, slots=True, order=True)
 class SecondaryAddress:
     """Eight octets in the order of the wire, wildcards among them; `fabrication` are four more, of enhanced selection.
@@ -79,11 +66,11 @@ class SecondaryAddress:
         fabrication: str | None = None,
     ) -> SecondaryAddress:
         """Return the address of these parts; None and the digit F are wildcards. Raises `ConfigError`."""
-        code = 0xFFFF if manufacturer is None else manufacturer_code(manufacturer)
+        code = b"\xff\xff" if manufacturer is None else manufacturer_octets(manufacturer)
         octets = [0xFF if octet is None else octet for octet in (version, medium)]
         if not all(0 <= octet <= 0xFF for octet in octets):
             raise ConfigError(f"version and medium have an octet each: {version}, {medium}")
-        tail = code.to_bytes(2, "little") + bytes(octets)
+        tail = code + bytes(octets)
         return cls(_digits(identification) + tail, None if fabrication is None else _digits(fabrication))
 
     @classmethod
@@ -120,8 +107,8 @@ class SecondaryAddress:
     @property
     def manufacturer(self) -> str | None:
         """The manufacturer's letters, or None."""
-        code = int.from_bytes(self.octets[4:6], "little")
-        return None if code == 0xFFFF else manufacturer_letters(code)
+        code = self.octets[4:6]
+        return None if code == b"\xff\xff" else manufacturer_code(code)
 
     @property
     def version(self) -> int | None:
@@ -165,9 +152,9 @@ class SecondaryAddress:
         return not (int.from_bytes(other.fabrication) ^ value) & care
 
     def __str__(self) -> str:
-        code = int.from_bytes(self.octets[4:6], "little")
-        letters = "*" if code == 0xFFFF else manufacturer_letters(code)
-        if letters != "*" and ("?" in letters or 0xFF in self.octets[4:6] or code >> 15):
+        letters = self.manufacturer or "*"
+        code = self.octets[4:6]
+        if letters != "*" and (not letters.isalpha() or 0xFF in code or code[1] & 0x80):
             text = self.identification + self.octets[4:].hex().upper()
         else:
             tail = ("*" if octet == 0xFF else f"{octet:02X}" for octet in self.octets[6:])

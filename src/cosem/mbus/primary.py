@@ -39,8 +39,8 @@ MoreFollows = Callable[[int, bytes], bool]
 """Says of CI and data whether the answer goes on in another telegram (DIF 1F)."""
 
 
-class Telegram(NamedTuple):
-    """An application layer: CI and what follows it."""
+class Reply(NamedTuple):
+    """One telegram of an answer as it came: CI and what follows it. `cosem.mbus.telegram` knows what it means."""
 
     ci: int
     octets: bytes
@@ -141,12 +141,12 @@ class Primary:
 
     def read(
         self, address: MeterAddress, *, reset: bool = True, limit: int = MAX_TELEGRAMS
-    ) -> Conversation[tuple[Telegram, ...]]:
+    ) -> Conversation[tuple[Reply, ...]]:
         """Read a meter: every telegram of its answer, `limit` of them at the most.
 
         `reset` begins with SND_NKE, so that the answer begins with its first telegram.
         """
-        telegrams: list[Telegram] = []
+        telegrams: list[Reply] = []
         known = address in self._counts
         target = yield from self._readable(address)
         if reset and known and target not in (SELECTED, TEST):
@@ -157,12 +157,12 @@ class Primary:
                 break  # no data
             if heard.frame is None:
                 _fail(heard, address)
-            telegrams.append(Telegram(heard.frame.ci, heard.frame.data))
+            telegrams.append(Reply(heard.frame.ci, heard.frame.data))
             if not self.more_follows(heard.frame.ci, heard.frame.data):
                 break
         return tuple(telegrams)
 
-    def read_alarm(self, address: MeterAddress) -> Conversation[Telegram | None]:
+    def read_alarm(self, address: MeterAddress) -> Conversation[Reply | None]:
         """Ask for class 1 data; None where there is no alarm."""
         target = yield from self._readable(address)
         heard = yield from self.request(target, alarm=True)
@@ -170,7 +170,7 @@ class Primary:
             return None
         if heard.frame is None:
             _fail(heard, address)
-        return Telegram(heard.frame.ci, heard.frame.data)
+        return Reply(heard.frame.ci, heard.frame.data)
 
     def _readable(self, address: MeterAddress) -> Conversation[int]:
         if address in (BROADCAST, REPEATER):

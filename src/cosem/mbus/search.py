@@ -21,7 +21,7 @@ from cosem.link.mbus_frame import LongFrame, build_short
 from cosem.mbus.addresses import ANY, LARGEST, SELECTED, SecondaryAddress
 from cosem.mbus.link_fields import SND_NKE
 from cosem.mbus.master import Exchange, Heard, Kind, Wants
-from cosem.mbus.primary import Conversation, Primary, Telegram, header_address
+from cosem.mbus.primary import Conversation, Primary, Reply, header_address
 
 DIGITS = tuple(range(10))
 OCTETS = tuple(range(0xFF))
@@ -43,7 +43,7 @@ class FoundPrimary(NamedTuple):
 
     address: int
     identity: SecondaryAddress | None
-    telegram: Telegram | None
+    telegram: Reply | None
 
 
 class PrimaryScan(NamedTuple):
@@ -58,7 +58,7 @@ class FoundSecondary(NamedTuple):
 
     address: SecondaryAddress
     primary: int
-    telegram: Telegram
+    telegram: Reply
 
 
 class SecondaryScan(NamedTuple):
@@ -125,7 +125,7 @@ def scan_primary(
 def _found_primary(address: int, frame: LongFrame | None) -> FoundPrimary:
     if frame is None:
         return FoundPrimary(address, None, None)
-    return FoundPrimary(address, header_address(frame), Telegram(frame.ci, frame.data))
+    return FoundPrimary(address, header_address(frame), Reply(frame.ci, frame.data))
 
 
 def scan_secondary(
@@ -270,7 +270,7 @@ class _Search:
         return True
 
     def _add(self, address: SecondaryAddress, frame: LongFrame) -> None:
-        meter = FoundSecondary(address, frame.address, Telegram(frame.ci, frame.data))
+        meter = FoundSecondary(address, frame.address, Reply(frame.ci, frame.data))
         self.found[address] = meter
         if self.progress is not None:
             self.progress(meter)

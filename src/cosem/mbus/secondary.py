@@ -19,7 +19,6 @@ from cosem.mbus.link_fields import (
     ADDRESS_RECORD,
     APPLICATION_ERROR,
     APPLICATION_RESET,
-    APPLICATION_RESET_MSB,
     BAUD,
     DATA_SEND,
     FCB,
@@ -232,7 +231,7 @@ class SecondaryStation:
         # Orders to the link do no harm when they are carried out twice, and one forgotten by a fallback has to be.
         if frame.ci in BAUD:
             return self._switch(BAUD[frame.ci], now)
-        if frame.ci in (APPLICATION_RESET, APPLICATION_RESET_MSB):
+        if frame.ci == APPLICATION_RESET:
             self.subcode = frame.data[0] if frame.data else 0
             self._refused = False
         elif frame.ci == DATA_SEND and len(frame.data) == 3 and frame.data[:2] == ADDRESS_RECORD:

@@ -301,9 +301,10 @@ class _Attempt:
         given = AssociationSettings(
             client_sap=client, system_title=ATTACKER, lease=lambda count: (first, count), **settings
         )
-        driver = MemoryDriver(Initiator(WrapperLink(), given), self._responder(), Tapped())
+        initiator = Initiator(WrapperLink(), given)
+        driver = MemoryDriver(initiator, self._responder(), Tapped())
         try:
-            driver.run(open_association(driver.initiator, self._random))
+            driver.run(open_association(initiator, self._random))
             self.answer = "accepted"
         except Timeout:
             self.answer = "no answer"
