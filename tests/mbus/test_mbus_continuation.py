@@ -41,7 +41,7 @@ def test_what_is_protected_or_no_records_ends_the_answer() -> None:
     assert not more_follows(0x72, HEADER[:11] + b"\x05" + b"\x1f")
     assert not more_follows(0x7A, bytes.fromhex("01000005") + b"\x1f")
     assert not more_follows(0x73, b"\x1f" * 16)
-    assert not more_follows(0x72, HEADER + b"\x7f\x1f")
+    assert not more_follows(0x72, HEADER + b"\x04\x13\x1f")
 
 
 @given(st.integers(0, 255), st.binary(max_size=80))
