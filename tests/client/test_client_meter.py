@@ -443,7 +443,7 @@ def test_counters_of_different_keys_and_titles_have_different_names(world: Serve
     ):
         from cosem.client.plan import Plan
 
-        name = Plan(world.url(), device=device)._counter_name()
+        name = Plan(world.url(), device=device).counter_name()
         assert DEMO_KEYS.global_unicast_encryption_key.hex() not in name
         names.add(name)
     assert len(names) == 3
