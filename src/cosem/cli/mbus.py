@@ -7,6 +7,8 @@ import click
 from cosem.cli.lazy_group import LazyGroup
 
 COMMANDS = {
+    "decode": ("cosem.cli.mbus_decode", "explain telegrams: values, profiles, reports, every octet"),
+    "listen": ("cosem.cli.mbus_listen", "print readings of what a radio receiver hands on"),
     "scan": ("cosem.cli.mbus_bus", "find the meters of a bus"),
     "read": ("cosem.cli.mbus_bus", "read a meter"),
     "send": ("cosem.cli.mbus_bus", "send data to a meter, reset it, change its address or speed"),

@@ -7,6 +7,7 @@ from the environment where no file gives them (``COSEM_PASSWORD``).
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ENVIRONMENT = "COSEM_KEYS"
+_MBUS_ID = re.compile("[0-9A-Fa-f]{8}")
 _KEYS = (
     "global_unicast_encryption_key",
     "authentication_key",
@@ -28,8 +30,9 @@ _KEYS = (
 )
 _TITLES = ("system_title", "client_system_title")
 _TEXTS = ("password", "hls_secret")
-_LATER = ("mbus_key", "signing_key", "agreement_key", "certificate")
-_KNOWN = (*_KEYS, *_TITLES, *_TEXTS, *_LATER, "suite", "verify", "tolerances", "country")
+_LATER = ("signing_key", "agreement_key", "certificate")
+_MBUS = ("mbus_key", "mbus_id")
+_KNOWN = (*_KEYS, *_TITLES, *_TEXTS, *_MBUS, *_LATER, "suite", "verify", "tolerances", "country")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class DeviceKeys:
     """What a key file says of one device. `verify` false opens telegrams without an authentication key.
 
     `tolerances` are the habits of this device that are put up with; `country` (two letters) tells layouts of pushes
-    apart that look alike.
+    apart that look alike. `mbus_key` is that of the M-Bus meter with the identification number `mbus_id` (eight digits).
     """
 
     name: str
@@ -50,6 +53,8 @@ class DeviceKeys:
     verify: bool = True
     tolerances: Tolerances = TOLERANT
     country: str | None = None
+    mbus_key: bytes | None = field(default=None, repr=False)
+    mbus_id: str | None = None
 
 
 class KeyFile:
@@ -130,6 +135,15 @@ class KeyFile:
             devices.append(default)
         return tuple(devices)
 
+    def mbus_keys(self) -> dict[str, bytes]:
+        """Return the M-Bus keys by the identification number of their meters."""
+        found = {}
+        for name in self._sections:
+            section = self.device(name)
+            if section.mbus_key is not None and section.mbus_id is not None:
+                found[section.mbus_id.upper()] = section.mbus_key
+        return found
+
     def _parse(self, name: str, values: Mapping[str, Any]) -> DeviceKeys:
         where = f"{self.source}, [{name}]"
         for key in _LATER:
@@ -154,6 +168,8 @@ class KeyFile:
             verify=verify,
             tolerances=_tolerances(values.get("tolerances", {}), where),
             country=_country(values.get("country"), where),
+            mbus_key=_octets(values.get("mbus_key"), f"{where}: mbus_key", 16),
+            mbus_id=_mbus_id(values.get("mbus_id"), name, where),
         )
 
 
@@ -161,6 +177,15 @@ def _country(value: Any, where: str) -> str | None:
     if value is not None and not (isinstance(value, str) and len(value) == 2 and value.isalpha()):
         raise ConfigError(f"{where}: country is two letters, such as NO")
     return None if value is None else value.upper()
+
+
+def _mbus_id(value: Any, name: str, where: str) -> str | None:
+    """Read ``mbus_id = "12345678"``; a section that has the number for its name needs none."""
+    if value is None:
+        return name if _MBUS_ID.fullmatch(name) else None
+    if not isinstance(value, str) or not _MBUS_ID.fullmatch(value):
+        raise ConfigError(f"{where}: mbus_id is the meter's identification number, eight digits in quotes")
+    return value.upper()
 
 
 def _tolerances(value: Any, where: str) -> Tolerances:
