@@ -51,12 +51,29 @@ def test_scan(url: str) -> None:
     assert run("scan", url, "--from", "9", "--to", "9", "--tries", "1", "--json")[0] == 1
 
 
+def test_scan_and_read(url: str) -> None:
+    code, text = run("scan", url, "--within", "1234567F", "--tries", "1", "--read", "--json")
+    meters = json.loads(text)["meters"]
+    assert (code, [len(meter["reading"]["records"]) for meter in meters]) == (0, [2, 1])
+    code, text = run("scan", url, "--from", "6", "--to", "6", "--tries", "1", "--read")
+    assert text.splitlines()[2].startswith("KAM 12345679, heat (version 1), M-Bus records")
+
+
 def test_read(url: str) -> None:
     code, text = run("read", url, "12345678", "--json")
-    telegrams = json.loads(text)["telegrams"]
+    document = json.loads(text)
+    telegrams = document["telegrams"]
+    assert (document["header"]["manufacturer"], document["header"]["medium_name"]) == ("KAM", "heat")
+    # One answer of two telegrams: the records of both.
+    assert [record["quantity"] for record in document["records"]] == ["volume", "volume"]
+    assert document["records"][0]["value"] == f"0.{int(document['records'][0]['data'][:2], 16):03d}"
     assert (code, len(telegrams), telegrams[0]["ci"]) == (0, 2, 0x72)
     assert bytes.fromhex(telegrams[0]["octets"]).startswith(meter().octets)
-    assert run("read", url, "6")[1].startswith("72 795634122d2c0104")
+    assert run("read", url, "6", "--raw")[1].startswith("72 795634122d2c0104")
+    lines = run("read", url, "6", "--octets")[1].splitlines()
+    assert lines[0].startswith("KAM 12345679, heat (version 1), M-Bus records, access ")
+    assert "identification: 12345679" in lines[8]
+    assert [line.split("\t")[0] for line in lines[-2:]] == ["quantity", "volume"]
     assert run("read", url, "6", "--alarm") == (0, "")
     with pytest.raises(Timeout):
         run("read", url, "9")
@@ -66,6 +83,6 @@ def test_send(url: str) -> None:
     assert run("send", url, "6", "017a08")[0] == 0
     assert run("send", url, "8", "--set-address", "6", "--application-reset", "10")[0] == 0
     assert run("send", url, "6", "--reset")[0] == 0
-    for wrong in (["6"], ["6", "xx"], ["6", "00", "--ci", "5151"], ["12345678", "--reset"], ["6", "--set-baud", "300"]):
+    for wrong in (["6"], ["6", "xx"], ["6", "00", "--ci", "5151"], ["6", "046d"], ["12345678", "--reset"], ["6", "--set-baud", "300"]):
         with pytest.raises(ConfigError):
             run("send", url, *wrong)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cosem.apdu import parse
 from cosem.apdu.general import IdentifiedKey
@@ -30,8 +30,14 @@ from cosem.pushes.p1 import is_p1, parse_p1
 from cosem.results import AcseServiceProvider, AcseServiceUser, AssociationResult
 from cosem.security.title import SystemTitle
 
+if TYPE_CHECKING:
+    from cosem.explain.mbus_layers import MeterLayers
+
 _CIPHERED_INITIATES = frozenset({0x21, 0x28, 0x2E, 0x41, 0x48, 0x4E})
 """glo- and ded- forms of the initiate PDUs and of the service error that may stand in their place."""
+
+_RADIO = frozenset((b"\x08", b"\x44", b"\x46", b"\x47", b"\x48"))
+"""C fields of what meters send by wireless M-Bus."""
 
 MAX_DEPTH = 8
 """Layers of protection and transport inside each other; real telegrams have four at the most."""
@@ -70,6 +76,13 @@ def _explain(octets: bytes, keyring: Keyring, kind: str | None) -> Explanation:
             return answer
         if best is None or _understood(answer) > _understood(best):
             best = answer
+    if octets[1:2] in _RADIO:
+        # Last, because an L that fits is no proof: nothing else explains these octets.
+        from cosem.explain.mbus_layers import explain_wireless
+
+        answer = explain_wireless(octets)
+        if answer.frames[0].layers:
+            return answer
     return best or Explanation([], Failure("this is no frame, APDU or value that is known", 0, "input"))
 
 
@@ -123,6 +136,7 @@ class _Blocks:
 def _explain_carriers(carriers: list[Carrier], keyring: Keyring, layer: str) -> Explanation:
     frames = []
     blocks = _Blocks()
+    meters: MeterLayers | None = None
     for carrier in carriers:
         explained = Explained()
         if carrier.layer is not None:
@@ -131,6 +145,11 @@ def _explain_carriers(carriers: list[Carrier], keyring: Keyring, layer: str) -> 
             explained.layers.append(carrier.inner)
         if carrier.error is not None:
             explained.fail(carrier.error, layer)
+        elif carrier.telegram is not None:
+            from cosem.explain.mbus_layers import MeterLayers  # only where a meter's telegram is met
+
+            meters = meters or MeterLayers()
+            meters.append(explained, carrier.telegram)
         elif carrier.payload is not None:
             _explain_carried_into(explained, carrier, carrier.payload, keyring)
             _join_blocks(explained, blocks, keyring)

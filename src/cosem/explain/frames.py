@@ -29,6 +29,8 @@ class Carrier:
     inner: Layer | None = None
     manages: bool = False
     """Whether the management of a power line network speaks in it."""
+    telegram: bytes | None = None
+    """An M-Bus frame that carries something else than a piece of an APDU."""
 
     @property
     def has_llc(self) -> bool:
@@ -202,6 +204,9 @@ def _mbus_carrier(frame: mbus_frame.LongFrame, raw: bytes, offset: int, joiner: 
         "checksum": f"{raw[-2]:02x}",
     }
     carrier = Carrier(Layer("mbus-link", offset, raw, fields))
+    if frame.ci > mbus_frame.TRANSPORT:
+        carrier.telegram = raw
+        return carrier
     try:
         item = mbus_frame.piece(frame)
     except DecodeError as error:

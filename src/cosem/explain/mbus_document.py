@@ -139,7 +139,7 @@ class TelegramExplained:
             if telegram.sender is not None and telegram.sender != telegram.address and not telegram.wired:
                 answer["sender"] = _address(telegram.sender)
         if self.parts:
-            answer["telegrams"] = 1 + len(self.parts)
+            answer["telegram_count"] = 1 + len(self.parts)
         records = self.records
         if records.manufacturer_data:
             answer["manufacturer_data"] = records.manufacturer_data.hex()

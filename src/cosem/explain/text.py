@@ -12,7 +12,7 @@ from cosem.explain.words import scalar_words
 from cosem.pushes.reading import described
 
 _BOLD, _DIM, _RED, _GREEN, _YELLOW, _END = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[0m"
-_HIDDEN = frozenset({"m_sdu", "plain_hex", "info", "body", "value", "parameters", "raw", "text"})
+_HIDDEN = frozenset({"m_sdu", "plain_hex", "info", "body", "value", "parameters", "raw", "text", "records"})
 _WIDTH = 96
 
 
@@ -40,6 +40,8 @@ class _Paint:
 def _frame(frame: Explained, paint: _Paint, country: str | None, *, octets: bool) -> Iterator[str]:
     for depth, layer in enumerate(frame.layers):
         yield from _layer(layer, "  " * depth, paint)
+        for record in layer.fields.get("records", ()):
+            yield f"{'  ' * depth}      {_printable(_record(record))}"
     indent = "  " * len(frame.layers)
     if isinstance(frame.value, Data):
         # Outside of a push only what describes itself is named: an attribute has its layout from its class.
@@ -79,6 +81,16 @@ def _layer(layer: Layer, indent: str, paint: _Paint) -> Iterator[str]:
         if name == "verified" or name in _HIDDEN or item is None:
             continue
         yield f"{indent}    {paint(_DIM, name + ':')} {_short(_printable(_words(item)))}"
+
+
+def _record(record: dict[str, Any]) -> str:
+    """Return a record of an M-Bus meter in a line."""
+    words = [record["quantity"], *record.get("qualifiers", ())]
+    words += [] if record["function"] == "instantaneous" else [record["function"]]
+    words += [f"{name} {record[name]}" for name in ("storage", "tariff", "subunit") if record[name]]
+    value = "no value" if record["value"] is None else f"{record['value']} {record['unit'] or ''}".rstrip()
+    flags = f" ({', '.join(record['flags'])})" if record.get("flags") else ""
+    return f"{', '.join(words)}: {value}{flags}"
 
 
 def _opened(layer: Layer) -> bool:
