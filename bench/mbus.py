@@ -16,9 +16,12 @@ RECORDS = Path(__file__).parents[1] / "tests" / "data" / "mbus_records.jsonl"
 
 
 def mbus_telegrams() -> list[Line]:
-    """Telegrams of real devices, from the first octet of the frame to the last value."""
-    from cosem.link.mbus_frame import build, parse_at
+    """Telegrams of real devices, from the first octet of the frame (link, header, records) to the last value."""
+    from cosem.explain.mbus import MBusExplainer
+    from cosem.link.mbus_frame import build
     from cosem.mbus.record import decode_records
+    from cosem.mbus.relays import Received, Relay
+    from cosem.mbus.telegram import decode
 
     meterbus: Any = importlib.import_module("meterbus")
     pymbusparser: Any = importlib.import_module("pymbusparser")
@@ -28,13 +31,20 @@ def mbus_telegrams() -> list[Line]:
 
     def ours() -> object:
         for frame in frames:
-            data = parse_at(frame)[0].data
-            values = [record.value for record in decode_records(data[12:]).records]
+            values = [record.value for record in decode_records(decode(frame).application).records]
         return values
 
     def as_json() -> object:
         for frame in frames:
-            found = decode_records(parse_at(frame)[0].data[12:]).json()
+            found = decode_records(decode(frame).application).json()
+        return found
+
+    received = [Received(frame, Relay.HEX) for frame in frames]
+
+    def document() -> object:
+        explainer = MBusExplainer()
+        for item in received:
+            found = explainer.take(item).to_json()
         return found
 
     def meterbus_values() -> object:
@@ -50,13 +60,14 @@ def mbus_telegrams() -> list[Line]:
     times = {
         name: seconds / len(frames)
         for name, seconds in medians(
-            {"ours": ours, "json": as_json, "pyMeterBus": meterbus_values, "pymbusparser": pymbusparser_values}
+            {"ours": ours, "json": as_json, "document": document, "pyMeterBus": meterbus_values, "pymbusparser": pymbusparser_values}
         ).items()
     }
     return [
         Line("M-Bus telegram to values", times["ours"], 5, {"pyMeterBus": times["pyMeterBus"]}),
         Line("", times["ours"], 1, {"pymbusparser": times["pymbusparser"]}),
         Line("  to JSON", times["json"], 1, {"pymbusparser": times["pymbusparser"]}),
+        Line("  to the document of the command line", times["document"], None, {"pymbusparser": times["pymbusparser"]}),
     ]
 
 
