@@ -60,7 +60,13 @@ def mbus_telegrams() -> list[Line]:
     times = {
         name: seconds / len(frames)
         for name, seconds in medians(
-            {"ours": ours, "json": as_json, "document": document, "pyMeterBus": meterbus_values, "pymbusparser": pymbusparser_values}
+            {
+                "ours": ours,
+                "json": as_json,
+                "document": document,
+                "pyMeterBus": meterbus_values,
+                "pymbusparser": pymbusparser_values,
+            }
         ).items()
     }
     return [

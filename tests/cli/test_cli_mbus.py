@@ -83,6 +83,13 @@ def test_send(url: str) -> None:
     assert run("send", url, "6", "017a08")[0] == 0
     assert run("send", url, "8", "--set-address", "6", "--application-reset", "10")[0] == 0
     assert run("send", url, "6", "--reset")[0] == 0
-    for wrong in (["6"], ["6", "xx"], ["6", "00", "--ci", "5151"], ["6", "046d"], ["12345678", "--reset"], ["6", "--set-baud", "300"]):
+    for wrong in (
+        ["6"],
+        ["6", "xx"],
+        ["6", "00", "--ci", "5151"],
+        ["6", "046d"],
+        ["12345678", "--reset"],
+        ["6", "--set-baud", "300"],
+    ):
         with pytest.raises(ConfigError):
             run("send", url, *wrong)

@@ -10,13 +10,15 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from cosem.cli.output import DONE, SAID_NO, json_text, note, print_json, printable
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     from cosem.explain.mbus_document import TelegramExplained
     from cosem.explain.mbus_input import Item
 
@@ -158,7 +160,8 @@ def _name(item: dict[str, Any]) -> str:
 def _chunks(source: str, baud: int, start: tuple[str, ...]) -> Iterator[bytes]:
     """Yield octets of standard input, of a file, or of a serial port as they come."""
     if source == "-":
-        while chunk := sys.stdin.buffer.read1():
+        stream = cast("BufferedReader", sys.stdin.buffer)
+        while chunk := stream.read1(65536):
             yield chunk
         return
     path = Path(source)

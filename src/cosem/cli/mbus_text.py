@@ -40,6 +40,8 @@ def print_explanation(answer: MBusExplanation, *, octets: bool, colour: bool) ->
 
 def print_telegram(frame: TelegramExplained, *, octets: bool, colour: bool = False) -> None:
     """Print one telegram."""
+    if link := frame.more.get("link_frame"):
+        click.echo(link["kind"] + (f" frame {link['c_name']} to address {link['a']}" if "a" in link else ""))
     if frame.telegram is not None:
         click.echo(click.style(printable(title(frame)), bold=True))
     if octets:
@@ -149,5 +151,9 @@ def octet_lines(frame: TelegramExplained, *, colour: bool) -> Iterator[str]:
                 words = printable(f"{row.name}: {row.text}" if row.text else row.name)
                 if colour:
                     fg = COLOURS.get(row.layer, "white")
-                    place, shown, layer = click.style(place, dim=True), click.style(shown, fg=fg), click.style(layer, fg=fg)
+                    place, shown, layer = (
+                        click.style(place, dim=True),
+                        click.style(shown, fg=fg),
+                        click.style(layer, fg=fg),
+                    )
                 yield f"{place}   {shown}  {layer}  {words}"

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from cosem.errors import DecodeError, IncompleteError, KeyMissing, SecurityError
 from cosem.explain.keyring import KeyEntry, Keyring
 from cosem.explain.mbus_document import MBusExplanation, TelegramExplained, header_of_fixed
-from cosem.explain.mbus_input import Item, octets_in, telegrams_in
+from cosem.explain.mbus_input import Item, line_size, octets_in, telegrams_in
 from cosem.explain.tree import Failure
 from cosem.link.mbus_frame import build, parse_at
 from cosem.mbus.afl import FragmentJoiner
@@ -22,6 +22,7 @@ from cosem.mbus.dlms import Carried, DlmsJoiner
 from cosem.mbus.fixed import FixedData
 from cosem.mbus.header import decode_header
 from cosem.mbus.keys import KeyStore
+from cosem.mbus.link_fields import wired_control_name
 from cosem.mbus.record import RecordError, Records, decode_records
 from cosem.mbus.relays import Received, Relay
 from cosem.mbus.reports import AlarmReport, ApplicationError
@@ -175,6 +176,10 @@ class MBusExplainer:
 
     def _open(self, said: TelegramExplained, frame: bytes, form: Format | None, now: float) -> Telegram | None:
         """Return the telegram in clear, or as it is where no key is known; None while fragments are missing."""
+        if frame and line_size(frame) == len(frame):
+            said.reached = "mbus-link"
+            said.more["link_frame"] = _line_frame(frame)
+            return None
         wired = is_wired(frame)
         said.reached = "mbus-link" if wired else "wmbus-link"
         if wired:
@@ -304,8 +309,13 @@ class MBusExplainer:
             said.error = Failure(failed["what"], failed["offset"], failed["layer"])
 
 
+def _line_frame(frame: bytes) -> dict[str, Any]:
+    """Return what a frame says that has no CI: an acknowledge, or a master's short frame."""
+    if len(frame) == 1:
+        return {"kind": "acknowledge"}
+    return {"kind": "short", "c": frame[1], "c_name": wired_control_name(frame[1]), "a": frame[2]}
+
+
 def keyring_of(key: bytes) -> Keyring:
     """Return a keyring that opens DLMS/COSEM inside of telegrams with one key, whose authenticity nothing proves."""
     return Keyring((KeyEntry("--key", Keys(global_unicast_encryption_key=key), verify=False),))
-
-

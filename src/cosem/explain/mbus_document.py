@@ -12,9 +12,9 @@ from cosem.mbus.fixed import FixedData
 from cosem.mbus.header import status_words
 from cosem.mbus.manufacturer import manufacturer_code
 from cosem.mbus.media import medium_name
+from cosem.mbus.moments import Moment
 from cosem.mbus.profile import Series, compact_series, load_profiles, storage_interval
 from cosem.mbus.record import Record, Records, Value
-from cosem.mbus.moments import Moment
 from cosem.mbus.relays import Received, Relay
 from cosem.mbus.telegram import State, Telegram
 from cosem.mbus.wireless import Address
@@ -111,9 +111,7 @@ class TelegramExplained:
                 except DecodeError:
                     continue
         found += [
-            series
-            for series in load_profiles(records, storage_interval(records))
-            if len(series.points) >= SERIES_FROM
+            series for series in load_profiles(records, storage_interval(records)) if len(series.points) >= SERIES_FROM
         ]
         return [_series(series) for series in found]
 

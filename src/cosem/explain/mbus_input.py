@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from cosem.errors import DecodeError
-from cosem.link.mbus_frame import parse_at
+from cosem.link.mbus_frame import parse_any_at, parse_at
 from cosem.mbus.crc import crc16
 from cosem.mbus.relays import (
     AMB_RECEIVED,
@@ -25,7 +25,7 @@ from cosem.mbus.wireless import CONTROLS, CRC, HEADER, Format, decode_frame, len
 Item: TypeAlias = Received | DecodeError
 """A frame as it was received, or why there is none."""
 
-_START = b"\x68"
+_START, _SHORT = b"\x68", b"\x10"
 _SIGNS = ("telegram=", "0x", "0X", "|", "_", ":", "-", ",")
 MAX_TEXT = 8 * 1024 * 1024
 """Characters of one input that are looked at; a day of a busy receiver is less."""
@@ -139,6 +139,8 @@ def _all_frames(items: Sequence[Item]) -> bool:
 
 
 def _is_frame(octets: bytes, form: Format | None) -> bool:
+    if octets and line_size(octets) == len(octets):
+        return True
     try:
         if is_wired(octets):
             return parse_at(octets)[1] == len(octets)
@@ -209,7 +211,7 @@ WINDOW = 1024
 def _size(octets: bytes, at: int) -> int:
     """Return how many octets belong to the frame at `at`: its own where another follows, else all up to a sound one."""
     rest = octets[at : at + WINDOW]
-    size = _wired_size(rest) if is_wired(rest) else _wireless_size(rest)
+    size = line_size(rest) or (_wired_size(rest) if is_wired(rest) else _wireless_size(rest))
     end = at + size
     if size and (end == len(octets) or _follows(octets, end)):
         return size
@@ -219,6 +221,18 @@ def _size(octets: bytes, at: int) -> int:
             return found - at
         found = octets.find(_START, found + 1)
     return len(octets) - at
+
+
+def line_size(rest: bytes) -> int:
+    """Return how many octets an acknowledge or a short frame at the beginning of `rest` has; 0 where none stands."""
+    if rest[:1] == b"\xe5" and (len(rest) == 1 or rest[1:2] in (_START, _SHORT, b"\xe5")):
+        return 1
+    if rest[:1] != _SHORT:
+        return 0
+    try:
+        return parse_any_at(rest)[1]
+    except DecodeError:
+        return 0
 
 
 def _wired_size(rest: bytes) -> int:
@@ -240,6 +254,8 @@ def _wireless_size(rest: bytes) -> int:
 def _follows(octets: bytes, at: int) -> bool:
     """Say whether a frame begins at `at`: a sound wired one, or what may be a wireless one."""
     rest = octets[at : at + WINDOW]
+    if line_size(rest):
+        return True
     if is_wired(rest):
         return _is_sound(rest)
     return octets[at : at + 1] != _START and _plausible(rest)

@@ -39,3 +39,12 @@ MAX_DATA: Final = 252
 """Octets behind CI in one frame."""
 MAX_TELEGRAMS: Final = 64
 """Telegrams of one answer; a meter that never says that it was the last one does not hold the bus for ever."""
+
+_ORDERS: Final = {SND_NKE: "SND_NKE", SND_UD | FCV: "SND_UD", REQ_UD1 | FCV: "REQ_UD1", REQ_UD2 | FCV: "REQ_UD2"}
+
+
+def wired_control_name(control: int) -> str:
+    """Return what a C field of the wire is called; the octet in hex where the standard has none."""
+    if control & RESPONSE_MASK == RSP_UD:
+        return "RSP_UD"
+    return _ORDERS.get(control & ~FCB if control != SND_NKE else control, f"{control:02X}")

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from cosem.link.mbus_frame import LongFrame
 from cosem.mbus.ci import HeaderKind, meaning
 from cosem.mbus.header import COUNTER, Configuration, status_words
+from cosem.mbus.link_fields import wired_control_name
+from cosem.mbus.media import medium_name
 from cosem.mbus.telegram import Layer, State, Telegram
 from cosem.mbus.wireless import BLOCK_A, CRC, FIRST_B, HEADER, Address, Format, WirelessFrame, control_name, place
 
@@ -42,7 +44,7 @@ def _link(telegram: Telegram) -> list[_Part]:
             ("L", 1, length),
             ("L", 1, length),
             ("start", 1, ""),
-            ("C", 1, f"{link.control:02X}"),
+            ("C", 1, wired_control_name(link.control)),
             ("A", 1, str(link.address)),
         ]
     if not isinstance(link, WirelessFrame):
@@ -51,10 +53,10 @@ def _link(telegram: Telegram) -> list[_Part]:
 
 
 def _address(address: Address, *, header: bool) -> list[_Part]:
-    maker: _Part = ("manufacturer", 2, address.manufacturer.hex().upper())
+    maker: _Part = ("manufacturer", 2, address.code)
     number: _Part = ("identification", 4, address.number)
     first = [number, maker] if header else [maker, number]
-    return [*first, ("version", 1, f"{address.version:02X}"), ("medium", 1, f"{address.medium:02X}")]
+    return [*first, ("version", 1, f"{address.version:02X}"), ("medium", 1, medium_name(address.medium))]
 
 
 def _ell(telegram: Telegram) -> list[_Part]:
