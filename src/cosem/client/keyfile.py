@@ -40,7 +40,7 @@ class DeviceKeys:
     """What a key file says of one device. `verify` false opens telegrams without an authentication key.
 
     `tolerances` are the habits of this device that are put up with; `country` (two letters) tells layouts of pushes
-    apart that look alike. `mbus_key` is that of the M-Bus meter with the identification number `mbus_id` (eight digits).
+    apart that look alike. `mbus_key` is that of the M-Bus meter with the number `mbus_id` (eight digits).
     """
 
     name: str
