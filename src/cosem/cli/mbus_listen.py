@@ -85,7 +85,7 @@ def listen_command(
             said = explainer.take(item, time.monotonic())
             if wanted and said.header().get("identification") not in wanted:
                 continue
-            if said.error is not None or said.sealed or said.waits:
+            if said.error is not None or said.sealed or said.waits or said.nameless:
                 _passed_over(said, heard, verbose)
                 continue
             heard["readings"] += 1
@@ -102,7 +102,8 @@ def _passed_over(said: TelegramExplained, heard: Counter[str], verbose: bool) ->
         heard["fragments"] += 1
         return
     why = said.note or "protected" if said.error is None else said.error.what
-    heard["protected" if said.error is None else "refused"] += 1
+    kind = "of unknown format" if said.nameless else "protected"
+    heard[kind if said.error is None else "refused"] += 1
     if verbose:
         who = said.header().get("identification") or "a frame"
         note(f"{who}: {why}")

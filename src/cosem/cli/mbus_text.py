@@ -58,6 +58,8 @@ def print_telegram(frame: TelegramExplained, *, octets: bool, colour: bool = Fal
             click.echo(line)
     if frame.sealed and frame.error is None:
         note(f"{frame.note}: --key or --keys opens it" if frame.note else "it is protected: --key or --keys opens it")
+    if frame.nameless:
+        note(frame.note)
     if frame.error is not None:
         error = frame.error
         what = f"{error.layer}: {printable(error.what)} (octet {error.offset})"

@@ -17,7 +17,7 @@ from cosem.explain.tree import Failure
 from cosem.link.mbus_frame import build, parse_at
 from cosem.mbus.afl import FragmentJoiner
 from cosem.mbus.ci import Content, meaning
-from cosem.mbus.compact import decode_compact, decode_format, format_signature, headers_of
+from cosem.mbus.compact import UnknownFormat, decode_compact, decode_format, format_signature, headers_of
 from cosem.mbus.dlms import Carried, DlmsJoiner
 from cosem.mbus.fixed import FixedData
 from cosem.mbus.header import decode_header
@@ -255,7 +255,7 @@ class MBusExplainer:
                 said.fixed = FixedData.from_octets(octets)
                 said.header_fields = header_of_fixed(said.fixed)
             elif content is Content.COMPACT:
-                said.records = decode_compact(octets, self.formats)
+                self._compact(said, octets)
             elif content is Content.FORMAT:
                 signature, headers = decode_format(octets)
                 self._learn(signature, headers)
@@ -283,6 +283,18 @@ class MBusExplainer:
         if records.records:
             headers = headers_of(records)
             self._learn(format_signature(headers), headers)
+
+    def _compact(self, said: TelegramExplained, octets: bytes) -> None:
+        try:
+            said.records = decode_compact(octets, self.formats)
+        except UnknownFormat as error:
+            # Nothing is wrong with the frame: its values have no names until somebody sends the headers.
+            said.more["compact"] = {
+                "signature": f"{error.signature:04x}",
+                "full_frame_crc": octets[2:4][::-1].hex(),
+                "data": octets[4:].hex(),
+            }
+            said.note = f"{error.what}: a full frame or a format frame of this meter in front of it tells them"
 
     def _learn(self, signature: int, headers: bytes) -> None:
         if len(self.formats) >= MAX_FORMATS:

@@ -83,6 +83,11 @@ class TelegramExplained:
         """Whether nobody gave the key that opens it."""
         return self.telegram is not None and self.telegram.state is State.SEALED
 
+    @property
+    def nameless(self) -> bool:
+        """Whether its values wait for the headers that only a full frame or a format frame has."""
+        return "compact" in self.more
+
     def header(self) -> dict[str, Any]:
         """Return manufacturer, identification, version, medium, access number, status and security mode."""
         if self.header_fields is not None:
