@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cosem.explain.mbus_document import TelegramExplained
     from cosem.io.blocking import Trace
     from cosem.mbus.addresses import SecondaryAddress
-    from cosem.mbus.primary import MeterAddress, Telegram
+    from cosem.mbus.primary import MeterAddress, Reply
     from cosem.mbus.search import FoundPrimary, FoundSecondary, PrimaryScan, SecondaryScan
 
 CI_DATA_SEND = "51"
@@ -216,11 +216,11 @@ def read_command(
     return DONE if said.error is None else SAID_NO
 
 
-def _raw(telegrams: Sequence[Telegram]) -> list[dict[str, Any]]:
+def _raw(telegrams: Sequence[Reply]) -> list[dict[str, Any]]:
     return [{"ci": telegram.ci, "octets": telegram.octets.hex()} for telegram in telegrams]
 
 
-def _explained(telegrams: Sequence[Telegram], where: MeterAddress, keys: KeysOf) -> TelegramExplained:
+def _explained(telegrams: Sequence[Reply], where: MeterAddress, keys: KeysOf) -> TelegramExplained:
     """Return what the telegrams of one answer say: the one place where a bus's octets become values."""
     from cosem.explain.mbus import explain_answer
 

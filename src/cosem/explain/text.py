@@ -40,7 +40,7 @@ class _Paint:
 def _frame(frame: Explained, paint: _Paint, country: str | None, *, octets: bool) -> Iterator[str]:
     for depth, layer in enumerate(frame.layers):
         yield from _layer(layer, "  " * depth, paint)
-        for record in layer.fields.get("records", ()):
+        for record in layer.fields.get("records", ()) if layer.name == "mbus-application" else ():
             yield f"{'  ' * depth}      {_printable(_record(record))}"
     indent = "  " * len(frame.layers)
     if isinstance(frame.value, Data):
