@@ -180,15 +180,15 @@ class MBusExplainer:
             said.reached = "mbus-link"
             said.more["link_frame"] = _line_frame(frame)
             return None
-        wired = is_wired(frame)
-        said.reached = "mbus-link" if wired else "wmbus-link"
-        if wired:
-            parse_at(frame)
-        else:
-            decode_frame(frame, form)
         said.reached = "tpl"
-        shut = decode_headers(frame, form=form)
+        try:
+            shut = decode_headers(frame, form=form)
+        except DecodeError:
+            said.reached = _where(frame, form)
+            raise
         said.telegram = shut
+        if shut.state is State.CLEAR and not self._knows(shut):
+            return shut
         store = self._store_for(shut.header.address, shut.sender or self._meter, shut.header.configuration.key_id)
         try:
             telegram = decode(
@@ -319,6 +319,19 @@ class MBusExplainer:
         said.apdu = answer
         if failed is not None:
             said.error = Failure(failed["what"], failed["offset"], failed["layer"])
+
+
+def _where(frame: bytes, form: Format | None) -> str:
+    """Return the layer in which a frame goes wrong: its link, or what stands inside."""
+    wired = is_wired(frame)
+    try:
+        if wired:
+            parse_at(frame)
+        else:
+            decode_frame(frame, form)
+    except DecodeError:
+        return "mbus-link" if wired else "wmbus-link"
+    return "tpl"
 
 
 def _line_frame(frame: bytes) -> dict[str, Any]:
