@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from cosem.errors import DecodeError
 from cosem.explain import explain
+from cosem.explain.keyring import Keyring
 from cosem.explain.mbus import (
     MBusExplainer,
     by_number,
@@ -146,6 +147,10 @@ def test_what_a_bus_answered_becomes_records() -> None:
                                         HEADER._replace(configuration=Configuration.of(5))), keys=store())  # fmt: skip
     said = explain_answer([(0x72, protected[7:-2])], keys=by_number({"12345678": KEY}))
     assert str(said.records.records[0].value) == "0.001"
+    # A short header does not say whose it is: it is that of who was asked.
+    short = (0x7A, bytes.fromhex("2a000000") + bytes.fromhex("041301000000"))
+    assert explain_answer([short]).header()["identification"] is None
+    assert explain_answer([short], meter=METER).address == METER
     with pytest.raises(DecodeError):
         explain_answer([])
 
@@ -326,6 +331,9 @@ def test_the_general_explainer_knows_ordinary_meters() -> None:
     assert (wrong["error"]["layer"], wrong["layers"][1]["layer"]) == ("mbus-application", "mbus-transport")
     protected = explain(bytes.fromhex(LINES[6]["frame"])).to_json()
     assert "cosem mbus decode" in protected["layers"][-1]["note"]
+    opened = explain(bytes.fromhex(LINES[6]["frame"]), keyring=Keyring(meters={"12345678": KEY})).to_json()
+    assert (opened["layers"][-1]["verified"], opened["layers"][-1]["records"][0]["value"]) == (True, "28504.27")
+    assert KEY.hex() not in repr(Keyring(meters={"12345678": KEY}))
     behind = encode(Telegram.on_wire(8, 1, 0x7C, application_of(Carried(1, 0x67, PUSH)), HEADER))
     answer = explain(behind)
     assert [layer.name for layer in answer.frames[0].layers] == ["mbus-link", "mbus-transport", "data-notification"]

@@ -16,5 +16,6 @@ def keyring_from_file(path: Path | None, device: str | None = None) -> Keyring:
     return Keyring(
         tuple(
             KeyEntry(item.name, item.keys, item.system_title, item.client_system_title, item.verify) for item in devices
-        )
+        ),
+        meters=file.mbus_keys(),
     )

@@ -223,8 +223,13 @@ def _raw(telegrams: Sequence[Reply]) -> list[dict[str, Any]]:
 def _explained(telegrams: Sequence[Reply], where: MeterAddress, keys: KeysOf) -> TelegramExplained:
     """Return what the telegrams of one answer say: the one place where a bus's octets become values."""
     from cosem.explain.mbus import explain_answer
+    from cosem.mbus.wireless import Address
 
-    return explain_answer(telegrams, keys=keys, address=where if isinstance(where, int) else SELECTED)
+    if isinstance(where, int):
+        return explain_answer(telegrams, keys=keys, address=where)
+    # An answer with a short header does not say whose it is: then it is that of who was asked.
+    meter = Address.from_header(where.octets) if where.exact else None
+    return explain_answer(telegrams, keys=keys, address=SELECTED, meter=meter)
 
 
 def _check_records(octets: bytes) -> None:

@@ -80,7 +80,7 @@ def _explain(octets: bytes, keyring: Keyring, kind: str | None) -> Explanation:
         # Last, because an L that fits is no proof: nothing else explains these octets.
         from cosem.explain.mbus_layers import explain_wireless
 
-        answer = explain_wireless(octets)
+        answer = explain_wireless(octets, keyring)
         if answer.frames[0].layers:
             return answer
     return best or Explanation([], Failure("this is no frame, APDU or value that is known", 0, "input"))
@@ -148,7 +148,7 @@ def _explain_carriers(carriers: list[Carrier], keyring: Keyring, layer: str) -> 
         elif carrier.telegram is not None:
             from cosem.explain.mbus_layers import MeterLayers  # only where a meter's telegram is met
 
-            meters = meters or MeterLayers()
+            meters = meters or MeterLayers(keyring)
             meters.append(explained, carrier.telegram)
         elif carrier.payload is not None:
             _explain_carried_into(explained, carrier, carrier.payload, keyring)

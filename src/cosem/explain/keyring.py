@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cosem.security.keys import Keys
@@ -35,6 +35,8 @@ class Keyring:
     dedicated: bytes | None = field(default=None, repr=False)
     client_title: bytes | None = None
     server_title: bytes | None = None
+    meters: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """Keys of M-Bus meters by their identification number."""
 
     def learn(self, other: Keyring) -> None:
         """Take over what another keyring has learnt."""
@@ -44,7 +46,7 @@ class Keyring:
 
     def copy(self) -> Keyring:
         """Return a keyring that knows the same and learns for itself."""
-        return Keyring(self.entries, self.dedicated, self.client_title, self.server_title)
+        return Keyring(self.entries, self.dedicated, self.client_title, self.server_title, self.meters)
 
     def candidates(self, title: bytes | None, *, request: bool) -> Iterator[tuple[KeyEntry, bytes]]:
         """Yield the entries to try with the title to use, best first.

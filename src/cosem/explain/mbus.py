@@ -186,10 +186,12 @@ class MBusExplainer:
         except DecodeError:
             said.reached = _where(frame, form)
             raise
+        if shut.sender is None and self._meter is not None:
+            shut = shut._replace(sender=self._meter)
         said.telegram = shut
         if shut.state is State.CLEAR and not self._knows(shut):
             return shut
-        store = self._store_for(shut.header.address, shut.sender or self._meter, shut.header.configuration.key_id)
+        store = self._store_for(shut.header.address, shut.sender, shut.header.configuration.key_id)
         try:
             telegram = decode(
                 frame, form=form, keys=store, already_decrypted=self._already_decrypted, meter=self._meter
@@ -227,7 +229,7 @@ class MBusExplainer:
 
     def _knows(self, telegram: Telegram) -> bool:
         """Say whether somebody gave a key for the meter of a telegram."""
-        found = (telegram.header.address, telegram.sender or self._meter)
+        found = (telegram.header.address, telegram.sender)
         return any(address is not None and self._keys_of(address) is not None for address in found)
 
     def _store_for(self, header: Address | None, sender: Address | None, key_id: int) -> KeyStore:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from cosem.errors import DecodeError
-from cosem.explain.mbus import MBusExplainer
+from cosem.explain.keyring import Keyring
+from cosem.explain.mbus import MBusExplainer, by_number
 from cosem.explain.mbus_document import TelegramExplained
 from cosem.explain.tree import Explained, Explanation, Failure, Layer
 from cosem.mbus.octets import fields
 from cosem.mbus.relays import Received, Relay
+from cosem.mbus.telegram import State
 from cosem.mbus.wireless import HEADER, WirelessFrame, control_name
 
 NAMES = {"tpl": "mbus-transport", "apl": "mbus-application", "sealed": "mbus-application"}
@@ -49,9 +51,12 @@ def _fields(said: TelegramExplained, layer: str) -> dict[str, Any]:
     if layer == "tpl":
         return {"ci": telegram.ci, **{key: value for key, value in said.header().items() if value not in (None, [])}}
     if layer in ("apl", "sealed"):
-        answer: dict[str, Any] = {"content": "" if said.content is None else said.content.value}
+        proven = {} if telegram.state is State.CLEAR or said.sealed else {"verified": telegram.verified}
+        answer: dict[str, Any] = {**proven, "content": "" if said.content is None else said.content.value}
         if said.sealed:
-            answer["note"] = "it is protected: cosem mbus decode opens it with --key or --keys"
+            answer["note"] = (
+                "it is protected: an mbus_key in the key file (--keys) opens it, or cosem mbus decode --key"
+            )
             return answer
         if found := said.record_documents():
             answer["records"] = found
@@ -68,21 +73,21 @@ def _fields(said: TelegramExplained, layer: str) -> dict[str, Any]:
 class MeterLayers:
     """Appends the layers of the telegrams of one input; what one tells of compact frames serves those behind it."""
 
-    def __init__(self) -> None:
-        self._explainer = MBusExplainer()
+    def __init__(self, keyring: Keyring) -> None:
+        self._explainer = MBusExplainer(by_number(keyring.meters), keyring=keyring)
 
     def append(self, explained: Explained, frame: bytes) -> None:
         """Append what stands inside the link of a wired frame."""
         append_layers(explained, self._explainer.take(Received(frame, Relay.HEX)))
 
 
-def explain_wireless(octets: bytes) -> Explanation:
+def explain_wireless(octets: bytes, keyring: Keyring) -> Explanation:
     """Explain one wireless frame; without layers where octets are none: an L that fits, and letters for a maker."""
     explained = Explained()
     maker = int.from_bytes(octets[2:4], "little")
     if len(octets) <= HEADER or not all(1 <= maker >> shift & 0x1F <= 26 for shift in (10, 5, 0)):
         return Explanation([explained.fail(DecodeError("no wireless M-Bus frame", 0), "wmbus-link")])
-    said = MBusExplainer().take(Received(octets, Relay.HEX))
+    said = MBusExplainer(by_number(keyring.meters), keyring=keyring).take(Received(octets, Relay.HEX))
     link = None if said.telegram is None else said.telegram.link
     if isinstance(link, WirelessFrame):
         header = {
