@@ -108,6 +108,10 @@ def test_files_and_standard_input(
         assert (status, len(document["frames"])) == (0, 2)
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(WATER.encode())))
     assert decode(capsys)[1]["records"][0]["value"] == "7.704"
+    story = tmp_path / "story.txt"
+    story.write_text("Once upon a time\n", encoding="ascii")
+    status, document = decode(capsys, str(story))
+    assert (status, document["error"]) == (1, {"what": "no octets in hex", "offset": 0, "layer": "input"})
     empty = tmp_path / "empty"
     empty.touch()
     assert cosem(capsys, "decode", str(empty))[0] == 2

@@ -105,19 +105,20 @@ def _key(text: str) -> bytes:
 
 def read_telegrams(source: str) -> str | bytes:
     """Return what was given: text that is hex or a receiver's line, or the content of a file or of standard input."""
-    from cosem.explain.mbus_input import is_text
+    from cosem.explain.mbus_input import MAX_TEXT, is_text
 
     if not source.strip():
         raise ConfigError("there is nothing to decode: give hex digits, the name of a file, or - for standard input")
     if source == "-":
-        return _some(sys.stdin.buffer.read(), "standard input")
+        return _some(sys.stdin.buffer.read(MAX_TEXT + 1), "standard input")
     path = Path(source)
     try:
-        there = len(source) < 1024 and path.is_file()
+        there = len(source) < 1024 and path.exists() and not path.is_dir()
     except (OSError, ValueError):
         there = False
     if there:
-        return _some(path.read_bytes(), source)
+        with path.open("rb") as file:
+            return _some(file.read(MAX_TEXT + 1), source)
     if is_text(source):
         return source
     name = source if len(source) <= 60 else f"{source[:57]}..."

@@ -41,7 +41,9 @@ def telegrams_in(source: str | bytes) -> list[Item]:
         text = source.decode("ascii")
     except UnicodeDecodeError:
         return frames_in(source)
-    return list(_in_text(text)) if is_text(text) else frames_in(source)
+    # No frame is made of printable octets alone: such a file is text, and what is wrong with it is said as of text.
+    printable = "".join(text.split()).isprintable()
+    return list(_in_text(text)) if printable or is_text(text) else frames_in(source)
 
 
 def octets_in(source: str | bytes) -> bytes | None:
