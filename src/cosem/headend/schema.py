@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata: Final = MetaData(
@@ -301,3 +302,70 @@ audit: Final = Table(
     sqlite_autoincrement=True,
 )
 """Who did what: only ever appended to."""
+
+event: Final = Table(
+    "event",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("device", Integer, ForeignKey("device.id", ondelete="CASCADE"), nullable=False),
+    Column("at", Integer, nullable=False),
+    Column("received", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("group", Text, nullable=False),
+    Column("code", Integer),
+    Column("words", Text, nullable=False),
+    UniqueConstraint("device", "at", "group", "code", "words"),
+    Index("ix_event_device", "device", "at"),
+    Index("ix_event_received", "received"),
+    sqlite_autoincrement=True,
+)
+"""What happened at devices, from their logs and from what they pushed; the same happening is there once."""
+
+alarm: Final = Table(
+    "alarm",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("device", Integer, ForeignKey("device.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("fraud", Integer, nullable=False),
+    Column("first", Integer, nullable=False),
+    Column("last", Integer, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("acknowledged_by", Text),
+    Column("acknowledged", Integer),
+    Index("ix_alarm_open", "device", "kind", unique=True, sqlite_where=text("state = 'open'")),
+    Index("ix_alarm_last", "state", "last"),
+    sqlite_autoincrement=True,
+)
+"""What somebody should look at. One open alarm of a kind for a device: what comes again counts in it."""
+
+push_log: Final = Table(
+    "push_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", Integer, nullable=False),
+    Column("peer", Text, nullable=False),
+    Column("device", Integer),
+    Column("octets", LargeBinary, nullable=False),
+    Column("problem", Text),
+    Index("ix_push_log_at", "at"),
+    sqlite_autoincrement=True,
+)
+"""What was pushed, as it came, before anything is made of it."""
+
+outbox: Final = Table(
+    "outbox",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("created", Integer, nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("next_try", Integer, nullable=False),
+    Column("sent", Integer),
+    Index("ix_outbox_waiting", "channel", "sent", "next_try"),
+    sqlite_autoincrement=True,
+)
+"""What is to be told outside: at least once, in order for each subject."""
