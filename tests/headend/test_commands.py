@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 
 import pytest
@@ -79,7 +80,7 @@ class Desk:
                 command.insert(),
                 {
                     "id": "cut.0", "bundle": "cut", "position": 0, "device": 1, "kind": kind,
-                    "parameters": __import__("json").dumps(parameters), "state": "sending", "requested_by": "anna",
+                    "parameters": json.dumps(parameters), "state": "sending", "requested_by": "anna",
                     "requested": int(NOW), "not_after": int(NOW) + 3600,
                 },
             )  # fmt: skip

@@ -94,6 +94,11 @@ class Headend:
         self.commands = Commands(self.engine, queue, self.meter, clock=clock, two_persons=settings.two_persons)
         self.listeners: list[Callable[[int, Outcome], None]] = []
         """Told of every device's end in a run: the run's number and the outcome."""
+        self.live: list[Callable[[str, dict[str, Any]], None]] = []
+        """Told of everything that somebody might follow: its kind, and plain values."""
+        self.commands.listeners.append(
+            lambda row: self.tell("command", {"id": row.id, "device": row.device, "kind": row.kind, "state": row.state})
+        )
         self._permits: dict[int, Permits] = {}
         self._tasks: list[asyncio.Task[None]] = []
         queue.handle("slice", self._slice)
@@ -217,6 +222,12 @@ class Headend:
     def _ended(self, run: int, outcome: Outcome) -> None:
         for listener in self.listeners:
             listener(run, outcome)
+        self.tell("read", {"run": run, "device": outcome.device, "reason": outcome.reason, "detail": outcome.detail})
+
+    def tell(self, kind: str, content: dict[str, Any]) -> None:
+        """Tell everybody who follows."""
+        for listener in list(self.live):
+            listener(kind, content)
 
     def _close(self, number: int, work: Slice) -> None:
         with self.engine.begin() as connection:

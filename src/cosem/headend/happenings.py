@@ -129,6 +129,7 @@ def alarms(
     fraud: bool | None = None,
     device_number: int | None = None,
     numbers: Iterable[int] | None = None,
+    among: frozenset[int] | None = None,
 ) -> list[AlarmRow]:
     """Return alarms, the newest first, with numbers below `before`."""
     query = select(alarm, device.c.name.label("device_name")).join(device, device.c.id == alarm.c.device)
@@ -141,6 +142,8 @@ def alarms(
         query = query.where(alarm.c.fraud == int(fraud))
     if device_number is not None:
         query = query.where(alarm.c.device == device_number)
+    if among is not None:
+        query = query.where(alarm.c.device.in_(among))
     if numbers is not None:
         query = query.where(alarm.c.id.in_(list(numbers)))
     return [

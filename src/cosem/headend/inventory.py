@@ -253,9 +253,12 @@ class Inventory:
         group: str | None = None,
         tag: str | None = None,
         parent: str | None = None,
+        among: frozenset[int] | None = None,
     ) -> list[DeviceRow]:
         """Return up to `limit` devices with numbers above `after`: the cursor is the number of the last one."""
         query = self._query().where(device.c.id > after).order_by(device.c.id).limit(min(limit, MAX_PAGE))
+        if among is not None:
+            query = query.where(device.c.id.in_(among))
         if text:
             query = query.where(device.c.name.contains(text, autoescape=True))
         if kind is not None:

@@ -369,3 +369,30 @@ outbox: Final = Table(
     sqlite_autoincrement=True,
 )
 """What is to be told outside: at least once, in order for each subject."""
+
+token: Final = Table(
+    "token",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("role", Text, nullable=False),
+    Column("group", Integer, ForeignKey("device_group.id")),
+    Column("created", Integer, nullable=False),
+    Column("expires", Integer),
+    Column("revoked", Integer),
+)
+"""Tokens of the API by their digest: the token itself is shown once. `group` narrows a token to its devices."""
+
+idempotency: Final = Table(
+    "idempotency",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("who", Text, primary_key=True),
+    Column("digest", Text, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("at", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Answers given under an Idempotency-Key, so that asking twice is asking once."""

@@ -1,0 +1,1 @@
+"""The head-end over HTTP: REST with OpenAPI, live progress by server-sent events."""

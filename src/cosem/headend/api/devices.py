@@ -1,0 +1,240 @@
+"""Devices and what was read of them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from sqlalchemy import select
+
+from cosem.errors import ConfigError
+from cosem.headend.access import Act, Person
+from cosem.headend.api.app import Key, NotFound, Served, allowed, once
+from cosem.headend.api.shapes import MAX_PAGE, Device, Devices, Move, NewDeviceShape, Value, Values, moment
+from cosem.headend.audit import record
+from cosem.headend.cim import meter_readings
+from cosem.headend.intervals import MISSING, Series
+from cosem.headend.inventory import ELSEWHERE, DeviceRow, Inventory, Kind, NewDevice, State
+from cosem.headend.schema import channel, latest
+
+router = APIRouter(tags=["devices"])
+Named = Annotated[str, Path(min_length=1, max_length=200)]
+LONGEST = 400 * 86_400
+"""Seconds of values in one answer."""
+
+
+@router.get("/devices")
+def list_devices(
+    headend: Served,
+    who: Annotated[Person, allowed(Act.SEE)],
+    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
+    text: Annotated[str, Query(max_length=200)] = "",
+    kind: Kind | None = None,
+    state: State | None = None,
+    tag: Annotated[str | None, Query(max_length=200)] = None,
+    group: Annotated[str | None, Query(max_length=200)] = None,
+    parent: Annotated[str | None, Query(max_length=200)] = None,
+) -> Devices:
+    """List devices behind a cursor, by what is asked of them."""
+    with headend.engine.connect() as connection:
+        rows = Inventory(connection).page(
+            after=after,
+            limit=limit,
+            text=text,
+            kind=kind,
+            state=state,
+            tag=tag,
+            group=group,
+            parent=parent,
+            among=who.devices,
+        )
+    return Devices(devices=[Device.of(row) for row in rows], next=rows[-1].id if len(rows) == limit else None)
+
+
+@router.post("/devices", status_code=201, response_model=Device)
+async def add_device(
+    headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], item: NewDeviceShape, request: Request,
+    key: Key = None,
+) -> Response:  # fmt: skip
+    """Add a device."""
+
+    async def act() -> Device:
+        now = int(headend.clock())
+        given = item.model_dump()
+        given["segment"] = given["segment"] or ELSEWHERE
+        given["tags"] = tuple(given["tags"])
+        with headend.engine.begin() as connection:
+            inventory = Inventory(connection)
+            inventory.add(NewDevice(**given), now)
+            record(connection, now, who.name, "add device", item.name, after=item.model_dump(mode="json"))
+            return Device.of(inventory.get(item.name))
+
+    return await once(headend, who, key, request, act, 201)
+
+
+@router.get("/devices/{name}")
+def get_device(headend: Served, who: Annotated[Person, allowed(Act.SEE)], name: Named) -> Device:
+    """Return one device."""
+    with headend.engine.connect() as connection:
+        return Device.of(_device(connection, name, who))
+
+
+@router.post("/devices/{name}/state")
+def move_device(headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], name: Named, item: Move) -> Device:
+    """Bring a device to another state of its life."""
+    now = int(headend.clock())
+    with headend.engine.begin() as connection:
+        inventory = Inventory(connection)
+        before = _device(connection, name, who)
+        inventory.move(name, item.state, now)
+        record(connection, now, who.name, "move device", name, before=before.state, after=item.state)
+        return Device.of(inventory.get(name))
+
+
+@router.get("/devices/{name}/latest")
+def latest_values(headend: Served, who: Annotated[Person, allowed(Act.SEE)], name: Named) -> list[Values]:
+    """Return the latest value of each channel."""
+    with headend.engine.connect() as connection:
+        row = _device(connection, name, who)
+        query = select(channel, latest.c.time, latest.c.value).join(channel, channel.c.id == latest.c.channel)
+        found = connection.execute(query.where(latest.c.device == row.id)).all()
+    return [
+        Values(
+            device=name,
+            channel=item.name,
+            unit=item.unit,
+            values=[Value(time=moment(item.time), value=_decimal(item.value, item.scaler), quality=0)],
+        )
+        for item in found
+    ]
+
+
+@router.get("/devices/{name}/values", response_model=Values)
+def values(
+    headend: Served,
+    who: Annotated[Person, allowed(Act.SEE)],
+    name: Named,
+    channel_name: Annotated[str, Query(alias="channel", min_length=1, max_length=200)],
+    start: Annotated[datetime, Query(alias="from")],
+    end: Annotated[datetime, Query(alias="to")],
+    form: Annotated[Literal["json", "csv", "jsonl", "parquet", "cim"], Query(alias="format")] = "json",
+) -> Any:
+    """Return the values of one channel at or after `from` and before `to`; both have a zone."""
+    first, last = _seconds(start), _seconds(end)
+    if not first < last <= first + LONGEST:
+        raise ConfigError(f"from is before to, and at most {LONGEST // 86_400} days")
+    with headend.engine.connect() as connection:
+        row = _device(connection, name, who)
+        found = connection.execute(select(channel).where(channel.c.name == channel_name)).one_or_none()
+        if found is None:
+            raise NotFound(f"there is no channel {channel_name!r}")
+        series = headend.intervals.read(connection, row.id, found.id, first, last)
+    if form == "json":
+        given = [Value(**item) for item in _items(series, found.scaler)]
+        return Values(device=name, channel=channel_name, unit=found.unit, values=given)
+    return _EXPORTS[form](name, found, series)
+
+
+def _csv(name: str, found: Any, series: Series) -> Response:
+    def lines() -> Iterator[str]:
+        buffer = io.StringIO()
+        writer = csv.writer(buffer)
+        writer.writerow(("device", "channel", "unit", "time", "value", "quality", "estimate"))
+        for item in _items(series, found.scaler):
+            writer.writerow(
+                (
+                    name,
+                    found.name,
+                    found.unit,
+                    item["time"].isoformat(),
+                    item["value"],
+                    item["quality"],
+                    item["estimate"],
+                )
+            )
+            if buffer.tell() > 1 << 16:
+                yield buffer.getvalue()
+                buffer.seek(0)
+                buffer.truncate()
+        yield buffer.getvalue()
+
+    return StreamingResponse(lines(), media_type="text/csv; charset=utf-8")
+
+
+def _jsonl(name: str, found: Any, series: Series) -> Response:
+    def lines() -> Iterator[str]:
+        for item in _items(series, found.scaler):
+            item["time"] = item["time"].isoformat()
+            yield json.dumps({"device": name, "channel": found.name, "unit": found.unit, **item}) + "\n"
+
+    return StreamingResponse(lines(), media_type="application/jsonl")
+
+
+def _parquet(name: str, found: Any, series: Series) -> Response:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    values_ = pa.array(series.values, mask=series.values == MISSING)
+    estimates = pa.array(series.estimates, mask=series.estimates == MISSING)
+    table = pa.table(
+        {
+            "time": pa.array(series.times * 1_000_000, pa.timestamp("us", "UTC")),
+            "value": values_,
+            "quality": pa.array(series.quality),
+            "estimate": estimates,
+        },
+        metadata={"device": name, "channel": found.name, "unit": found.unit, "scaler": str(found.scaler)},
+    )
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd")
+    return Response(sink.getvalue(), media_type="application/vnd.apache.parquet")
+
+
+def _cim(name: str, found: Any, series: Series) -> Response:
+    return Response(meter_readings(name, found.name, found.unit, found.scaler, series), media_type="application/xml")
+
+
+_EXPORTS = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet, "cim": _cim}
+
+
+def _items(series: Series, scaler: int) -> Iterator[dict[str, Any]]:
+    for at, value, quality, estimate in zip(
+        series.times.tolist(), series.values.tolist(), series.quality.tolist(), series.estimates.tolist(), strict=True
+    ):
+        yield {
+            "time": moment(at),
+            "value": None if value == MISSING else _decimal(value, scaler),
+            "quality": quality,
+            "estimate": None if estimate == MISSING else _decimal(estimate, scaler),
+        }
+
+
+def _decimal(value: int, scaler: int) -> str:
+    from decimal import Decimal
+
+    return str(Decimal(value).scaleb(scaler)) if scaler <= 0 else str(value * 10**scaler)
+
+
+def _device(connection: Any, name: str, who: Person) -> DeviceRow:
+    try:
+        row = Inventory(connection).get(name)
+    except ConfigError as error:
+        raise NotFound(str(error)) from None
+    who.sees(row.id)
+    return row
+
+
+def _seconds(at: datetime) -> int:
+    if at.tzinfo is None:
+        raise ConfigError("a time has a zone, such as 2026-11-01T00:00:00Z")
+    try:
+        return int(at.timestamp())
+    except (OverflowError, ValueError):
+        raise ConfigError("this time is out of range") from None
