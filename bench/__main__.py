@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     lines: list[Line] = []
-    rest = (mbus.mbus_telegrams, transfers.block_transfer, sessions.sessions, years.year)
+    rest = (mbus.mbus_telegrams, mbus.mbus_models, transfers.block_transfer, sessions.sessions, years.year)
     for case in (*cases.CASES, *gas.CASES, *rest):
         if arguments.only in case.__name__:
             lines += case()

@@ -77,6 +77,46 @@ def mbus_telegrams() -> list[Line]:
     ]
 
 
+def mbus_models() -> list[Line]:
+    """The model of a meter among many, and a telegram with its model's names as a line of JSON."""
+    from datetime import UTC, datetime
+
+    from cosem.mbus.manufacturer import manufacturer_octets
+    from cosem.mbus.model import Model, Models, models
+    from cosem.mbus.readings import reading
+    from cosem.mbus.telegram import decode
+    from cosem.mbus.wireless import Address
+
+    iperl = models().named("sensus-iperl")
+    frame, now = iperl.examples[0].frame, datetime(2026, 4, 3, tzinfo=UTC)
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    codes = [first + second + third for first in "ABCD" for second in letters for third in letters]
+    addresses = [Address.of(code, "00000001", version, 7) for code in codes for version in range(4)][:10_000]
+
+    def known(count: int) -> Models:
+        recognised = [(address.manufacturer, address.version, address.medium) for address in addresses[:count]]
+        others = [Model(str(number), "", (key,), iperl.fields) for number, key in enumerate(recognised)]
+        return Models([iperl, *others])
+
+    few, many = known(10), known(len(addresses))
+    asked = addresses[::100]
+    if manufacturer_octets("SEN") in {address.manufacturer for address in addresses}:
+        raise SystemExit("the model that is measured is recognised by another one, too")
+
+    times = medians(
+        {
+            "few": lambda: [few.of(address) for address in asked],
+            "many": lambda: [many.of(address) for address in asked],
+            "line": lambda: reading(decode(frame), many, timestamp=now).line(),
+        }
+    )
+    return [
+        Line("M-Bus model of a meter, 10 known", times["few"] / len(asked), 2e-6),
+        Line("  10,000 known", times["many"] / len(asked), 2e-6),
+        Line("M-Bus telegram by radio to a line of JSON", times["line"]),
+    ]
+
+
 def _reads(load: Any, frame: bytes) -> bool:
     """Say whether a peer can read a frame at all: only what all can read is measured."""
     try:

@@ -55,10 +55,12 @@ class TelegramReceiver:
         self.received += 1
         return telegram
 
-    def try_receive(self, frame: bytes, now: float, *, link: LinkKind = "auto") -> Telegram | None:
+    def try_receive(
+        self, frame: bytes, now: float, *, link: LinkKind = "auto", form: Format | None = None
+    ) -> Telegram | None:
         """Take a frame; None too for one that is refused, which `failures` tells."""
         try:
-            return self.receive(frame, now, link=link)
+            return self.receive(frame, now, link=link, form=form)
         except (DecodeError, SecurityError):
             return None
 
