@@ -1,6 +1,6 @@
 """A utility meter: what it counts and remembers, its valve, its battery, and what people do to it.
 
-It knows nothing of how it is read: `bus` and `radio` beside this file make telegrams of it. Amounts are whole
+It knows nothing of how it is read: `wired` and `radio` beside this file make telegrams of it. Amounts are whole
 millilitres or watt seconds, so that sums are exact; time is the simulation's, and the meter's own clock may be wrong.
 """
 
@@ -78,7 +78,8 @@ class UtilitySettings:
 
     `identification` has eight digits. `zone` is its clock's deviation to UTC in minutes: utility meters keep normal
     time. `drift` in seconds a day, `battery_days` until the battery is empty, None for mains. `start_amount` is what
-    the register shows at first, in millilitres or watt seconds. `base_flow` of a leak in millilitres a step.
+    the register shows at first, in millilitres or watt seconds. `leak` in millilitres a step. `due` is the month and
+    the day at whose beginning the yearly value is kept.
     """
 
     medium: Medium
@@ -90,6 +91,7 @@ class UtilitySettings:
     battery_days: int | None = 3650
     start_amount: int = 0
     leak: int = 1500
+    due: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
         if len(self.identification) != 8 or not self.identification.isdigit():
@@ -121,6 +123,9 @@ class UtilityMeter:
     clock_offset: int = field(init=False, default=0)
     clock_set: int | None = field(init=False, default=None)
     kept: dict[str, deque[Kept]] = field(init=False)
+    due: tuple[int, int] = field(init=False)
+    kept_due: Kept | None = field(init=False, default=None)
+    """What stood on the register when the due date last began."""
     _totals: _Totals = field(init=False)
     _battery_end: int | None = field(init=False)
     _drift_since: int = field(init=False)
@@ -128,6 +133,7 @@ class UtilityMeter:
     def __post_init__(self) -> None:
         settings = self.settings
         self.now = self.start
+        self.due = settings.due
         self._totals = _Totals(settings.start_amount)
         self.kept = {period: deque(maxlen=count) for period, count in KEPT.items()}
         self._battery_end = None if settings.battery_days is None else self.start + settings.battery_days * DAY
@@ -166,20 +172,24 @@ class UtilityMeter:
         self.flow = self.settings.consumption.at(_local(now, self.settings.zone), now // STEP)
 
     def _count(self, seconds: int) -> None:
-        tampered = self.tampered
-        if self.valve is not Valve.OPEN or tampered & {Tamper.REMOVAL, Tamper.DRY, Tamper.MAGNET}:
-            # A magnet holds the wheel, air has no weight, and what was removed is past the pipe.
-            amount = 0
-        else:
-            amount = self.flow.amount + (self.settings.leak if Tamper.LEAK in tampered else 0)
+        amount = self._passing
         begun = (self.now % STEP) * amount // STEP
         passed = (self.now % STEP + seconds) * amount // STEP - begun
-        if Tamper.REVERSE in tampered:
+        if Tamper.REVERSE in self.tampered:
             self._totals.reverse += passed
             return
         self._totals.amount += passed
         if self.settings.medium is Medium.HEAT:
             self._totals.energy += passed * max(0, self.flow.warm - self.flow.cold) * 418
+
+    @property
+    def _passing(self) -> int:
+        """What it notices of what flows in this step."""
+        tampered = self.tampered
+        if self.valve is not Valve.OPEN or tampered & {Tamper.REMOVAL, Tamper.DRY, Tamper.MAGNET}:
+            # A magnet holds the wheel, air has no weight, and what was removed is past the pipe.
+            return 0
+        return self.flow.amount + (self.settings.leak if Tamper.LEAK in tampered else 0)
 
     def _keep(self, end: int) -> None:
         local = _local(end, self.settings.zone)
@@ -189,6 +199,8 @@ class UtilityMeter:
         self.kept["hour"].append(value)
         if local.hour == 0:
             self.kept["day"].append(value)
+            if (local.month, local.day) == self.due:
+                self.kept_due = value
             if local.day == 1:
                 self.kept["month"].append(value)
 
@@ -212,11 +224,9 @@ class UtilityMeter:
     @property
     def rate(self) -> int:
         """What flows now: millilitres an hour, or watts of electricity."""
-        if self.valve is not Valve.OPEN:
-            return 0
         if self.settings.medium is Medium.ELECTRICITY:
-            return self.flow.amount // STEP
-        return self.flow.amount * 3600 // STEP
+            return self._passing // STEP
+        return self._passing * 3600 // STEP
 
     @property
     def power(self) -> int:
