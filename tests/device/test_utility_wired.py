@@ -297,6 +297,16 @@ def test_a_meter_with_a_key_takes_nothing_in_clear_nothing_under_another_key_and
     assert bench.speaker.keys.failures["replay"] == 1
 
 
+@pytest.mark.parametrize(("window", "codes"), [(0, [b"", b"", b""]), (100, [b"", error(ACCESS_DENIED), b""])])
+def test_a_window_of_access_numbers_refuses_older_orders_where_there_is_no_counter(window, codes):
+    bench = Bench("gas-wired", key=KEY, access_window=window)
+    told = []
+    for number in (40, 30, 41):
+        bench.access = number - 1
+        told.append(bench.send(move_valve(0)))
+    assert told == codes
+
+
 def test_in_mode_9_an_order_and_an_answer_never_share_a_nonce():
     bench = Bench("gas-wired-gcm", key=KEY)
     counters = []

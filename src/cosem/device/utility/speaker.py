@@ -38,14 +38,17 @@ _MORE: Final = bytes((MORE_RECORDS_FOLLOW,))
 class Speaker:
     """What one meter says and how it protects it. `default_key`: what it came with, under which new keys are wrapped.
 
-    `key`: the one in use; None while it has none, and speaks in clear. Raises `ConfigError` where the model and the
-    meter do not fit each other.
+    `key`: the one in use; None while it has none, and speaks in clear. `access_window`: how far ahead of the last one
+    the access number of an order may be, as `KeyStore` has it: 0 refuses the last one alone.
+
+    Raises `ConfigError` where the model and the meter do not fit each other.
     """
 
     meter: UtilityMeter
     model: Model
     default_key: bytes | None = field(default=None, repr=False)
     key: bytes | None = field(default=None, repr=False)
+    access_window: int = 0
     address: Address = field(init=False)
     keys: KeyStore = field(init=False)
     sources: Sources = field(init=False)
@@ -57,7 +60,7 @@ class Speaker:
 
     def __post_init__(self) -> None:
         self.address = self.model.address(self.meter.settings.identification)
-        self.keys = KeyStore()
+        self.keys = KeyStore(access_window=self.access_window)
         self.sources = Sources(self.meter, self.model.flags)
         self.orders = Orders(self.meter, self.model, self.address, self.sources, self.install, self.default_key)
         if self.key is not None:
@@ -161,6 +164,7 @@ def simulated(
     *,
     default_key: bytes | None = None,
     key: bytes | None = None,
+    access_window: int = 0,
     **settings: Any,
 ) -> Speaker:
     """Return a meter of a model that begins to count at `start` (UTC seconds), with its voice.
@@ -174,4 +178,5 @@ def simulated(
     if medium is None:
         raise ConfigError(f"model {model.name}: a simulated meter needs a medium: {', '.join(media)}")
     values = {"valve": built.get("valve", False), "battery_days": built.get("battery_days")} | settings
-    return Speaker(UtilityMeter(UtilitySettings(medium, consumption, **values), start), model, default_key, key)
+    meter = UtilityMeter(UtilitySettings(medium, consumption, **values), start)
+    return Speaker(meter, model, default_key, key, access_window)
