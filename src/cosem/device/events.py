@@ -12,7 +12,7 @@ from cosem.classes.c001_data import Data as DataObject
 from cosem.classes.common import CaptureObject
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
-from cosem.companions.companion import Companion, EventGroup
+from cosem.companions.companion import Companion, EventCode, EventGroup
 from cosem.device.alarms import EventRegister
 from cosem.device.causes import ENDED_BY, Cause, Happening
 from cosem.device.host import Host
@@ -100,9 +100,11 @@ class Events:
             EventRegister(host, layout, Cause.ALARM_REGISTER_CLEARED, autoclear=alarm_autoclear)
             for layout in companion.alarms
         ]
-        self._codes = {
-            cause: [(g.name, e) for g in companion.groups for e in g.events if e.cause == cause.name] for cause in Cause
-        }
+        self._codes: dict[str, list[tuple[str, EventCode]]] = {}
+        for group in companion.groups:
+            for event in group.events:
+                if event.cause is not None:
+                    self._codes.setdefault(event.cause, []).append((group.name, event))
         self._ends: dict[Cause, list[Cause]] = {}
         for begun, over in ENDED_BY.items():
             for cause in over:
@@ -121,7 +123,7 @@ class Events:
             self._lasting.discard((begun, which))
             for register in self.alarms:
                 register.over((begun, which))
-        for group, event in self._codes[cause]:
+        for group, event in self._codes.get(cause.name, ()):
             if not event.fits(happening.details) or happening.details.get("group", group) != group:
                 continue
             self.logs[group].record(event.code, happening)

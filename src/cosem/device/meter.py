@@ -323,8 +323,9 @@ class ElectricityMeter:
     def _management_rights(self, obj: Any) -> AccessRights:
         """Let a manager do everything; what a behaviour takes it may write though it is dynamic, such as the time."""
         rights = full_access(obj)
-        written = {number for name, number in self.device.writers if name == bytes(obj.obis)}
-        written |= {number for class_id, number in _WRITABLE_TOO if class_id == obj.class_id}
+        written = {number for class_id, number in _WRITABLE_TOO if class_id == obj.class_id}
+        name = bytes(obj.obis)
+        written |= {number for number in obj.attributes if (name, number) in self.device.writers}
         attributes = tuple(
             AttributeAccess(right.attribute_id, Access.READ_AND_WRITE) if right.attribute_id in written else right
             for right in rights.attribute_access
