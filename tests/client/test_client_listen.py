@@ -133,6 +133,35 @@ def test_counters_are_shared_by_the_connections_of_a_listener_and_kept_by_title(
     assert second.receive(_framed(_general(7, title=OTHER)), 0.0)[0].verified is True
 
 
+@pytest.mark.parametrize("title", [TITLE, None])
+def test_a_customer_port_has_keys_and_counters_of_its_own(title: bytes | None) -> None:
+    customer = DeviceKeys("customer", Keys(bytes(range(48, 64)), AUTH), system_title=title)
+    listener = _listener(_keys(title), customer)
+    octets = _framed(_general(9), _general(1, key=bytes(range(48, 64))), _general(10))
+    assert [push.verified for push in listener.receive(octets, 0.0)] == [True, True, True]
+    again = listener.receive(octets, 0.0)
+    assert [(push.verified, "a repeat" in str(push.problem)) for push in again[::2]] == [(False, True)] * 2
+    assert (again[1].verified, again[1].value) == (False, None)
+
+
+def test_a_push_that_was_laid_down_by_a_companion_profile_has_names() -> None:
+    def push(*values: Data) -> list[str]:
+        apdu = DataNotification(MOMENT.to_octets(), axdr.encode(axdr.structure(*values))).encode(0x40000001)
+        (found,) = _listener().receive(_framed(apdu), 0.0)
+        return [str(reading) for reading in found.readings]
+
+    device, setup = axdr.octet_string(b"CSM10000001"), axdr.octet_string(bytes.fromhex("0004190900ff"))
+    alarms = (axdr.double_long_unsigned(0), axdr.double_long_unsigned(3))
+    assert push(device, setup, *alarms) == [
+        "0-0:42.0.0.255 = CSM10000001",
+        "0-0:97.98.20.255 = 0",
+        "0-0:97.98.21.255 = 3",
+    ]
+    # Something else was chosen to be sent: no value is given the name of another, nor that of the setup.
+    assert push(device, setup, axdr.double_long_unsigned(3), axdr.octet_string(b"x")) == []
+    assert push(device, setup, axdr.double_long_unsigned(3)) == []
+
+
 def test_a_forgery_moves_no_counter() -> None:
     listener = _listener(_keys())
     wrong_key = _general(0xFFFFFFF0, key=bytes(16))

@@ -19,6 +19,7 @@ from cosem.association.blocks import TAG as BLOCK_TAG
 from cosem.association.blocks import BlockTransfer
 from cosem.association.initiator import CONFIRMATION_WANTED
 from cosem.client.keyfile import DeviceKeys
+from cosem.client.presets import preset_readings
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
 from cosem.errors import DecodeError, InvocationCounterError, KeyMissing, RemoteProtocolError, SecurityError
@@ -62,41 +63,48 @@ class Push:
     @property
     def readings(self) -> list[Reading]:
         """Return the values that the push, or the layout it has, names."""
-        return [] if self.value is None else readings(self.value, self.country)
+        if self.value is None:
+            return []
+        return preset_readings(self.value) or readings(self.value, self.country)
 
 
 class Senders:
-    """The keys of the meters that push, and the last counter of each. Shared by all connections of a listener."""
+    """The keys of the meters that push, and the last counter of each key. Shared by all connections of a listener."""
 
     def __init__(self, devices: Iterable[DeviceKeys] = ()) -> None:
         devices = tuple(devices)
-        self._by_title = {item.system_title: item for item in devices if item.system_title}
+        self._by_title: dict[bytes, tuple[DeviceKeys, ...]] = {}
+        for item in devices:
+            if item.system_title:
+                self._by_title[item.system_title] = (*self._by_title.get(item.system_title, ()), item)
         self._others = tuple(item for item in devices if not item.system_title)
-        self._counters: dict[bytes, ReceivingCounter] = {}
+        self._counters: dict[tuple[bytes, bytes], ReceivingCounter] = {}
 
     def candidates(self, title: bytes) -> tuple[DeviceKeys, ...]:
         """Return the keys to try for a sender: its own, or those that name no meter."""
-        own = self._by_title.get(title)
-        return (own,) if own is not None else self._others
+        return self._by_title.get(title, self._others)
 
     @property
     def only(self) -> bytes | None:
         """Return the system title of the one sender there is, where there is only one."""
         return next(iter(self._by_title)) if len(self._by_title) == 1 and not self._others else None
 
-    def check(self, title: bytes, counter: int) -> None:
-        """Raise `InvocationCounterError` for a counter that came before; changes nothing."""
-        known = self._counters.get(title)
+    def check(self, title: bytes, counter: int, key: bytes = b"") -> None:
+        """Raise `InvocationCounterError` for a counter that came before under this key; changes nothing.
+
+        A meter counts by key: its customer port has keys of its own, and so have broadcasts.
+        """
+        known = self._counters.get((title, key))
         if known is not None:
             known.check(counter)
 
-    def commit(self, title: bytes, counter: int) -> None:
+    def commit(self, title: bytes, counter: int, key: bytes = b"") -> None:
         """Keep the counter of a push that was accepted. Only those take room, so that nobody can push others out."""
-        known = self._counters.get(title)
+        known = self._counters.get((title, key))
         if known is None:
             if len(self._counters) >= MAX_SENDERS:
                 self._counters.pop(next(iter(self._counters)))
-            known = self._counters[title] = ReceivingCounter()
+            known = self._counters[title, key] = ReceivingCounter()
         known.commit(counter)
 
 
@@ -200,7 +208,7 @@ class Listener:
             if key is None:
                 continue
             try:
-                self.senders.check(title, header.invocation_counter or 0)
+                self.senders.check(title, header.invocation_counter or 0, key)
                 opened = unprotect(
                     key,
                     keys.authentication_key,
@@ -212,7 +220,8 @@ class Listener:
                 push = _with(header, verified=opened.verified, country=country)
                 push = _opened(push, opened.plain, device.tolerances)
             except InvocationCounterError as error:
-                return _with(header, verified=False, problem=f"a repeat: {error}")
+                reasons.append(f"a repeat: {error}")
+                continue
             except KeyMissing:
                 reasons.append("an authentication key is needed, or verify = false in the key file")
                 continue
@@ -221,7 +230,7 @@ class Listener:
                 continue
             # Only what was read, and opened by a key, moves the counter: anybody can claim a title in plain.
             if opened.control.protection:
-                self.senders.commit(title, opened.counter)
+                self.senders.commit(title, opened.counter, key)
             return push
         if not reasons:
             return _with(header, problem=f"no key is known for {title.hex()}")

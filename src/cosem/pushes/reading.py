@@ -144,7 +144,7 @@ def _walk(value: Data) -> Iterator[Reading]:
     index = 0
     while index < len(items):
         item = items[index]
-        if _is_name(item) and index + 1 < len(items) and not _is_name(items[index + 1]):
+        if _is_name(item) and not _is_setup(item) and index + 1 < len(items) and not _is_name(items[index + 1]):
             follower = items[index + 1]
             scaler_unit = _scaler_unit(items[index + 2]) if index + 2 < len(items) else None
             if follower.tag in (Tag.ARRAY, Tag.STRUCTURE):
@@ -176,6 +176,11 @@ def _described(value: Data) -> Reading | None:
 def _is_name(value: Data) -> bool:
     # A logical name ends with F = 255 in every push seen; asking for it keeps six characters of text from being one.
     return value.tag is Tag.OCTET_STRING and len(value.value) == 6 and value.value[5] == 0xFF
+
+
+def _is_setup(value: Data) -> bool:
+    # A push setup says which push this is; it names no value.
+    return bool(value.value[2:4] == b"\x19\x09")
 
 
 def _scaler_unit(value: Data) -> tuple[int, int] | None:
