@@ -88,14 +88,18 @@ async def test_asynchronous_verbs(world: Served) -> None:
         assert (await meter.alarms())[0].descriptor == FRAUD
         await meter.clear_alarms()
         assert (await meter.alarms())[0].descriptor == 0
-        await meter.configure_push("192.0.2.1:4059")
+        assert (await meter.configure_push("192.0.2.1:4059")).url == "tcp://192.0.2.1:4059"
+        assert (await meter.push_setup()).destination == b"192.0.2.1:4059"
     assert world.meter.equipment.pushes.setups["alarm"].configured
 
 
 def test_a_push_is_configured_in_the_form_of_its_version(world: Served) -> None:
     chosen = [CaptureObject(8, Obis.parse("0-0:1.0.0"), 2)]
     with world.connect() as meter:
-        meter.configure_push("udp://192.0.2.1:4061", objects=chosen, randomisation=5, retries=2, delay=7)
+        found = meter.configure_push("udp://192.0.2.1:4061", objects=chosen, randomisation=5, retries=2, delay=7)
+        assert found == meter.push_setup()
+        assert (found.url, found.objects) == ("udp://192.0.2.1:4061", (CaptureObject(8, Obis.parse("0-0:1.0.0"), 2),))
+        assert (found.randomisation, found.retries, found.delay) == (5, 2, 7)
         setup = world.meter.equipment.pushes.setups["alarm"].object
         assert tuple(setup.send_destination_and_method) == (TransportService.UDP, b"192.0.2.1:4061", 0)
         assert [tuple(item)[:3] for item in setup.push_object_list] == [(8, Obis.parse("0-0:1.0.0"), 2)]
@@ -166,3 +170,26 @@ def test_push_on_the_command_line(cosem: Any, world: Served) -> None:
     assert codes(world.meter, "fraud") == [40, 41]
     status, _, err = cosem("push", "--to", "127.0.0.1:9", "--object", "1.8.0")
     assert (status, "CLASS:OBIS:ATTRIBUTE" in err) == (2, True)
+
+
+def test_a_push_setup_is_shown_on_the_command_line(cosem: Any) -> None:
+    assert "sends to\tnowhere" in cosem("push", "--setup", "0-0:25.9.0")[1]
+    status, out, _ = cosem("push", "--to", "udp://127.0.0.1:9", "--delay", "30", "--json")
+    assert (status, json.loads(out)["to"]) == (0, "udp://127.0.0.1:9")
+    shown = cosem("push")[1]
+    assert "sends to\tudp://127.0.0.1:9" in shown
+    assert "delay between attempts\t30 s" in shown
+    status, _, err = cosem("push", "--retries", "2")
+    assert (status, "go with --to" in err) == (2, True)
+
+
+def test_a_client_that_sees_no_log_and_no_alarm_is_told_so(world: Served, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb, what in (("events", "no event log"), ("alarms", "no alarm register")):
+        with pytest.raises(SystemExit) as ended:
+            run([verb, world.url(client="16")])
+        assert (ended.value.code, what in capsys.readouterr().err) == (1, True)
+
+
+def test_nothing_lies_between_a_time_and_one_before_it(cosem: Any) -> None:
+    status, _, err = cosem("events", "--from", "2026-11-02", "--to", "2026-11-01")
+    assert (status, "--from is later than --to" in err) == (2, True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from cosem.classes.access import ObjectListElement
     from cosem.client.calendars import Calendar
-    from cosem.client.events import AlarmState, MeterEvent
+    from cosem.client.events import AlarmState, MeterEvent, PushState
     from cosem.client.firmware import ImageReport
     from cosem.client.inbound import Greeting
     from cosem.client.messages import Messages
@@ -296,11 +296,17 @@ class AsyncMeter:
 
         return await self._in_turn(clear_alarms(self.core, companion))
 
-    async def configure_push(self, to: str, setup: str | Obis = "0-4:25.9.0", **what: Any) -> None:
+    async def configure_push(self, to: str, setup: str | Obis = "0-4:25.9.0", **what: Any) -> PushState:
         """Say where a push setup (that of alarms unless named) sends; see `cosem.client.events.configure_push`."""
         from cosem.client.events import configure_push
 
-        await self._in_turn(configure_push(self.core, to, setup=obis(setup), **what))
+        return await self._in_turn(configure_push(self.core, to, setup=obis(setup), **what))
+
+    async def push_setup(self, setup: str | Obis = "0-4:25.9.0") -> PushState:
+        """Read what a push setup (that of alarms unless named) sends, where and how patiently."""
+        from cosem.client.events import push_state
+
+        return await self._in_turn(push_state(self.core, obis(setup)))
 
 
 class _Named:

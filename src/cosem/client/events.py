@@ -13,6 +13,7 @@ from cosem.classes.common import CaptureObject
 from cosem.classes.protection import Restriction
 from cosem.client.core import Core
 from cosem.client.profile import ProfileReader
+from cosem.client.supply import attributes
 from cosem.client.table import When
 from cosem.client.url import MeterUrl
 from cosem.codec.axdr import Data, Tag
@@ -36,6 +37,12 @@ _SERVICES = {
     ("udp", "wrapper"): TransportService.UDP,
     ("tcp", "hdlc"): TransportService.HDLC,
     ("tcp", "mbus"): TransportService.M_BUS,
+}
+_SCHEMES = {
+    TransportService.TCP: "tcp",
+    TransportService.UDP: "udp",
+    TransportService.HDLC: "hdlc+tcp",
+    TransportService.M_BUS: "mbus+tcp",
 }
 
 
@@ -62,6 +69,30 @@ class AlarmState:
     descriptor: int | None
     words: tuple[str, ...]
     descriptor_words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PushState:
+    """How a push setup stands: where it sends (no destination: nowhere), what, and how patiently, in seconds.
+
+    `delay` is that before the second attempt.
+    """
+
+    name: Obis
+    service: TransportService
+    destination: bytes
+    objects: tuple[CaptureObject, ...]
+    randomisation: int
+    retries: int
+    delay: int
+
+    @property
+    def url(self) -> str:
+        """Return where it sends, as `push_destination` takes it; nothing where it sends nowhere."""
+        if not self.destination:
+            return ""
+        place = self.destination.decode("ascii", "replace")
+        return f"{_SCHEMES.get(self.service, f'service {int(self.service)}')}://{place}"
 
 
 def read_events(
@@ -170,18 +201,16 @@ def configure_push(
     randomisation: int | None = None,
     retries: int | None = None,
     delay: int | None = None,
-) -> Generator[Step, Any, None]:
+) -> Generator[Step, Any, PushState]:
     """Say where a push setup sends, and if given what (class, name, attribute, data_index), and how patiently.
+
+    Returns how the setup stands then.
 
     `to` is HOST:PORT or a URL; `delay` seconds between attempts. Everything is checked before anything is written; the
     destination comes last, so that nothing is sent half-configured. Raises `AccessError`.
     """
     service, destination = push_destination(to)
-    element = yield from core.find(setup)
-    if element.class_id != PUSH_SETUP:
-        raise ConfigError(f"{setup} is no push setup but of class {element.class_id}")
-    obj: Any = yield from core.bound(setup, None)
-    version = element.version
+    version, obj = yield from _push_setup(core, setup)
     planned: list[tuple[int, Any]] = []
     if objects is not None:
         tail = ((), (Restriction(),), (Restriction(), ()))[min(version, 2)]
@@ -196,3 +225,22 @@ def configure_push(
     written = [(number, obj.attributes[number].type.to_data(value)) for number, value in planned]
     for number, data in written:
         yield from core.set_data(PUSH_SETUP, setup, number, data)
+    return (yield from push_state(core, setup))
+
+
+def push_state(core: Core, setup: Obis = ALARM_PUSH) -> Generator[Step, Any, PushState]:
+    """Read what a push setup sends, where and how patiently. Raises `ConfigError` for another object."""
+    _, obj = yield from _push_setup(core, setup)
+    found = yield from attributes(core, obj, (2, 3, 5, 6, 7))
+    objects, to, randomisation, retries, delay = (value for _, value in found)
+    least = delay if isinstance(delay, int) else delay.repetition_delay_min
+    references = tuple(CaptureObject(*item[:4]) for item in objects)
+    return PushState(setup, to.transport_service, bytes(to.destination), references, randomisation, retries, least)
+
+
+def _push_setup(core: Core, setup: Obis) -> Generator[Step, Any, tuple[int, Any]]:
+    """Return version and object of a push setup."""
+    element = yield from core.find(setup)
+    if element.class_id != PUSH_SETUP:
+        raise ConfigError(f"{setup} is no push setup but of class {element.class_id}")
+    return element.version, (yield from core.bound(setup, None))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from cosem.classes.access import ObjectListElement
     from cosem.client.calendars import Calendar
-    from cosem.client.events import AlarmState, MeterEvent
+    from cosem.client.events import AlarmState, MeterEvent, PushState
     from cosem.client.firmware import ImageReport
     from cosem.client.messages import Messages
     from cosem.client.payment import AccountState, TokenResult
@@ -264,11 +264,17 @@ class Meter:
 
         return self.run(clear_alarms(self.core, companion))
 
-    def configure_push(self, to: str, setup: str | Obis = "0-4:25.9.0", **what: Any) -> None:
+    def configure_push(self, to: str, setup: str | Obis = "0-4:25.9.0", **what: Any) -> PushState:
         """Say where a push setup (that of alarms unless named) sends; see `cosem.client.events.configure_push`."""
         from cosem.client.events import configure_push
 
-        self.run(configure_push(self.core, to, setup=obis(setup), **what))
+        return self.run(configure_push(self.core, to, setup=obis(setup), **what))
+
+    def push_setup(self, setup: str | Obis = "0-4:25.9.0") -> PushState:
+        """Read what a push setup (that of alarms unless named) sends, where and how patiently."""
+        from cosem.client.events import push_state
+
+        return self.run(push_state(self.core, obis(setup)))
 
 
 class Profile:
