@@ -239,5 +239,6 @@ class ScalerUnit(NamedTuple):
             value = value.to("").value
         exact = scaled(value, -self.scaler)
         if not exact.is_finite() or exact != exact.to_integral_value():
-            raise EncodeError(f"{value} is no whole number of 10**{self.scaler} {self.unit.symbol}".rstrip())
+            step = f"{Decimal(1).scaleb(self.scaler):f}"
+            raise EncodeError(f"{value} is no whole number of {step} {self.unit.symbol}".rstrip())
         return int(exact)

@@ -124,7 +124,7 @@ def refused(fake: FakeMeter, answer: bytes | None, error: type[CosemError], matc
     ("result", "source", "diagnostic", "words"),
     [
         (1, "user", 13, "rejected-permanent, authentication-failure"),
-        (2, "user", 1, "rejected-transient, no-reason-given"),
+        (2, "user", 1, "rejected-transient, no-reason-given. Not for good"),
         (1, "provider", 2, "rejected-permanent, no-common-acse-version"),
         (1, "user", 77, r"unknown \(77\)"),
     ],

@@ -132,7 +132,7 @@ def test_the_limiter_is_shown_and_set(cosem: Run) -> None:
         (("--profile", "7"), 2, "an emergency needs --profile, --begin and --for"),
         (("--no-emergency", "--profile", "7"), 2, "goes without"),
         (("--profile", "7", "--begin", "noon", "--for", "60"), 2, "'noon' is no time"),
-        (("0.5",), 1, "no whole number"),
+        (("0.5",), 1, "no whole number of 1 W"),
         (("1", "--limiter", "0-0:17.0.9"), 1, "object-undefined"),
     ],
 )
@@ -154,3 +154,20 @@ def test_a_message_to_the_customer_is_sent_and_shown(cosem: Run) -> None:
         status, out, err = cosem("message", url, "x", "--display", "--code", "1")
         assert (status, out) == (2, "")
         assert "instead of a text" in err
+
+
+def test_an_emergency_that_does_not_begin_is_told(cosem: Run) -> None:
+    with served(days=0.05) as world:
+        past = ("--profile", "7", "--begin", "2020-01-01T00:00:00", "--for", "60")
+        status, out, err = cosem("limit", world.url(), *past)
+        assert (status, "emergency\tnot active" in out, "--groups 7" in err) == (0, True, True)
+        assert "is over already" in cosem("limit", world.url(), *past, "--groups", "7")[2]
+        assert cosem("limit", world.url(), "--no-emergency")[2] == ""
+
+
+def test_what_to_do_about_a_result_is_said_to_people(cosem: Run) -> None:
+    with served(days=0.05) as world:
+        status, _, err = cosem("disconnect", world.url(client="16"))
+        assert (status, "object-undefined (4). This client sees no such object" in err) == (1, True)
+        status, out, _ = cosem("disconnect", world.url(), "1-0:1.8.0", "--json")
+        assert "object-class-inconsistent" in json.loads(out)["error"]["what"]

@@ -209,7 +209,10 @@ def _rejection(aare: Aare) -> CosemError:
     if aare.user_information and aare.user_information[0] == 0x0E:
         error = parse(aare.user_information).service
         detail += f" ({error.error_class_name}: {error.error_name})"
-    detail += _REJECTION_HINTS.get((aare.diagnostic_source, int(aare.diagnostic)), "")
+    if aare.result == AssociationResult.REJECTED_TRANSIENT:
+        detail += ". Not for good: it may be locked after too many failures, or busy; try again in a minute or more"
+    else:
+        detail += _REJECTION_HINTS.get((aare.diagnostic_source, int(aare.diagnostic)), "")
     return AssociationRejected(detail, int(aare.result), aare.diagnostic_source, int(aare.diagnostic))
 
 

@@ -336,6 +336,16 @@ def call_command(url: str, target: str, value: str | None, **options: Any) -> in
 # --- clock -----------------------------------------------------------------------------------------------------
 
 
+def _span(seconds: float) -> str:
+    """Write a span of time for people: days and hours where it is days."""
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 2 * 86400:
+        return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02} h"
+    return f"{whole // 86400} days {whole // 3600 % 24} h"
+
+
 @click.command("clock")
 @click.argument("url")
 @click.option("--set", "moment", metavar="now|TIME", help="Set the time: now, or ISO 8601.")
@@ -369,5 +379,5 @@ def clock_command(url: str, moment: str | None, as_json: bool, **options: Any) -
         click.echo(answer["status_words"], err=True)
     if "ahead_seconds" in answer:
         ahead = answer["ahead_seconds"]
-        click.echo(f"{abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} this computer", err=True)
+        click.echo(f"{_span(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} this computer", err=True)
     return DONE

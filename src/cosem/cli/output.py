@@ -9,9 +9,22 @@ from typing import Any
 
 import click
 
-from cosem.errors import ConfigError, CosemError, KeyMissing
+from cosem.errors import AccessError, ConfigError, CosemError, KeyMissing
+from cosem.results import DataAccessResult
 
 DONE, SAID_NO, WRONG_USAGE = 0, 1, 2
+_NEXT: dict[int, str] = {
+    DataAccessResult.TEMPORARY_FAILURE: "the meter cannot do it just now: try again later",
+    DataAccessResult.READ_WRITE_DENIED: (
+        "this client may not: another one (client=1), or more security, may; `cosem objects` shows the rights"
+    ),
+    DataAccessResult.OBJECT_UNDEFINED: "this client sees no such object: `cosem objects` lists those that it does",
+    DataAccessResult.OBJECT_UNAVAILABLE: "the object is not to be had now: `cosem objects` lists those that are",
+    DataAccessResult.OBJECT_CLASS_INCONSISTENT: "the object there is of another class: `cosem objects` says of which",
+    DataAccessResult.TYPE_UNMATCHED: "the value is of another type than the attribute: `cosem class` says of which",
+    DataAccessResult.OTHER_REASON: "the meter does not take this, and does not say why",
+}
+"""What people can do about a result: its name alone helps few. The codes of actions are the same."""
 
 
 def print_json(document: Any) -> None:
@@ -40,7 +53,9 @@ def report_error(error: CosemError, *, as_json: bool) -> int:
     except OSError:
         as_json = False  # standard output takes nothing any more
     if not as_json:
-        click.echo(f"{click.style('cosem:', fg='red', bold=True)} {printable(str(error))}", err=True)
+        hint = _NEXT.get(int(error.result)) if isinstance(error, AccessError) else None
+        what = f"{error}. {hint[0].upper()}{hint[1:]}" if hint else str(error)
+        click.echo(f"{click.style('cosem:', fg='red', bold=True)} {printable(what)}", err=True)
     return WRONG_USAGE if isinstance(error, (ConfigError, KeyMissing)) else SAID_NO
 
 

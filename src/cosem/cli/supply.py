@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cosem.cli.meter import connected, meter_options
-from cosem.cli.output import DONE, SAID_NO, print_json, print_table
+from cosem.cli.output import DONE, SAID_NO, note, print_json, print_table
 from cosem.client.verbs import DISCONNECTOR, LIMITER
 from cosem.errors import ConfigError
 
@@ -116,6 +116,11 @@ def limit_command(
     with connected(url, **options) as meter:
         found = meter.limit(normal, name=name, **wanted)
     _show(found, as_json)
+    if profile is not None and not found.emergency_active:
+        if profile in found.groups:
+            note("no emergency now: it begins later, or is over already")
+        else:
+            note(f"no emergency: profile {profile} is none of those that may be active; say so by --groups {profile}")
     return DONE
 
 
