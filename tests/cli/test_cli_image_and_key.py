@@ -168,3 +168,11 @@ def test_a_secret_is_changed(cosem: Cosem, keys: Path, monkeypatch: pytest.Monke
         assert (status, out) == (0, "changed: password\n")
         assert "87654321" not in out + err
         assert cosem("get", url, "1-0:1.8.0")[0] == 1
+
+
+def test_no_keys_are_made_that_could_not_be_sent(cosem: Cosem, keys: Path) -> None:
+    without = "\n".join(line for line in keys.read_text().splitlines() if not line.startswith("master_key"))
+    keys.write_text(without)
+    status, _, err = cosem("key", "tcp://192.0.2.1?client=1", "--new", "other", "--make")
+    assert (status, "master_key is needed" in err) == (2, True)
+    assert keys.read_text() == without

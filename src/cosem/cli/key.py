@@ -10,7 +10,7 @@ import click
 
 from cosem.cli.meter import connected, meter_options
 from cosem.cli.output import DONE, note, print_json
-from cosem.errors import ConfigError
+from cosem.errors import ConfigError, KeyMissing
 
 if TYPE_CHECKING:
     from cosem.client import DeviceKeys
@@ -48,7 +48,7 @@ def key_command(
     if make:
         if secret:
             raise ConfigError("--make makes keys, no secrets")
-        _make(path or os.environ.get("COSEM_KEYS"), section)
+        _make(path or os.environ.get("COSEM_KEYS"), section, url)
     new = _new(path, section)
     with connected(url, **options) as meter:
         if secret:
@@ -80,9 +80,10 @@ def _new(path: Path | None, section: str | None) -> DeviceKeys:
     return KeyFile({"the environment": values}, "the environment").section("the environment")
 
 
-def _make(path: Path | str | None, section: str | None) -> None:
+def _make(path: Path | str | None, section: str | None, url: str) -> None:
     """Append a section with keys that nobody knows yet."""
     from cosem.client.keyfile import KeyFile
+    from cosem.client.url import MeterUrl
 
     if path is None or section is None:
         raise ConfigError("--make appends to a key file: name it by --keys, and the section by --new")
@@ -91,6 +92,8 @@ def _make(path: Path | str | None, section: str | None) -> None:
     file = KeyFile.load(path)
     if section in file.names:
         raise ConfigError(f"{path} has a section [{section}] already: without --make it is sent again")
+    if file.device(MeterUrl.parse(url).device).keys.master_key is None:
+        raise KeyMissing("master_key is needed: keys travel wrapped under it")
     lines = ["", f"[{section}]", *(f'{name} = "{os.urandom(16).hex()}"' for name in _MADE), ""]
     with open(path, "a", encoding="utf-8") as opened:
         opened.write("\n".join(lines))
