@@ -285,3 +285,24 @@ def test_a_phase_that_goes_missing_in_a_power_cut_is_missing_when_it_is_over() -
     assert power.powered
     assert codes(meter, "power quality") == [83]
     assert [power.failures[phase].since is None for phase in (1, 2, 3)] == [True, False, True]
+
+
+@pytest.mark.parametrize(("before", "within"), [(True, False), (False, True)])
+def test_an_empty_battery_keeps_no_time_through_an_outage(before: bool, within: bool) -> None:
+    meter = equipped()
+    power = meter.equipment.power
+    power.battery(before)
+    power.fail()
+    later(meter, 60)
+    power.battery(within)
+    if within:
+        power.battery(False)  # a new one does not bring the time back
+    later(meter, 120)
+    power.restore()
+    assert meter.clock.invalid
+    meter.clock.invalid = False
+    power.battery(False)
+    power.fail()
+    later(meter, 200)
+    power.restore()
+    assert not meter.clock.invalid

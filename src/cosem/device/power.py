@@ -55,8 +55,8 @@ class PowerSupply:
     """The supply of one meter. `fail` and `restore` are inputs of the simulation, and so is the battery.
 
     Without power nothing acts but the clock, and what is measured is nothing. `last_gasp` notes `LAST_GASP` before the
-    meter goes. Where the outage was longer than `reserve` the clock has stopped being trusted when power returns.
-    `missing` are the phases (1 to 3) without voltage, as `Mains` keeps them.
+    meter goes. Where the outage was longer than `reserve`, or the battery is empty, the clock has stopped being trusted
+    when power returns. `missing` are the phases (1 to 3) without voltage, as `Mains` keeps them.
     """
 
     def __init__(
@@ -68,6 +68,7 @@ class PowerSupply:
         self._reserve = reserve
         self._threshold = LONG_FAILURE
         self._down_at = 0
+        self._empty = self._unkept = False
         self._reasons: set[str] = set()
         self.missing: frozenset[int] = frozenset()
         self.failures = {which: Failures() for which in (ALL, 1, 2, 3, ANY)}
@@ -116,6 +117,7 @@ class PowerSupply:
         if not self.powered:
             return
         self._down_at = self._host.now
+        self._unkept = self._empty
         self._host.note(Cause.POWER_DOWN)
         if self._last_gasp:
             self._host.note(Cause.LAST_GASP)
@@ -144,7 +146,7 @@ class PowerSupply:
                 behaviour.power_returned()
         if outage >= self._threshold:
             self.log.capture()
-        if self._reserve is not None and outage > self._reserve:
+        if self._reserve is not None and (self._unkept or outage > self._reserve):
             host.clock.invalid = True
             host.note(Cause.CLOCK_INVALID)
         host.note(Cause.POWER_UP, outage=outage)
@@ -159,7 +161,9 @@ class PowerSupply:
             self._end(ANY)
 
     def battery(self, empty: bool) -> None:
-        """Let the clock's battery run down, or put in a new one."""
+        """Let the clock's battery run down, or put in a new one. Without it the clock does not outlast any outage."""
+        self._empty = empty
+        self._unkept |= empty
         self._host.note(Cause.BATTERY_LOW if empty else Cause.BATTERY_REPLACED)
 
     def _begin(self, which: int) -> None:
