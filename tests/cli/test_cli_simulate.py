@@ -124,7 +124,9 @@ def test_the_p1_port_sends_a_telegram_a_second(tmp_path: Path) -> None:
     try:
         assert process.stdout is not None
         path = json.loads(process.stdout.readline())["urls"]["p1"]
+        time.sleep(2.5)  # what was sent while nobody had the port open does not wait for who opens it
         line = os.open(path, os.O_RDONLY | os.O_NOCTTY)
+        assert not select.select([line], [], [], 0)[0]
         octets, until = b"", time.monotonic() + 15
         while octets.count(b"\n!") < 3 and time.monotonic() < until:
             if select.select([line], [], [], 1)[0]:

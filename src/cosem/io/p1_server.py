@@ -13,7 +13,10 @@ P1_LINE: Final = LineSettings(115200, 8, "N", 1)
 
 
 class P1Server(asyncio.Protocol):
-    """Sends telegrams to whoever listens; what comes is ignored. One that the line has no room for is left out."""
+    """Sends telegrams to whoever listens; what comes is ignored. One that the line has no room for is left out.
+
+    So is one that nobody is there to read: who opens the port later wants the present, not what has waited.
+    """
 
     def __init__(self, line: LineSettings = P1_LINE) -> None:
         self.line = Line(line.checked())
@@ -34,7 +37,7 @@ class P1Server(asyncio.Protocol):
 
     def send(self, telegram: bytes) -> None:
         """Send a telegram."""
-        if self._transport is not None and not self._paused:
+        if self._transport is not None and not self._paused and not getattr(self._transport, "alone", False):
             self._transport.write(telegram)
 
     async def stop(self) -> None:

@@ -279,6 +279,11 @@ class PseudoTerminal(FileTransport):
         self._look: asyncio.TimerHandle | None = None
         super().__init__(protocol, own, lambda: os.close(own))
 
+    @property
+    def alone(self) -> bool:
+        """Whether nobody has it open: what is written then waits for the next one who does."""
+        return any(event & select.POLLHUP for _, event in self._poll.poll(0))
+
     def resume_reading(self) -> None:
         """Go on reading as soon as somebody has it open."""
         self._look = None
