@@ -17,6 +17,8 @@ from cosem.errors import ConfigError
 
 TICK = 1.0
 """Seconds between looks at the time where nobody asks."""
+SHORT = 0.01
+"""Seconds between looks where the meter is behind its time; enough for others to be heard."""
 PUBLIC, MANAGEMENT = 16, 1
 """The access points a heartbeat goes between."""
 MAKE_ONE = "pty"
@@ -60,7 +62,9 @@ def simulate_command() -> None:
     help="Days the meter has lived before it is served.",
 )
 @_seed
-@click.option("--at", "at", metavar="T", help="The meter's present, ISO 8601; now without it.")
+@click.option(
+    "--at", "at", metavar="T", help="The meter's present, ISO 8601, UTC where no zone is said; now without it."
+)
 @click.option(
     "--speed",
     default=1.0,
@@ -240,7 +244,7 @@ def simulate_story(file: Path, days: float, seed: int, as_json: bool) -> int:
     else:
         if scenario.title and is_terminal():
             heading(printable(scenario.title))
-        print_table(("time", "", "what"), [(line.local, line.kind, line.what) for line in lines])
+        print_table(("time", "kind", "what"), [(line.local, line.kind, line.what) for line in lines])
     return DONE
 
 
@@ -283,14 +287,13 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
     from cosem.io.pusher import NetworkPusher
     from cosem.io.server import DeviceServer
     from cosem.link.hdlc.parameters import HdlcParameters
+    from cosem.simulator.pace import Pace
 
     loop = asyncio.get_running_loop()
-    begun, life = loop.time(), meter.now
-    speed = options["speed"]
-
-    def live() -> None:
-        meter.advance(life + int((loop.time() - begun) * speed))
-
+    if options["at"] is None and options["scenario"] is None:
+        # Its past took a while to live.
+        meter.advance(max(meter.now, int(datetime.now(UTC).timestamp())))
+    live = Pace(meter, options["speed"], loop.time).live
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
@@ -446,6 +449,10 @@ def _urls(options: dict[str, Any], host: str, port: int, hdlc_port: int, ports: 
 
 async def _tick(live: Any) -> None:
     """Let the meter live also while nobody asks."""
+    in_time, told = True, False
     while True:
-        await asyncio.sleep(TICK)
-        live()
+        await asyncio.sleep(TICK if in_time else SHORT)
+        was, in_time = in_time, live()
+        if not (in_time or was or told):
+            told = True
+            note("this machine cannot let it live that fast: it lives as fast as it can, and answers in between")

@@ -1,0 +1,46 @@
+"""How fast a device in virtual time lives while others want to speak to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+SLICE = 6 * 3600
+"""Virtual seconds lived between looks at the real time."""
+LONGEST = 0.25
+"""Real seconds lived at a stretch: whoever has asked waits no longer than that."""
+
+
+class Living(Protocol):
+    """A device that lives when it is told to."""
+
+    @property
+    def now(self) -> int:
+        """Its time, UTC seconds."""
+
+    def advance(self, until: int) -> None:
+        """Let it live until then."""
+
+
+class Pace:
+    """`speed` virtual seconds a second, from the time of the device on; or as many as can be done.
+
+    `clock` says the real time in seconds. What could not be lived yet is caught up with later: a device that is late
+    still answers.
+    """
+
+    def __init__(self, device: Living, speed: float, clock: Callable[[], float]) -> None:
+        self._device = device
+        self._speed = speed
+        self._clock = clock
+        self._begun, self._life = clock(), device.now
+
+    def live(self) -> bool:
+        """Live until the present, or as long as nobody minds; say whether the present is reached."""
+        looked = self._clock()
+        until = self._life + int((looked - self._begun) * self._speed)
+        while self._device.now < until:
+            self._device.advance(min(until, self._device.now + SLICE))
+            if self._clock() - looked >= LONGEST:
+                break
+        return self._device.now >= until
