@@ -13,6 +13,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from cosem.apdu.get import AttributeDescriptor
@@ -70,11 +71,19 @@ def test_the_customer_port_pushes_under_keys_of_its_own() -> None:
         (("--keys", str(EXAMPLE), "--customer", "neighbour"), "has no section"),
         (("--broadcast", "4353"), "16 digits"),
         (("--broadcast", "zz534D0000000066"), "16 digits"),
+        (("--at", "9999-12-31"), "between 1971 and 2099"),
+        (("--at", "0001-01-01"), "between 1971 and 2099"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_sentence(arguments: tuple[str, ...], what: str) -> None:
     with pytest.raises(ConfigError, match=what):
         built(*arguments)
+
+
+@pytest.mark.parametrize("option", ["--days", "--speed"])
+def test_what_is_no_number_is_none(option: str) -> None:
+    with pytest.raises(click.BadParameter, match="no number"):
+        built(option, "nan")
 
 
 def test_a_broadcast_needs_its_key_and_a_customer_both(tmp_path: Path) -> None:

@@ -75,6 +75,8 @@ def present(options: dict[str, Any]) -> datetime:
     if options["at"] is None:
         return datetime.now(UTC).replace(microsecond=0)
     moment = parse_time(options["at"])
+    if not 1970 < moment.year < 2100:
+        raise ConfigError(f"--at {options['at']} is no present of a meter: it lies between 1971 and 2099")
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 

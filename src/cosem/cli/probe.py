@@ -10,6 +10,7 @@ import click
 
 from cosem.cli.output import DONE, SAID_NO, note, print_json, printable
 from cosem.cli.trace import Tracer, trace_options
+from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ PAUSE = 0.5
 
 @click.command("probe")
 @click.argument("url")
-@click.option("--timeout", type=click.FloatRange(0.05, 60), help=f"Seconds to wait for an answer ({TIMEOUT:g}).")
-@click.option("--pause", type=click.FloatRange(0, 60), default=PAUSE, show_default=True, help="Seconds between tries.")
+@click.option("--timeout", type=NumberRange(0.05, 60), help=f"Seconds to wait for an answer ({TIMEOUT:g}).")
+@click.option("--pause", type=NumberRange(0, 60), default=PAUSE, show_default=True, help="Seconds between tries.")
 @trace_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def probe_command(

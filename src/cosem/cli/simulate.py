@@ -13,6 +13,7 @@ import click
 
 from cosem.cli.models import customer_keys, keys_of, model_meter, model_urls, present
 from cosem.cli.output import DONE, heading, is_terminal, note, print_json, print_table, printable
+from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError
 
 TICK = 1.0
@@ -57,7 +58,7 @@ def simulate_command() -> None:
 @click.option(
     "--days",
     default=31.0,
-    type=click.FloatRange(0, 3660),
+    type=NumberRange(0, 3660),
     show_default=True,
     help="Days the meter has lived before it is served.",
 )
@@ -68,7 +69,7 @@ def simulate_command() -> None:
 @click.option(
     "--speed",
     default=1.0,
-    type=click.FloatRange(0, 1e6),
+    type=NumberRange(0, 1e6),
     show_default=True,
     help="Virtual seconds per second from then on.",
 )
@@ -221,7 +222,7 @@ def _play(meter: Any, scenario: Any) -> None:
 @click.option(
     "--days",
     default=1.0,
-    type=click.FloatRange(0, 3660),
+    type=NumberRange(0, 3660),
     show_default=True,
     help="Days the meter has lived before the scenario begins.",
 )

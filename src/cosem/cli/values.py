@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import isnan
 from typing import Any
+
+import click
 
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
@@ -111,3 +114,13 @@ def parse_time(text: str) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         raise ConfigError(f"{text!r} is no time: write 2026-11-24 or 2026-11-24T15:30 or with +01:00 behind") from None
+
+
+class NumberRange(click.FloatRange):
+    """A number between two bounds; what is no number at all (nan) lies between none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number, or say what is wrong with it."""
+        if isinstance(found := super().convert(value, param, ctx), float) and isnan(found):
+            self.fail(f"{value} is no number.", param, ctx)
+        return found
