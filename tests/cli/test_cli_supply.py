@@ -49,7 +49,7 @@ def test_where_somebody_has_to_press_the_button(cosem: Run) -> None:
     with served(days=0.05, control_mode=5) as world:
         url = world.url()
         cosem("disconnect", url)
-        said = "somebody has to press the button at the meter\n"
+        said = "somebody has to press the button at the meter; a payment meter wants credit first\n"
         assert cosem("reconnect", url) == (0, "ready for reconnection, control mode 5\n", said)
 
 

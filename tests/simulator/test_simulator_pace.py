@@ -9,11 +9,12 @@ class Device:
     """Each stretch of its life costs real time."""
 
     def __init__(self, cost: float) -> None:
-        self.now, self.real, self.cost = 1000, 0.0, cost
+        self.now, self.real, self.cost, self.advanced = 1000, 0.0, cost, 0
 
     def advance(self, until: int) -> None:
-        assert until > self.now
+        assert until >= self.now
         self.now = until
+        self.advanced += 1
         self.real += self.cost
 
 
@@ -46,3 +47,11 @@ def test_no_time_passes_where_none_shall() -> None:
     device.real = 100.0
     assert pace.live()
     assert device.now == 1000
+
+
+def test_what_follows_in_the_same_second_is_not_left_for_the_next() -> None:
+    device = Device(0.0)
+    pace = Pace(device, 1, lambda: device.real)
+    assert pace.live()
+    assert pace.live()
+    assert (device.now, device.advanced) == (1000, 2)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cosem.classes.c115_token_gateway import TokenStatusCode
 from cosem.cli.meter import connected, meter_options
 from cosem.cli.output import DONE, SAID_NO, print_json, print_table
 from cosem.client.verbs import ACCOUNT, TOKEN_GATEWAY
@@ -15,6 +16,14 @@ from cosem.errors import ConfigError
 
 if TYPE_CHECKING:
     from cosem.client.payment import AccountState, TokenResult
+
+_REFUSED: dict[int, str] = {
+    TokenStatusCode.TOKEN_FORMAT_FAILURE: "the meter cannot read it: are all of its digits there?",
+    TokenStatusCode.AUTHENTICATION_FAILURE: "it is for another meter, or made with another key",
+    TokenStatusCode.VALIDATION_FAILURE: "it was used before, or is older than those that were",
+    TokenStatusCode.TOKEN_EXECUTION_FAILURE: "it is genuine, but its amount finds no room",
+}
+"""What a status means to who holds the token."""
 
 
 @click.command("credit")
@@ -89,7 +98,8 @@ def _show(found: AccountState, token: TokenResult | None, as_json: bool) -> None
         )
         return
     if token is not None:
-        click.echo(f"token: {enum_words(token.status)}", err=not token.accepted)
+        why = _REFUSED.get(token.status)
+        click.echo(f"token: {enum_words(token.status)}{f' ({why})' if why else ''}", err=not token.accepted)
     unit = found.currency
     rows = [
         (f"account {found.name}", f"{enum_words(found.status)}, {enum_words(found.mode)}"),

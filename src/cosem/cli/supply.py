@@ -66,7 +66,7 @@ def _tell(found: Supply, done: bool, as_json: bool) -> int:
         click.echo("cosem: the control mode does not allow it from here", err=True)
         return SAID_NO
     if state == 2:
-        click.echo("somebody has to press the button at the meter", err=True)
+        click.echo("somebody has to press the button at the meter; a payment meter wants credit first", err=True)
     if found.output_state is not (state == 1):
         click.echo(f"the contact is still {'closed' if found.output_state else 'open'}", err=True)
     return DONE

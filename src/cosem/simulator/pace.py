@@ -39,8 +39,8 @@ class Pace:
         """Live until the present, or as long as nobody minds; say whether the present is reached."""
         looked = self._clock()
         until = self._life + int((looked - self._begun) * self._speed)
-        while self._device.now < until:
+        while True:
+            # Also where no time has passed: what was asked for in this second may have something to follow in it.
             self._device.advance(min(until, self._device.now + SLICE))
-            if self._clock() - looked >= LONGEST:
-                break
-        return self._device.now >= until
+            if self._device.now >= until or self._clock() - looked >= LONGEST:
+                return self._device.now >= until
