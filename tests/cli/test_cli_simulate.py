@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import select
@@ -23,7 +24,7 @@ from cosem.association.initiator import Initiator
 from cosem.association.responder import Responder
 from cosem.association.settings import AssociationSettings
 from cosem.association.steps import Post, Sleep
-from cosem.cli.simulate import _build, simulate_meter
+from cosem.cli.simulate import _build, _serve, simulate_meter
 from cosem.client import DeviceKeys
 from cosem.client.listen import Listener, Senders
 from cosem.codec import axdr
@@ -84,6 +85,19 @@ def test_what_is_wrong_is_said_in_one_sentence(arguments: tuple[str, ...], what:
 def test_what_is_no_number_is_none(option: str) -> None:
     with pytest.raises(click.BadParameter, match="no number"):
         built(option, "nan")
+
+
+def test_a_meter_that_cannot_live_on_does_not_stand_still_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--days", "0.01", "--port", "0", "--speed", "1000", "--at", "2026-06-01T12:00:00Z"]
+    options = simulate_meter.make_context("meter", arguments).params
+    meter = _build(options)[0]
+
+    def broken(until: int) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(meter, "advance", broken)
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(asyncio.wait_for(_serve(meter, options, ""), 20))
 
 
 def test_a_broadcast_needs_its_key_and_a_customer_both(tmp_path: Path) -> None:

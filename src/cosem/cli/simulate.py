@@ -316,6 +316,8 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
     ports = _ports(meter, options, live)
     p1 = None if options["p1"] is None else P1Server()
     ticking = loop.create_task(_tick(live))
+    # A meter that stood still without a word would be taken for one that lives.
+    ticking.add_done_callback(lambda _: stop.set())
     try:
         _, port = await wrapper.start(options["host"], options["port"])
         hdlc_port = options["hdlc_port"]
@@ -336,6 +338,8 @@ async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
             meter.equipment.customer.p1.request(p1.send)
         _announce(meter, options, keys_note, port, hdlc_port, paths)
         await stop.wait()
+        if ticking.done():
+            ticking.result()
     finally:
         ticking.cancel()
         if pushes is not None:
