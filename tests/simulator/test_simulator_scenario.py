@@ -91,7 +91,7 @@ def test_the_story_of_a_day_has_all_that_the_file_promises(a_day: Story) -> None
         ("2026-03-30T18:31:00+02:00", "object", "contact of 0-0:96.3.10.255: closed -> open"),
         ("2026-03-30T19:05:00+02:00", "happened", "manual connection"),
         ("2026-03-30T19:05:00+02:00", "object", "contact of 0-0:96.3.10.255: open -> closed"),
-        ("2026-04-01T00:00:00+02:00", "object", "billing profile 0-0:98.1.0.255: 0 entries -> 1 entries"),
+        ("2026-04-01T00:00:00+02:00", "object", "billing profile 0-0:98.1.0.255: 0 entries -> 1 entry"),
     } <= lines
     pushes = [line.local for line in a_day.lines if line.kind == "push"]
     assert pushes == ["2026-03-28T16:37:40+01:00"] * 2 + ["2026-03-29T09:30:00+02:00"]

@@ -144,5 +144,6 @@ def _objects(meter: ElectricityMeter) -> dict[str, str]:
         for credit in account.credits:
             shown[f"credit {credit.name}"] = enum_words(credit.status)
         shown[f"account {account.object.obis}"] = enum_words(account.status)
-    shown[f"billing profile {billing.object.obis}"] = f"{len(billing.rows)} entries"
+    rows = len(billing.rows)
+    shown[f"billing profile {billing.object.obis}"] = f"{rows} {'entry' if rows == 1 else 'entries'}"
     return shown
