@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from cosem.cli.app import run
+from cosem.cli.output import report_error
+from cosem.errors import ExceptionResponseReceived
 from support.served import key_file, served
 
 Run = Callable[..., tuple[int, str, str]]
@@ -171,3 +173,11 @@ def test_what_to_do_about_a_result_is_said_to_people(cosem: Run) -> None:
         assert (status, "object-undefined (4). This client sees no such object" in err) == (1, True)
         status, out, _ = cosem("disconnect", world.url(), "1-0:1.8.0", "--json")
         assert "object-class-inconsistent" in json.loads(out)["error"]["what"]
+
+
+def test_who_shares_a_title_with_others_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report_error(ExceptionResponseReceived(1, 6, 49401), as_json=False) == 1
+    err = capsys.readouterr().err
+    assert "(the smallest counter it accepts is 49401). Somebody else speaks to it" in err
+    report_error(ExceptionResponseReceived(1, 1), as_json=False)
+    assert "Somebody" not in capsys.readouterr().err

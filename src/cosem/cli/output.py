@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cosem.errors import AccessError, ConfigError, CosemError, KeyMissing
+from cosem.errors import AccessError, ConfigError, CosemError, ExceptionResponseReceived, KeyMissing
 from cosem.results import DataAccessResult
 
 DONE, SAID_NO, WRONG_USAGE = 0, 1, 2
@@ -53,10 +53,21 @@ def report_error(error: CosemError, *, as_json: bool) -> int:
     except OSError:
         as_json = False  # standard output takes nothing any more
     if not as_json:
-        hint = _NEXT.get(int(error.result)) if isinstance(error, AccessError) else None
+        hint = _hint(error)
         what = f"{error}. {hint[0].upper()}{hint[1:]}" if hint else str(error)
         click.echo(f"{click.style('cosem:', fg='red', bold=True)} {printable(what)}", err=True)
     return WRONG_USAGE if isinstance(error, (ConfigError, KeyMissing)) else SAID_NO
+
+
+def _hint(error: CosemError) -> str | None:
+    if isinstance(error, AccessError):
+        return _NEXT.get(int(error.result))
+    if isinstance(error, ExceptionResponseReceived) and error.invocation_counter is not None:
+        return (
+            "somebody else speaks to it under the same client_system_title just now: try again, one after the other, "
+            "or each with a title of its own in the key file"
+        )
+    return None
 
 
 def is_terminal() -> bool:
