@@ -103,6 +103,26 @@ class Cause(Enum):
     MODEM_LOST = "connection to the network lost"
     LOCAL_COMMUNICATION = "local communication attempt"
     PUSH_FAILED = "push failed"
+    # Devices on the M-Bus; `channel` tells which.
+    MBUS_COMMUNICATION_LOST = "M-Bus device does not answer"
+    MBUS_COMMUNICATION_OK = "M-Bus device answers again"
+    MBUS_BATTERY_LOW = "battery of the M-Bus device must be replaced"
+    MBUS_BATTERY_OK = "battery of the M-Bus device is good again"
+    MBUS_FRAUD = "fraud attempt at the M-Bus device"
+    MBUS_FRAUD_OVER = "fraud attempt at the M-Bus device is over"
+    MBUS_CLOCK_ADJUSTED = "clock of the M-Bus device adjusted"
+    MBUS_NEW_DEVICE = "new M-Bus device"
+    MBUS_DEVICE_GONE = "M-Bus device given up"
+    MBUS_PERMANENT_ERROR = "permanent error of the M-Bus device"
+    MBUS_PERMANENT_ERROR_OVER = "M-Bus device works again"
+    MBUS_MANUAL_DISCONNECTION = "valve closed by hand"
+    MBUS_MANUAL_CONNECTION = "valve opened by hand"
+    MBUS_REMOTE_DISCONNECTION = "valve closed by command"
+    MBUS_REMOTE_CONNECTION = "valve opened by command"
+    MBUS_LOCAL_DISCONNECTION = "valve closed by the meter"
+    MBUS_LOCAL_CONNECTION = "valve opened by the meter"
+    MBUS_VALVE_ALARM = "valve does not move"
+    MBUS_VALVE_OK = "valve moves again"
     # Payment.
     CREDIT_LOW = "credit low"
     CREDIT_EXHAUSTED = "credit exhausted"
@@ -133,6 +153,11 @@ ENDED_BY: Final[dict[Cause, frozenset[Cause]]] = {
         (Cause.OVERVOLTAGE_L1, Cause.VOLTAGE_NORMAL_L1, Cause.VOLTAGE_MISSING_L1, Cause.UNDERVOLTAGE_L1),
         (Cause.OVERVOLTAGE_L2, Cause.VOLTAGE_NORMAL_L2, Cause.VOLTAGE_MISSING_L2, Cause.UNDERVOLTAGE_L2),
         (Cause.OVERVOLTAGE_L3, Cause.VOLTAGE_NORMAL_L3, Cause.VOLTAGE_MISSING_L3, Cause.UNDERVOLTAGE_L3),
+        (Cause.MBUS_COMMUNICATION_LOST, Cause.MBUS_COMMUNICATION_OK, Cause.MBUS_DEVICE_GONE),
+        (Cause.MBUS_BATTERY_LOW, Cause.MBUS_BATTERY_OK, Cause.MBUS_DEVICE_GONE),
+        (Cause.MBUS_FRAUD, Cause.MBUS_FRAUD_OVER, Cause.MBUS_DEVICE_GONE),
+        (Cause.MBUS_PERMANENT_ERROR, Cause.MBUS_PERMANENT_ERROR_OVER, Cause.MBUS_DEVICE_GONE),
+        (Cause.MBUS_VALVE_ALARM, Cause.MBUS_VALVE_OK, Cause.MBUS_DEVICE_GONE),
     )
 }
 """What lasts, and what says that it is over. While it lasts it does not happen once more."""

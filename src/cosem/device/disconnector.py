@@ -65,12 +65,13 @@ MODES: Final[Mapping[int, str]] = {
 }  # fmt: skip
 """The transitions that each control mode has. Mode 0 is always connected, mode 7 belongs to version 1."""
 
-_MOVES: Final = {
+MOVES: Final = {
     (mode, TRANSITIONS[letter].before, TRANSITIONS[letter].command): TRANSITIONS[letter]
     for mode, letters in MODES.items()
     for letter in letters
 }
-_KNOWN: Final = {(mode, move.command) for (mode, _, _), move in _MOVES.items()}
+"""(control mode, state, command) -> the transition that it makes."""
+_KNOWN: Final = {(mode, move.command) for (mode, _, _), move in MOVES.items()}
 _KINDS: Final = (DisconnectControl, DisconnectControlV1)
 _LAST_MODE: Final = {DisconnectControl: ControlMode.MODE_6, DisconnectControlV1: ControlMode.MODE_7}
 
@@ -144,7 +145,7 @@ class Disconnector:
         Raises `Refused`: where the mode never allows it and that has a result, and where closing would meet a voltage
         from the other side.
         """
-        move = _MOVES.get((self.mode, self.state, command))
+        move = MOVES.get((self.mode, self.state, command))
         by_hand = command.origin is Origin.MANUAL
         if move is None:
             if (self.mode, command) not in _KNOWN and self.refused is not ActionResult.SUCCESS and not by_hand:

@@ -24,6 +24,7 @@ from cosem.device.guard import Guard
 from cosem.device.image import ImageTransferBehaviour, signed_by
 from cosem.device.limiter import LimiterBehaviour
 from cosem.device.mains import Mains
+from cosem.device.mbus.equipment import MBus
 from cosem.device.parameter_monitor import ParameterMonitorBehaviour
 from cosem.device.payment import Payment
 from cosem.device.port_protection import PortProtectionBehaviour
@@ -114,6 +115,9 @@ class Equipment:
         self._connections(settings)
         self.tables = Tables(meter, self, off, on)
         self._later()
+        self.mbus: MBus | None = None
+        if settings.mbus is not None:
+            self.mbus = MBus(host, profile, self.agenda, self.scripts, settings.mbus, -settings.zone)
         self.payment: Payment | None = None
         if settings.payment is not None:
             title = settings.system_title

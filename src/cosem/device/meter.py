@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cosem.classes.access import Access, AccessRights, AttributeAccess
+from cosem.classes.access import Access, AccessRights, AttributeAccess, MethodAccess
 from cosem.classes.c001_data import Data as DataObject
 from cosem.classes.c003_register import Register
 from cosem.classes.common import CaptureObject
@@ -25,6 +25,7 @@ from cosem.device.image import ImageOptions
 from cosem.device.limiter import SoftLimit
 from cosem.device.load import Household
 from cosem.device.logical_device import LogicalDevice
+from cosem.device.mbus.settings import MBusSettings
 from cosem.device.metering import TARIFFS, LoadModel, Metering
 from cosem.device.payment import PaymentSettings
 from cosem.device.profile import CLOCK_COLUMN, Column, ProfileBuffer
@@ -91,7 +92,7 @@ class MeterSettings:
     profile, with its events, alarms and pushes (`cosem.companions`); `alarm_autoclear` lets an alarm bit go when its
     cause does, `last_gasp` lets the meter say so when its power fails, `push_version` is that of class 40 (0 to 3).
     With `customer_keys` the customer port pushes, protected by them; their master key is that of `keys`, also as it
-    changes, unless they have one. With `payment` it is a payment meter.
+    changes, unless they have one. With `payment` it is a payment meter, with `mbus` it is master of an M-Bus.
     """
 
     system_title: bytes = b"CSM\x00\x00\x00\x00\x01"
@@ -128,6 +129,7 @@ class MeterSettings:
     push_version: int = 1
     customer_keys: Keys | None = field(default=None, repr=False)
     payment: PaymentSettings | None = None
+    mbus: MBusSettings | None = None
 
 
 class ElectricityMeter:
@@ -330,7 +332,10 @@ class ElectricityMeter:
             AttributeAccess(right.attribute_id, Access.READ_AND_WRITE) if right.attribute_id in written else right
             for right in rights.attribute_access
         )
-        return AccessRights(attributes, rights.method_access)
+        methods = rights.method_access
+        if obj.class_id == _MBUS_CLIENT:
+            methods = tuple(_protected_key(right) for right in methods)
+        return AccessRights(attributes, methods)
 
     def _associations(self) -> None:
         settings = self.settings
@@ -380,6 +385,17 @@ class ElectricityMeter:
                     referencing=referencing,
                 )
             )
+
+
+_MBUS_CLIENT, _KEY_METHODS = 72, (7, 8)
+
+
+def _protected_key(right: MethodAccess) -> MethodAccess:
+    """Let the key of a M-Bus device come in a protected request only."""
+    if right.method_id not in _KEY_METHODS:
+        return right
+    protection = Access.AUTHENTICATED_REQUEST | Access.ENCRYPTED_REQUEST
+    return right._replace(access=right.access | protection)
 
 
 _NEVER_CAPTURED = (7, *ASSOCIATION_CLASSES, 64)
