@@ -37,6 +37,7 @@ from cosem.errors import (
 )
 from cosem.mbus.addresses import LARGEST, UNCONFIGURED
 from cosem.mbus.keys import KEY_LENGTH, KeyStore
+from cosem.mbus.link_fields import APPLICATION_ERROR
 from cosem.mbus.record import Record
 from cosem.mbus.telegram import decode_headers
 from cosem.mbus.wireless import Address
@@ -310,8 +311,10 @@ class MBusClientBehaviour:
 
     # --- ordering ------------------------------------------------------------------------------------------
 
-    def order(self, records: Iterable[Record], *, clear: bool = False) -> None:
+    def order(self, records: Iterable[Record], *, clear: bool = False, take: bool = True) -> None:
         """Send records to the device, and read it once: what it refuses is what its next answer says.
+
+        That answer is a readout as any other unless `take` is false; then nobody looks further than at a refusal.
 
         Raises `Refused`: temporary-failure where it does not answer or refuses, other-reason where there is none.
         """
@@ -329,12 +332,21 @@ class MBusClientBehaviour:
         except UNREACHABLE:
             raise Refused(ActionResult.TEMPORARY_FAILURE) from None
         try:
-            self._read()
+            if take:
+                self._read()
+            else:
+                self._run(self._refusal())
         except DeviceRefused:
             raise Refused(ActionResult.TEMPORARY_FAILURE) from None
         except NOT_READ:
             # It has the order; whether it can be read is for the next capture to find.
             pass
+
+    def _refusal(self) -> Generator[Any, Any, None]:
+        """Raise `DeviceRefused` where the next answer is an application error."""
+        for reply in (yield from self.place.primary.read(self.address, limit=1)):
+            if reply.ci == APPLICATION_ERROR:
+                opened(reply, self.meter, None)
 
     def _reachable(self) -> Address:
         if self.meter is None:
@@ -458,7 +470,7 @@ class MBusClientBehaviour:
         """Pass a wrapped key on. Under a key that is in use it is protected besides; before, nobody could open that."""
         if not 0 < len(wrapped) <= LONGEST_KEY:
             _refuse()
-        self.order([orders.new_key(wrapped)], clear=self.key_status is not IN_USE)
+        self.order([orders.new_key(wrapped)], clear=self.key_status is not IN_USE, take=False)
         self._key(KeyEvent.TRANSFERRED)
 
 

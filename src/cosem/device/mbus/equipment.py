@@ -101,8 +101,8 @@ class MBus:
     def hear(self, octets: bytes, at: int, rssi: int) -> None:
         """Take one wireless frame (UTC seconds, dBm)."""
         try:
-            known = any([channel.client.hear(octets, at, rssi) for channel in self.channels.values()])
+            known = sum(channel.client.hear(octets, at, rssi) for channel in self.channels.values())
         except DecodeError:
-            known = False
+            known = 0
         if not known:
             self.unknown += 1

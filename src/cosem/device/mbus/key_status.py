@@ -1,9 +1,9 @@
 """What is known of the key of a M-Bus device: encryption_key_status of class 72, version 1, as a table.
 
 Names are the standard's; the transitions are recalled, and where nothing is recalled they are chosen so: a device that
-is given up or has its key removed has none (0); a key that is set or transferred while one is in use begins anew at 1 or
-2, because the one in use is no longer the one that is meant; a telegram that opens proves the key of this side only,
-so in state 2, where this side still has the former key, it changes nothing.
+is given up or has its key removed has none (0); a key that is set or transferred while one is in use begins anew at 1
+or 2, because the one in use is no longer the one that is meant; a telegram that opens proves the key of this side
+only, so in state 2, where this side still has the former key, it changes nothing.
 """
 
 from __future__ import annotations

@@ -35,9 +35,8 @@ class MBusValues:
         self.objects = [self._object(Obis(bytes((0, channel, 24, 2, number, 255)))) for number in range(1, count + 1)]
 
     def _object(self, name: Obis) -> ExtendedRegister:
-        made = self._host.add(
-            ExtendedRegister(name, value=axdr.null(), status=axdr.unsigned(NOT_UPDATED), capture_time=NO_TIME)
-        )
+        made = self._host.add(ExtendedRegister(name, value=axdr.null(), status=axdr.unsigned(NOT_UPDATED)))
+        _store(made)[CAPTURE_TIME] = Data(Tag.OCTET_STRING, NO_TIME)
 
         def reset(parameter: int) -> None:
             _store(made)[VALUE] = axdr.null()

@@ -94,7 +94,7 @@ class MBusValve:
             raise
 
     def _orders(self, move: Transition) -> list[Record]:
-        """Return what the device is told. To be ready after a disconnection it is closed: released, it would stay open."""
+        """Return what the device is told. An open valve is closed to be ready: one that is released stays open."""
         codes = self.codes
         if move.after == DISCONNECTED:
             return [self._command(codes.close)]
