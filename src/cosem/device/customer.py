@@ -61,6 +61,20 @@ PUSHED: Final = (
 """What is pushed to the house: power, registers, tariff, limit, supply state, maximum demand with its time, message."""
 PUSHED_OF_PAYMENT: Final = ((111, "0-0:19.0.0", 4), (111, "0-0:19.0.0", 5), (113, "0-0:19.20.0", 5))
 """What is pushed to the house besides by a payment meter: how the credit stands, how much there is, and the prices."""
+
+
+def pushed_of_channel(channel: int) -> list[tuple[int, str, int]]:
+    """Return what is pushed to the house of a device on the M-Bus: what and who it is, its value, its valve."""
+    return [
+        (72, f"0-{channel}:24.1.0", 9),
+        (1, f"0-{channel}:96.1.0", 2),
+        (4, f"0-{channel}:24.2.1", 2),
+        (4, f"0-{channel}:24.2.1", 3),
+        (4, f"0-{channel}:24.2.1", 5),
+        (70, f"0-{channel}:24.4.0", 3),
+    ]
+
+
 _PAGES: Final = tuple(
     Shown(Obis.parse(code), class_id, form)
     for code, class_id, form in (

@@ -17,7 +17,7 @@ from cosem.device.auto_connect import AutoConnectBehaviour
 from cosem.device.billing import CAPTURE, Billing
 from cosem.device.causes import Cause
 from cosem.device.clock_events import ClockEvents
-from cosem.device.customer import PUSHED_OF_PAYMENT, Customer, CustomerPush, identified
+from cosem.device.customer import PUSHED_OF_PAYMENT, Customer, CustomerPush, identified, pushed_of_channel
 from cosem.device.disconnector import Disconnector
 from cosem.device.events import Events
 from cosem.device.guard import Guard
@@ -117,7 +117,16 @@ class Equipment:
         self._later()
         self.mbus: MBus | None = None
         if settings.mbus is not None:
-            self.mbus = MBus(host, profile, self.agenda, self.scripts, settings.mbus, -settings.zone)
+            self.mbus = MBus(
+                host,
+                profile,
+                self.agenda,
+                self.scripts,
+                settings.mbus,
+                zone=-settings.zone,
+                serial=settings.serial,
+            )
+            self.image.deliver = self.mbus.deliver
         self.payment: Payment | None = None
         if settings.payment is not None:
             title = settings.system_title
@@ -158,10 +167,17 @@ class Equipment:
                 script=len(self.pushes.setups) + 1,
                 setup_version=settings.push_version,
                 security_version=settings.security_version,
-                more=() if self.payment is None else PUSHED_OF_PAYMENT,
+                more=self._pushed_more(settings),
             )
             if keys.master_key is None:
                 self.customer.push.security.follow(security)
+
+    def _pushed_more(self, settings: MeterSettings) -> list[tuple[int, str, int]]:
+        """Return what the customer port pushes besides: of the account, and of the devices on the M-Bus."""
+        more = [] if self.payment is None else list(PUSHED_OF_PAYMENT)
+        for channel in () if settings.mbus is None else settings.mbus.channels:
+            more += pushed_of_channel(channel.number)
+        return more
 
     def _pushing(self) -> None:
         """Add what pushes: a script for every setup, and what runs it.

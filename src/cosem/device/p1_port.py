@@ -136,7 +136,7 @@ class P1Port:
 def show(host: Host, item: Shown) -> P1Line | None:
     """Return the line of an object, None where it is not there or has no value of that form."""
     name, class_id, form = item
-    if host.find(name, class_id) is None:
+    if host.find(name, class_id) is None or _vacant(host, name):
         return None
     data = host.read(class_id, name, _ATTRIBUTES.get(class_id, 2))
     if form in ("octets", "limit", "fuse"):
@@ -154,6 +154,13 @@ def show(host: Host, item: Shown) -> P1Line | None:
     if form in ("maximum", "reading"):
         return _dated(host, item, data)
     return P1Line(name, (_number(_scaled(host, class_id, name, data.value), _NUMBERS[form]),))
+
+
+def _vacant(host: Host, name: Obis) -> bool:
+    """Whether an object belongs to a M-Bus channel on which there is no device."""
+    client = Obis(bytes((0, name[1], 24, 1, 0, 255)))
+    identification = host.read(72, client, 6) if name[1] else None
+    return identification is not None and not identification.value
 
 
 def _dated(host: Host, item: Shown, data: Data) -> P1Line | None:

@@ -9,12 +9,15 @@ from cosem.codec.axdr import Data, Tag
 from cosem.companions.companion import Companion
 from cosem.device.agenda import Agenda
 from cosem.device.host import Host
+from cosem.device.image import Image
 from cosem.device.mbus.client import MBusClientBehaviour
 from cosem.device.mbus.control_log import ControlLog
+from cosem.device.mbus.image import pass_on
 from cosem.device.mbus.master_port import MasterPort
 from cosem.device.mbus.port import MBusEar, MBusPort, PortPlace
 from cosem.device.mbus.profiles import MBusProfiles
 from cosem.device.mbus.settings import MBusChannel, MBusSettings
+from cosem.device.mbus.slave_port import SlavePort
 from cosem.device.mbus.valve import MBusValve
 from cosem.device.scripts import DISCONNECT, RECONNECT, ScriptTables, calling
 from cosem.device.single_action import SingleActionBehaviour
@@ -65,7 +68,15 @@ class MBus:
     """The M-Bus of one meter. `connect` plugs a bus in, `listen_to` what hears wireless devices."""
 
     def __init__(
-        self, host: Host, companion: Companion, agenda: Agenda, scripts: ScriptTables, settings: MBusSettings, zone: int
+        self,
+        host: Host,
+        companion: Companion,
+        agenda: Agenda,
+        scripts: ScriptTables,
+        settings: MBusSettings,
+        *,
+        zone: int,
+        serial: str,
     ) -> None:
         self.host = host
         self.settings = settings
@@ -76,6 +87,7 @@ class MBus:
         """Wireless frames of devices of no channel, and what was no frame."""
         self.channels: dict[int, Channel] = {}
         self.master_port = MasterPort(host, MASTER_PORT, self.place, settings.baud)
+        self.slave = None if settings.slave is None else SlavePort(host, serial, settings.slave)
         for channel in settings.channels:
             self.channels[channel.number] = Channel(self, host, companion, agenda, scripts, channel)
 
@@ -90,6 +102,11 @@ class MBus:
     def taken(self, address: int) -> bool:
         """Whether a channel has a device at this primary address."""
         return any(channel.client.address == address for channel in self.channels.values() if channel.client.bound)
+
+    def deliver(self, image: Image) -> bool:
+        """Pass an image on to the device of its channel; False where that cannot be done."""
+        channel = self.channels.get(image.place)
+        return channel is not None and pass_on(channel.client, image)
 
     def listen(self) -> None:
         """Take what was heard up to now."""

@@ -45,12 +45,27 @@ class MBusChannel:
 
 
 @dataclass(frozen=True, slots=True)
+class SlaveSettings:
+    """How the meter is a slave: manufacturer's letters, version, speed at first and at most. Raises `ConfigError`."""
+
+    manufacturer: str = "CSM"
+    version: int = 1
+    baud: int = 2400
+    fastest: int = 9600
+    max_pdu_size: int = 1024
+
+    def __post_init__(self) -> None:
+        if self.baud not in BAUD_CI or self.fastest not in BAUD_CI or self.baud > self.fastest:
+            raise ConfigError(f"a port has speeds of a bus: {self.baud}, {self.fastest} Bd")
+
+
+@dataclass(frozen=True, slots=True)
 class MBusSettings:
     """The M-Bus of a meter: its channels, the `version` of class 72 (0 or 1), and what the standard leaves open.
 
     `failures`: readouts that fail until a device counts as lost. `day_begins`: the local hour at which the day of daily
     values begins (6 for gas days). `baud`: the speed of the bus. `days` daily and `months` monthly rows are kept, and
-    the hours of as many days. Raises `ConfigError`.
+    the hours of as many days. `slave`: the meter is also a slave of somebody else's bus. Raises `ConfigError`.
     """
 
     channels: tuple[MBusChannel, ...] = tuple(MBusChannel(number) for number in range(1, 5))
@@ -60,6 +75,7 @@ class MBusSettings:
     baud: int = 2400
     days: int = 100
     months: int = 24
+    slave: SlaveSettings | None = None
 
     def __post_init__(self) -> None:
         numbers = [channel.number for channel in self.channels]
