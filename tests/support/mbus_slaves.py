@@ -101,6 +101,8 @@ class Slave(SecondaryStation):
         if self.refuses:
             self._error = 0x11
             return True
+        if ci == 0xC0:
+            return True
         protected = True
         try:
             telegram = decode_message(message, wired=True, meter=self.address, keys=self.keys)
