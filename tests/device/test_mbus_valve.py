@@ -11,7 +11,17 @@ from cosem.device.mbus.settings import ValveCodes
 from cosem.device.utility.meter import Valve
 from cosem.obis import Obis
 from cosem.times import CosemDate, CosemTime
-from support.mbus_house import CAPTURE, CONTROL_LOG, DEINSTALL, HOUR, OTHER_REASON, TEMPORARY_FAILURE, VALVE, House, house
+from support.mbus_house import (
+    CAPTURE,
+    CONTROL_LOG,
+    DEINSTALL,
+    HOUR,
+    OTHER_REASON,
+    TEMPORARY_FAILURE,
+    VALVE,
+    House,
+    house,
+)
 
 OFF, ON = 1, 2
 

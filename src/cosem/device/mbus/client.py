@@ -35,6 +35,7 @@ from cosem.errors import (
     SecurityError,
     Timeout,
 )
+from cosem.mbus import sending
 from cosem.mbus.addresses import LARGEST, UNCONFIGURED
 from cosem.mbus.keys import KEY_LENGTH, KeyStore
 from cosem.mbus.link_fields import APPLICATION_ERROR
@@ -211,6 +212,12 @@ class MBusClientBehaviour:
         """Return when a capture period ends."""
         return None if self._next is None or not self.bound else self._next - self.host.clock.offset
 
+    def settle(self) -> None:
+        """Capture first where a period ends at this moment: what is captured of the values comes after them."""
+        due = self.next_time()
+        if due is not None and due <= self.host.now:
+            self.act(self.host.now)
+
     def act(self, now: int) -> None:
         """Capture; who does not answer is asked again when the next period ends."""
         self._again(self.host.clock.now)
@@ -324,7 +331,7 @@ class MBusClientBehaviour:
         self._counter = max(self._counter + 1, self.host.now & 0xFFFFFFFF)
         keys = KeyStore() if clear else self.keys
         try:
-            ci, octets = orders.order(records, meter, keys, self.mode, self._sent, self._counter)
+            ci, octets = orders.protected_order(records, meter, keys, self.mode, self._sent, self._counter)
         except EncodeError:
             raise Refused(ActionResult.OTHER_REASON) from None
         try:
@@ -438,11 +445,11 @@ class MBusClientBehaviour:
         self.conditions.alarm = 0
         if self.bound and not self.channel.wireless:
             with suppress(Refused):
-                self.order([orders.acknowledge_alarms()])
+                self.order([sending.acknowledge_alarms()])
 
     def _synchronize_clock(self, parameter: int) -> None:
         local = datetime.fromtimestamp(self.host.clock.now + self._zone * 60, UTC).replace(tzinfo=None)
-        self.order([orders.set_clock(local)])
+        self.order([sending.set_clock(local)])
         self._note(Cause.MBUS_CLOCK_ADJUSTED)
 
     def _data_send(self, values: Sequence[SentValue]) -> None:
@@ -470,7 +477,7 @@ class MBusClientBehaviour:
         """Pass a wrapped key on. Under a key that is in use it is protected besides; before, nobody could open that."""
         if not 0 < len(wrapped) <= LONGEST_KEY:
             _refuse()
-        self.order([orders.new_key(wrapped)], clear=self.key_status is not IN_USE, take=False)
+        self.order([sending.transfer_key(wrapped)], clear=self.key_status is not IN_USE, take=False)
         self._key(KeyEvent.TRANSFERRED)
 
 

@@ -49,6 +49,7 @@ class Channel:
             begins=settings.day_begins,
             days=settings.days,
             months=settings.months,
+            settle=self.client.settle,
         )
         self.valve = MBusValve(host, self.client, refused=host.device.options.disconnect_refused)
         self.log = ControlLog(host, companion, number)

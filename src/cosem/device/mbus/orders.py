@@ -3,70 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Final
 
 from cosem.classes.c072_mbus_client import SentValue
 from cosem.errors import DecodeError, EncodeError
 from cosem.mbus import values
-from cosem.mbus.ci import HeaderKind
 from cosem.mbus.dib import SIZES, VARIABLE_LENGTH, DataField, Dib
-from cosem.mbus.header import BLOCK, Configuration, Header
 from cosem.mbus.keys import KeyStore
-from cosem.mbus.link_fields import DATA_SEND, SND_UD
-from cosem.mbus.moments import Moment
-from cosem.mbus.record import Head, Record, encode_records
-from cosem.mbus.security import FILLER
-from cosem.mbus.telegram import Telegram, encode
+from cosem.mbus.model import Protection
+from cosem.mbus.record import Head, Record
+from cosem.mbus.sending import order
 from cosem.mbus.vib import chain_end
 from cosem.mbus.wireless import Address
 
-PROTECTED_CI: Final = 0x5B
-"""An order with a long header."""
-FRONT, BACK = 6, 2
-"""Octets of a long frame in front of CI, and behind its data."""
-_IN_BLOCKS: Final = (0, 5)
+USUAL_MODE: Final = 5
 """A device that has a key and has not shown its mode is spoken to in mode 5."""
-_COUNTED: Final = (8, 9, 10)
+MODES: Final = (5, 8, 9, 10)
+"""Modes in which orders are protected; 7 needs an authentication layer besides."""
 
 
-def order(
+def protected_order(
     records: Iterable[Record], address: Address, keys: KeyStore, mode: int, access_number: int, counter: int
 ) -> tuple[int, bytes]:
-    """Return CI and what follows it. With a key of the device in `keys` it is protected in `mode`.
+    """Return CI and what follows it; with a key of the device in `keys` it is protected in `mode`.
 
     Each order takes another access number, and a larger `counter`. Raises `EncodeError` for a mode in which this side
-    protects nothing: 7 needs an authentication layer.
+    protects nothing.
     """
-    octets = encode_records(records)
     if not keys.knows(address):
-        return DATA_SEND, octets
-    if mode in _IN_BLOCKS:
-        text = FILLER + octets
-        text += FILLER[:1] * (-len(text) % BLOCK)
-        configuration = Configuration.of(5, length=len(text))
-    elif mode in _COUNTED:
-        text, configuration = octets, Configuration.of(mode, counter=counter)
-    else:
+        return order(address, records)
+    mode = mode or USUAL_MODE
+    if mode not in MODES:
         raise EncodeError(f"orders are not protected in security mode {mode}")
-    header = Header(HeaderKind.LONG, address, access_number & 0xFF, 0, configuration)
-    frame = encode(Telegram.on_wire(SND_UD, 0, PROTECTED_CI, text, header), keys=keys)
-    return frame[FRONT], frame[FRONT + 1 : -BACK]
-
-
-def set_clock(local: datetime) -> Record:
-    """Return the order to set the clock to a local time, with seconds (type I)."""
-    return Record.of(Dib.of(DataField.INTEGER_48), b"\x6d", Moment.of("I", local))
-
-
-def acknowledge_alarms() -> Record:
-    """Return the order to forget alarms that are over: no error flag is set any more."""
-    return Record.of(Dib.of(DataField.INTEGER_16), b"\xfd\x17", 0)
-
-
-def new_key(wrapped: bytes) -> Record:
-    """Return the order to take a new key, in whatever form it was wrapped."""
-    return Record.of(Dib.of(DataField.VARIABLE), b"\xfd\x19", wrapped)
+    protection = Protection(mode)
+    return order(address, records, protection=protection, keys=keys, access_number=access_number, counter=counter)
 
 
 def record_of(sent: SentValue) -> Record:

@@ -58,6 +58,7 @@ class MBusProfiles:
         begins: int,
         days: int,
         months: int,
+        settle: Callable[[], None],
     ) -> None:
         clock = host.clock
         columns = [Column(CaptureObject(8, clock.object.obis, 2), lambda utc: b"\x09\x0c" + clock.octets(utc))]
@@ -74,6 +75,13 @@ class MBusProfiles:
             host.device.readers[bytes(buffer.object.obis), 2] = buffer.read
             host.writers(buffer.object, buffer.writers)
             host.schedule(buffer)
+
+            def capture(parameter: int) -> None:
+                # Scripts come before channels at the same moment.
+                settle()
+                buffer.capture()
+
+            host.handle(buffer.object, CAPTURE, capture)
             return buffer
 
         self.hourly = add(HOURLY, HOUR, 24 * days)
