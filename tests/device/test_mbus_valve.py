@@ -106,7 +106,7 @@ def test_a_local_act_is_another_event_and_is_taken_back_by_hand() -> None:
 
 
 def test_mode_2_opens_valves_that_may_be_opened_from_afar() -> None:
-    home, slave = house(mode=2, valve=ValveCodes(positions={0: "closed", 1: "open", 2: "open"}))
+    home, _ = house(mode=2, valve=ValveCodes(positions={0: "closed", 1: "open", 2: "open"}))
     home.install()
     home.call(OFF, name=VALVE)
     assert home.call(ON, name=VALVE) == 0

@@ -42,6 +42,7 @@ COMMANDS = {
     "listen": ("cosem.cli.listen", "receive and explain what meters push"),
     "gas": ("cosem.cli.gas", "compute with gas: compressibility, conversion, quality"),
     "plc": ("cosem.cli.plc", "explain frames of a power line"),
+    "utility": ("cosem.cli.utility", "the devices on a meter's M-Bus: list, install, capture, change keys"),
     "mbus": ("cosem.cli.mbus", "M-Bus meters: explain telegrams, hear them by radio, search, read and send on a wire"),
     "simulate": ("cosem.cli.simulate", "be a device that behaves"),
     "tour": ("cosem.cli.tour", "a guided minute: a meter is made, read, and pushes are explained"),

@@ -119,6 +119,11 @@ def simulate_command() -> None:
     type=click.Path(path_type=Path),
     help="File with the key its tokens are made with, in hex; the example key without it.",
 )
+@click.option(
+    "--mbus",
+    metavar="KIND,...",
+    help="Have utility meters on its M-Bus: gas, water, warm-water, heat, electricity, or gas-radio and so on.",
+)
 @click.option("--compress-nulls", is_flag=True, help="Write null-data for what did not change in the load profile.")
 @click.option(
     "--model",
@@ -182,15 +187,21 @@ def _build(options: dict[str, Any]) -> tuple[Any, str]:
         image_key=DEMO_IMAGE_KEY if options["image_key"] is None else _image_key(options["image_key"]),
         payment=_payment(options),
     )
+    from cosem.simulator.utilities import kinds_of
+
+    utilities = kinds_of(options["mbus"] or "")
     scenario, end = None, None
     if options["scenario"] is not None:
         from cosem.simulator.scenario import load
 
         scenario = load(options["scenario"])
         settings = scenario.settings(settings)
+        utilities = utilities or scenario.utilities
         if options["at"] is None:
             end = datetime.fromtimestamp(scenario.start, UTC)
-    meter = simulated_meter(seed=seed, end=end or present(options), days=options["days"], settings=settings)
+    meter = simulated_meter(
+        seed=seed, end=end or present(options), days=options["days"], settings=settings, utilities=utilities
+    )
     if scenario is not None:
         _play(meter, scenario)
     if options["push"] is not None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from cosem.client.table import Column as Column
     from cosem.client.table import ProfileTable as ProfileTable
     from cosem.client.url import MeterUrl as MeterUrl
+    from cosem.client.utility import UtilityDevice as UtilityDevice
+    from cosem.client.utility import UtilityValue as UtilityValue
 
 _WHERE = {
     "arrow": ("to_arrow", "write_parquet"),
@@ -53,6 +55,7 @@ _WHERE = {
     "supply": ("Limits", "Supply"),
     "table": ("Column", "ProfileTable"),
     "url": ("MeterUrl",),
+    "utility": ("UtilityDevice", "UtilityValue"),
 }
 
 __getattr__, __dir__ = lazy_exports(

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cosem.client.payment import AccountState, TokenResult
     from cosem.client.supply import Limits, Supply
     from cosem.client.survey import Progress
+    from cosem.client.utility import UtilityDevice
     from cosem.io.aio import Opener
     from cosem.io.blocking import Trace
     from cosem.models.model import DeviceModel
@@ -225,6 +226,38 @@ class AsyncMeter:
         from cosem.client.supply import limit
 
         return await self._in_turn(limit(self.core, obis(name), threshold, **options))
+
+    async def mbus_devices(self) -> list[UtilityDevice]:
+        """Read the devices on the meter's M-Bus, channel by channel, with their values and valves."""
+        from cosem.client.utility import utility_devices
+
+        return await self._in_turn(utility_devices(self.core))
+
+    async def install_mbus(self, channel: int, address: int = 0, *, every: int | None = None) -> UtilityDevice:
+        """Install a device on a M-Bus channel; see `cosem.client.utility.install_utility`."""
+        from cosem.client.utility import install_utility
+
+        return await self._in_turn(install_utility(self.core, channel, address, every=every))
+
+    async def remove_mbus(self, channel: int) -> UtilityDevice:
+        """Give the device of a M-Bus channel up."""
+        from cosem.client.utility import DEINSTALL, order_utility
+
+        return await self._in_turn(order_utility(self.core, channel, DEINSTALL))
+
+    async def capture_mbus(self, channel: int) -> UtilityDevice:
+        """Read the device of a M-Bus channel now."""
+        from cosem.client.utility import CAPTURE, order_utility
+
+        return await self._in_turn(order_utility(self.core, channel, CAPTURE))
+
+    async def change_mbus_key(
+        self, channel: int, key: bytes, default_key: bytes | None = None, *, counter: int | None = None
+    ) -> UtilityDevice:
+        """Give a device a new key, under its default key; see `cosem.client.utility.change_utility_key`."""
+        from cosem.client.utility import change_utility_key
+
+        return await self._in_turn(change_utility_key(self.core, channel, key, default_key, counter=counter))
 
     async def account(self, name: str | Obis = ACCOUNT) -> AccountState:
         """Read an account of a payment meter, with its credits and charges."""

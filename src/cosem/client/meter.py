@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from cosem.client.payment import AccountState, TokenResult
     from cosem.client.supply import Limits, Supply
     from cosem.client.survey import Progress
+    from cosem.client.utility import UtilityDevice
     from cosem.io.blocking import Trace, Transport
     from cosem.models.model import DeviceModel
     from cosem.security.counters import CounterStore
@@ -189,6 +190,38 @@ class Meter:
         from cosem.client.supply import limit
 
         return self.run(limit(self.core, obis(name), threshold, **options))
+
+    def mbus_devices(self) -> list[UtilityDevice]:
+        """Read the devices on the meter's M-Bus, channel by channel, with their values and valves."""
+        from cosem.client.utility import utility_devices
+
+        return self.run(utility_devices(self.core))
+
+    def install_mbus(self, channel: int, address: int = 0, *, every: int | None = None) -> UtilityDevice:
+        """Install a device on a M-Bus channel; see `cosem.client.utility.install_utility`."""
+        from cosem.client.utility import install_utility
+
+        return self.run(install_utility(self.core, channel, address, every=every))
+
+    def remove_mbus(self, channel: int) -> UtilityDevice:
+        """Give the device of a M-Bus channel up."""
+        from cosem.client.utility import DEINSTALL, order_utility
+
+        return self.run(order_utility(self.core, channel, DEINSTALL))
+
+    def capture_mbus(self, channel: int) -> UtilityDevice:
+        """Read the device of a M-Bus channel now."""
+        from cosem.client.utility import CAPTURE, order_utility
+
+        return self.run(order_utility(self.core, channel, CAPTURE))
+
+    def change_mbus_key(
+        self, channel: int, key: bytes, default_key: bytes | None = None, *, counter: int | None = None
+    ) -> UtilityDevice:
+        """Give a device a new key, under its default key; see `cosem.client.utility.change_utility_key`."""
+        from cosem.client.utility import change_utility_key
+
+        return self.run(change_utility_key(self.core, channel, key, default_key, counter=counter))
 
     def account(self, name: str | Obis = ACCOUNT) -> AccountState:
         """Read an account of a payment meter, with its credits and charges."""

@@ -37,6 +37,8 @@ from cosem.units import Unit
 MANAGEMENT_SAP = 1
 _PROTECTION_OF_RIGHT = ((0x04, 0x10), (0x08, 0x20))
 """Bits of an access right that ask for an authenticated or encrypted request, and those of the security control."""
+ENCRYPTED = 0x20
+"""Bit of the security control of an enciphered request."""
 
 _NULL = b"\x00"
 
@@ -91,6 +93,8 @@ class PhysicalDevice:
         self.readers: dict[tuple[bytes, int], OctetReader] = {}
         self.writers: dict[tuple[bytes, int], Writer] = {}
         self.on_write: list[Callable[[InterfaceClass, int, Data], None]] = []
+        self.confidential: set[tuple[bytes, int]] = set()
+        """Methods (object, number) whose parameter is a secret: it comes enciphered or not at all."""
         self.closed_to: list[Callable[[Address], bool]] = []
         self.on_confirmed: list[Callable[[int], None]] = []
         self.authentication_failures = 0
@@ -414,6 +418,8 @@ class PhysicalDevice:
         if not access & Access.ACCESS:
             return ActionResult.READ_WRITE_DENIED, None
         if access & 0xFC and not _protected(access, session.request_protection):
+            return ActionResult(int(self.options.weak_protection)), None
+        if (obj.obis, target.method) in self.confidential and not session.request_protection & ENCRYPTED:
             return ActionResult(int(self.options.weak_protection)), None
         try:
             parameter = None if data is None else axdr.decode(data)

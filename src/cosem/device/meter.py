@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cosem.classes.access import Access, AccessRights, AttributeAccess, MethodAccess
+from cosem.classes.access import Access, AccessRights, AttributeAccess
 from cosem.classes.c001_data import Data as DataObject
 from cosem.classes.c003_register import Register
 from cosem.classes.common import CaptureObject
@@ -332,10 +332,7 @@ class ElectricityMeter:
             AttributeAccess(right.attribute_id, Access.READ_AND_WRITE) if right.attribute_id in written else right
             for right in rights.attribute_access
         )
-        methods = rights.method_access
-        if obj.class_id == _MBUS_CLIENT:
-            methods = tuple(_protected_key(right) for right in methods)
-        return AccessRights(attributes, methods)
+        return AccessRights(attributes, rights.method_access)
 
     def _associations(self) -> None:
         settings = self.settings
@@ -385,17 +382,6 @@ class ElectricityMeter:
                     referencing=referencing,
                 )
             )
-
-
-_MBUS_CLIENT, _KEY_METHODS = 72, (7, 8)
-
-
-def _protected_key(right: MethodAccess) -> MethodAccess:
-    """Let the key of a M-Bus device come in a protected request only."""
-    if right.method_id not in _KEY_METHODS:
-        return right
-    protection = Access.AUTHENTICATED_REQUEST | Access.ENCRYPTED_REQUEST
-    return right._replace(access=right.access | protection)
 
 
 _NEVER_CAPTURED = (7, *ASSOCIATION_CLASSES, 64)

@@ -12,6 +12,7 @@ from cosem.codec import axdr
 from cosem.device.host import Origin
 from cosem.device.scripts import EXECUTE
 from cosem.device.token_gateway import MAX_TOKEN
+from cosem.device.utility.meter import Tamper
 from cosem.errors import ConfigError, CosemError, Timeout
 from cosem.obis import Obis, obis
 from cosem.security.keys import Keys
@@ -20,6 +21,7 @@ from cosem.times import CosemDateTime
 
 if TYPE_CHECKING:
     from cosem.device.meter import ElectricityMeter
+    from cosem.device.utility.meter import UtilityMeter
 
 WRONG_PASSWORD: Final = b"\x00not this one"
 WRONG_KEYS: Final = Keys(b"\x00not this key\x00\x00\x00", b"\x00not this one\x00\x00\x00")
@@ -67,6 +69,8 @@ _TIMES: Final = {
     "times": Parameter(int, least=1, most=100),
     "client": Parameter(int, least=1, most=127),
 }
+_CHANNEL: Final = {"channel": Parameter(int, needed=True, least=1, most=64)}
+_HOW: Final = Parameter(str, needed=True)
 _SWITCH: Final = {"object": Parameter(str, name=True)}
 
 
@@ -250,6 +254,66 @@ def _ciphered(meter: ElectricityMeter, client: int) -> bool:
     )
 
 
+_NO_DEVICE: Final = "nothing, there is no simulated device on this channel"
+
+
+def _utility(do: Callable[..., str | None], **parameters: Parameter) -> Input:
+    """Return what is done to the utility meter of a M-Bus channel, which counts up to now first."""
+
+    def done(meter: ElectricityMeter, channel: int, **given: Any) -> str | None:
+        from cosem.simulator.utilities import utilities_of
+
+        utilities = utilities_of(meter)
+        speaker = None if utilities is None else utilities.speakers.get(channel)
+        if utilities is None or speaker is None:
+            return _NO_DEVICE
+        speaker.meter.settle(meter.now)
+        return do(speaker.meter, utilities.stations.get(channel), **given)
+
+    return Input(done, _CHANNEL | parameters)
+
+
+def _tampered(present: bool) -> Callable[..., str | None]:
+    def do(utility: UtilityMeter, station: Any, how: str) -> str | None:
+        if how not in set(Tamper):
+            return f"nothing, there is {', '.join(Tamper)}"
+        utility.tamper(Tamper(how), present)
+        return None
+
+    return do
+
+
+def _drain(utility: UtilityMeter, station: Any, days: int = 100) -> str | None:
+    if utility.battery_days is None:
+        return "nothing, there is no battery"
+    utility.drain(days)
+    return None
+
+
+def _silence(silent: bool) -> Callable[..., str | None]:
+    def do(utility: UtilityMeter, station: Any) -> str | None:
+        if station is None:
+            return "nothing, it is wireless"
+        station.silent = silent
+        return None
+
+    return do
+
+
+def _stick(stuck: bool) -> Callable[..., str | None]:
+    def do(utility: UtilityMeter, station: Any) -> str | None:
+        if not utility.settings.valve:
+            return "nothing, there is no valve"
+        utility.stuck = stuck
+        return None
+
+    return do
+
+
+def _push_button(utility: UtilityMeter, station: Any) -> str:
+    return f"the valve is {utility.valve}" if utility.push_button() else "nothing, the valve is not released"
+
+
 class _Attempt:
     """Somebody at the meter's port: an initiator that nobody is behind. `answer` is what came of the last attempt.
 
@@ -377,5 +441,13 @@ INPUTS: Final[Mapping[str, Input]] = {
     "wrong password": Input(_wrong_password, _TIMES),
     "wrong key": Input(_wrong_key, _TIMES),
     "replay": Input(_replay, _TIMES),
+    "mbus tampered": _utility(_tampered(True), how=_HOW),
+    "mbus right": _utility(_tampered(False), how=_HOW),
+    "mbus battery low": _utility(_drain, days=Parameter(int, least=0, most=36_500)),
+    "mbus silent": _utility(_silence(True)),
+    "mbus answers": _utility(_silence(False)),
+    "mbus valve stuck": _utility(_stick(True)),
+    "mbus valve freed": _utility(_stick(False)),
+    "mbus button": _utility(_push_button),
 }
 """By the words of `do`."""

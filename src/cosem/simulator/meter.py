@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -64,16 +66,22 @@ def simulated_meter(
     end: datetime,
     days: float = 31,
     settings: MeterSettings | None = None,
+    utilities: Sequence[str] = (),
 ) -> ElectricityMeter:
     """Return a meter that has lived `days` until `end` (an aware date-time). The same arguments give the same meter.
 
-    The account of a payment meter is active from `end` on at the latest: what was used before costs nothing.
+    `utilities` stand behind it on its M-Bus: names as `cosem.simulator.utilities.kinds_of` gives them. The account of a
+    payment meter is active from `end` on at the latest: what was used before costs nothing.
     """
     if end.tzinfo is None:
         raise ValueError("the end of a simulation is an aware date-time")
     until = int(end.timestamp())
     start = until - int(days * 86400)
     settings = settings or demo_settings(seed)
+    if utilities and settings.mbus is None:
+        from cosem.simulator.utilities import mbus_settings
+
+        settings = replace(settings, mbus=mbus_settings(utilities))
     meter = ElectricityMeter(
         settings,
         start,
@@ -82,6 +90,10 @@ def simulated_meter(
         simulation=True,
         counters=MemoryCounterStore(),
     )
+    if utilities:
+        from cosem.simulator.utilities import Utilities
+
+        Utilities(meter, utilities, seed=seed)
     meter.advance(until)
     payment = meter.equipment.payment
     if payment is not None and payment.account.status is AccountStatus.NEW_INACTIVE:

@@ -14,6 +14,7 @@ from cosem.device.meter import MeterSettings
 from cosem.errors import ConfigError
 from cosem.simulator.inputs import INPUTS, Parameter
 from cosem.simulator.meter import demo_payment
+from cosem.simulator.utilities import kinds_of, mbus_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -34,10 +35,12 @@ _METER: Final[Mapping[str, Parameter]] = {
     "fuse": Parameter(int, least=1, most=655),
     "last_gasp": Parameter(bool),
     "limit": Parameter(int, least=0, most=0xFFFF_FFFF),
+    "mbus": Parameter(str),
     "prepayment": Parameter(int, least=0, most=0x7FFF_FFFF),
     "relay_delay": Parameter(int, least=0, most=3600),
 }
-"""What a scenario may say of how its meter is built: fields of `MeterSettings`, and the credit of a payment meter."""
+"""What a scenario may say of how its meter is built: fields of `MeterSettings`, the credit of a payment meter, and the
+utility meters on its M-Bus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,14 @@ class Scenario:
         given = dict(self.meter)
         if "prepayment" in given:
             given["payment"] = demo_payment(given.pop("prepayment"))
+        if given.pop("mbus", None) is not None:
+            given["mbus"] = mbus_settings(self.utilities)
         return replace(settings, **given)
+
+    @property
+    def utilities(self) -> tuple[str, ...]:
+        """Return the utility meters on the M-Bus."""
+        return kinds_of(self.meter.get("mbus", ""))
 
 
 def load(path: Path) -> Scenario:

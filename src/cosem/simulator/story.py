@@ -44,7 +44,7 @@ class Story:
         self.scenario = scenario
         settings = scenario.settings(demo_settings(seed))
         start = datetime.fromtimestamp(scenario.start, UTC)
-        self.meter = simulated_meter(seed=seed, end=start, days=days, settings=settings)
+        self.meter = simulated_meter(seed=seed, end=start, days=days, settings=settings, utilities=scenario.utilities)
         self.lines: list[Line] = []
         self._place = 0
         self.pushed: list[tuple[int, Delivery]] = []
@@ -88,8 +88,8 @@ class Story:
 
     def _happened(self, happening: Happening) -> None:
         # The events heard of it before this: their rows are written.
-        phase = happening.details.get("phase")
-        words = happening.cause.value + ("" if phase is None else f" (phase {phase})")
+        which = [f"{name} {happening.details[name]}" for name in ("phase", "channel") if name in happening.details]
+        words = happening.cause.value + (f" ({', '.join(which)})" if which else "")
         payment = self.meter.equipment.payment
         if payment is not None and happening.cause in _PAID:
             words += f", {payment.texts()[0]}"
@@ -113,8 +113,9 @@ class Story:
                     self._tell("alarm", f"{register.object.obis} {what}: {words}")
         objects = _objects(self.meter)
         for name, shown in objects.items():
-            if shown != self._objects[name]:
-                self._tell("object", f"{name}: {self._objects[name]} -> {shown}")
+            last = self._objects.get(name, shown)
+            if shown != last:
+                self._tell("object", f"{name}: {last} -> {shown}")
         self._objects = objects
 
     def _push(self, delivery: Delivery) -> None:
@@ -144,6 +145,11 @@ def _objects(meter: ElectricityMeter) -> dict[str, str]:
         for credit in account.credits:
             shown[f"credit {credit.name}"] = enum_words(credit.status)
         shown[f"account {account.object.obis}"] = enum_words(account.status)
+    for channel in () if equipment.mbus is None else equipment.mbus.channels.values():
+        if channel.client.bound:
+            valve = channel.valve
+            shown[f"valve {valve.object.obis}"] = _CONTROL[valve.state]
+            shown[f"key of M-Bus channel {channel.number}"] = enum_words(channel.client.key_status)
     rows = len(billing.rows)
     shown[f"billing profile {billing.object.obis}"] = f"{rows} {'entry' if rows == 1 else 'entries'}"
     return shown

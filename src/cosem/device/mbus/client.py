@@ -150,6 +150,7 @@ class MBusClientBehaviour:
         )
         for method, handler in enumerate(handlers, 1):
             host.handle(obj, method, handler)
+        host.device.confidential |= {(obj.obis, 7), (obj.obis, 8)}
         return obj
 
     @staticmethod

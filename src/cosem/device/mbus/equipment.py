@@ -86,6 +86,8 @@ class MBus:
         self.place = PortPlace()
         self.unknown = 0
         """Wireless frames of devices of no channel, and what was no frame."""
+        self.behind: object = None
+        """What simulates the devices, for whoever plays with them."""
         self.channels: dict[int, Channel] = {}
         self.master_port = MasterPort(host, MASTER_PORT, self.place, settings.baud)
         self.slave = None if settings.slave is None else SlavePort(host, serial, settings.slave)

@@ -1,0 +1,164 @@
+"""Utility meters behind a simulated electricity meter: on its bus and in the air, installed, and read every hour."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final
+
+from cosem.codec import axdr
+from cosem.device.mbus.port import SteppedBus
+from cosem.device.mbus.settings import MBusChannel, MBusSettings
+from cosem.device.utility.consumption import (
+    Consumption,
+    ElectricityConsumption,
+    GasConsumption,
+    HeatConsumption,
+    WaterConsumption,
+)
+from cosem.device.utility.radio import RadioMeter
+from cosem.device.utility.speaker import Speaker, simulated
+from cosem.device.utility.wired import UtilityStation
+from cosem.errors import ConfigError
+from cosem.link.line import Line
+from cosem.link.mbus_frame import Frame
+from cosem.mbus.link_fields import STANDARD_LINE
+from cosem.mbus.master import BusMaster
+from cosem.mbus.model import models
+from cosem.obis import Obis
+from cosem.simulator.mbus_air import Air, AirReceiver
+from cosem.simulator.mbus_bus import SimulatedBus
+
+if TYPE_CHECKING:
+    from cosem.device.meter import ElectricityMeter
+
+HOUR: Final = 3600
+RADIO: Final = "-radio"
+CONSUMPTION: Final[dict[str, Callable[[int], Consumption]]] = {
+    "gas": lambda seed: GasConsumption(seed),
+    "water": lambda seed: WaterConsumption(seed),
+    "warm-water": lambda seed: WaterConsumption(seed, litres=110, warm=True),
+    "heat": lambda seed: HeatConsumption(seed),
+    "electricity": lambda seed: ElectricityConsumption(seed),
+}
+"""What there is to measure."""
+DEMO_MBUS_KEY: Final = bytes(range(0x70, 0x80))
+"""The key that simulated utility meters are delivered with; anybody may wrap a new one under it."""
+DEMO_RADIO_KEY: Final = bytes(range(0x80, 0x90))
+"""The key that simulated wireless meters send under."""
+_IDENTIFICATIONS: Final = 10_000
+_RECEIVER: Final = "meter"
+_INSTALL, _SET_KEY = 1, 7
+
+
+class HouseStation(UtilityStation):
+    """A utility meter on the wire, which can be made silent: its wire is cut."""
+
+    silent = False
+
+    def hear(self, frame: Frame, now: float) -> bytes:
+        """Take a frame as every station does, unless the wire is cut."""
+        return b"" if self.silent else super().hear(frame, now)
+
+
+def kinds_of(text: str) -> tuple[str, ...]:
+    """Read ``gas,water,heat-radio``: what stands on channels 1, 2 and so on. Raises `ConfigError`."""
+    kinds = tuple(part.strip() for part in text.split(",") if part.strip())
+    for kind in kinds:
+        if kind.removesuffix(RADIO) not in CONSUMPTION:
+            names = ", ".join(CONSUMPTION)
+            raise ConfigError(f"{kind!r} is no utility meter: write {names}, with {RADIO} behind it for a wireless one")
+    return kinds
+
+
+def mbus_settings(kinds: Sequence[str]) -> MBusSettings:
+    """Return the M-Bus of a meter with these behind it; it has four channels at least. They are read every hour."""
+    count = max(len(kinds), len(MBusSettings().channels))
+    return MBusSettings(
+        channels=tuple(
+            MBusChannel(
+                number,
+                wireless=number <= len(kinds) and kinds[number - 1].endswith(RADIO),
+                capture_period=HOUR,
+            )
+            for number in range(1, count + 1)
+        )
+    )
+
+
+class Utilities:
+    """The utility meters behind one electricity meter, by channel, and what carries them: a bus, and the air."""
+
+    def __init__(self, meter: ElectricityMeter, kinds: Sequence[str], *, seed: int = 1) -> None:
+        if meter.equipment.mbus is None:
+            raise ConfigError("this meter has no M-Bus")
+        self.mbus = meter.equipment.mbus
+        self.mbus.behind = self
+        self.speakers: dict[int, Speaker] = {}
+        self.stations: dict[int, HouseStation] = {}
+        line = Line(STANDARD_LINE)
+        self.bus = SimulatedBus(line=line)
+        self.mbus.connect(SteppedBus(BusMaster(line), self.bus, lambda: meter.now))
+        radios: list[RadioMeter] = []
+        for channel, kind in enumerate(kinds, 1):
+            speaker = self.speakers[channel] = _speaker(meter, channel, kind, seed)
+            if kind.endswith(RADIO):
+                radios.append(RadioMeter(speaker, seed * 100 + channel))
+                self._pair(meter, channel, speaker)
+            else:
+                # One at a time: all of them have address 0 at first.
+                station = self.stations[channel] = HouseStation(speaker)
+                self.bus.stations.append(station)
+                _invoke(meter, channel, _INSTALL, axdr.unsigned(0))
+        if radios:
+            transmissions = frozenset(
+                radio.speaker.model.radio.transmission for radio in radios if radio.speaker.model.radio is not None
+            )
+            self.air = Air(radios, [AirReceiver(_RECEIVER, transmissions)], seed=seed)
+            self.mbus.listen_to(self.air.run)
+
+    def _pair(self, meter: ElectricityMeter, channel: int, speaker: Speaker) -> None:
+        """Install a wireless meter by its identity, with the key that it sends under."""
+        address = speaker.address
+        number = int(address.number) if self.mbus.settings.version else int(address.number, 16)
+        name = _client(channel)
+        for attribute, value in (
+            (6, axdr.double_long_unsigned(number)),
+            (7, axdr.long_unsigned(int.from_bytes(address.manufacturer, "little"))),
+            (8, axdr.unsigned(address.version)),
+            (9, axdr.unsigned(address.medium)),
+        ):
+            meter.host.write(72, name, attribute, value)
+        _invoke(meter, channel, _INSTALL, axdr.unsigned(0))
+        _invoke(meter, channel, _SET_KEY, axdr.octet_string(DEMO_RADIO_KEY))
+
+
+def utilities_of(meter: ElectricityMeter) -> Utilities | None:
+    """Return what was put behind a meter, None where nothing was."""
+    mbus = meter.equipment.mbus
+    behind = None if mbus is None else mbus.behind
+    return behind if isinstance(behind, Utilities) else None
+
+
+def _client(channel: int) -> Obis:
+    return Obis(bytes((0, channel, 24, 1, 0, 255)))
+
+
+def _invoke(meter: ElectricityMeter, channel: int, method: int, parameter: axdr.Data) -> None:
+    result = meter.host.invoke(72, _client(channel), method, parameter)
+    if result:
+        raise ConfigError(f"the utility meter of channel {channel} cannot be installed: {result.name}")
+
+
+def _speaker(meter: ElectricityMeter, channel: int, kind: str, seed: int) -> Speaker:
+    wireless = kind.endswith(RADIO)
+    plain = kind.removesuffix(RADIO)
+    model = models().named(f"{plain}{RADIO if wireless else '-wired'}")
+    return simulated(
+        model,
+        CONSUMPTION[plain](seed * 100 + channel),
+        meter.now,
+        default_key=DEMO_MBUS_KEY,
+        key=DEMO_RADIO_KEY if wireless else None,
+        identification=f"{seed % _IDENTIFICATIONS:04d}{channel:04d}",
+        zone=-meter.settings.zone,
+    )
