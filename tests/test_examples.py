@@ -21,6 +21,14 @@ SAYS = {
     "decode_telegram.py": ["Without keys:", "With them:", "get-response-normal", "5852"],
     "meters_that_call.py": ["call from CSM1000000", "read: ", " Wh"],
     "firmware_over_lossy_hdlc.py": ["SET: success", "524288 octets written and read back, equal"],
+    "house.py": [
+        "channel 4: heat       00010004  626900 Wh",
+        "key: encryption_key_set_and_transferred -> encryption_key_in_use",
+        "gas in six hours: 0.000",
+        "button: connected",
+        "103  M-Bus channel 1: fraud attempt",
+        "177 hours",
+    ],
     "be_a_meter.py": ["2026-11-01T02:00:00+01:00", "disconnected", "72 rows captured"],
 }
 

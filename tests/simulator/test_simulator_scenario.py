@@ -33,6 +33,12 @@ NEEDED = {
     "clock": "to = 2026-06-01T13:00:00",
     "clock shift": "seconds = -60",
     "call": 'number = "+431"',
+    "mbus tampered": 'channel = 1\nhow = "magnet"',
+    "mbus right": 'channel = 1\nhow = "magnet"',
+    **{
+        f"mbus {what}": "channel = 1"
+        for what in ("battery low", "silent", "answers", "valve stuck", "valve freed", "button")
+    },
 }
 
 

@@ -41,7 +41,7 @@ from cosem.mbus.keys import KEY_LENGTH, KeyStore
 from cosem.mbus.link_fields import APPLICATION_ERROR
 from cosem.mbus.record import Record
 from cosem.mbus.telegram import decode_headers
-from cosem.mbus.wireless import Address
+from cosem.mbus.wireless import Address, Format
 from cosem.obis import Obis
 from cosem.results import ActionResult, DataAccessResult
 
@@ -262,16 +262,16 @@ class MBusClientBehaviour:
             raise SecurityError("nothing heard could be opened") if unopened else Timeout("nothing was heard")
         return last
 
-    def hear(self, octets: bytes, at: int, rssi: int) -> bool:
+    def hear(self, octets: bytes, at: int, rssi: int, form: Format | None = None) -> bool:
         """Take a wireless frame; False where it is another device's. What cannot be opened is an error of the status.
 
         Raises `DecodeError` for what is no frame.
         """
-        sender = decode_headers(octets, link="wireless")
+        sender = decode_headers(octets, link="wireless", form=form)
         if not self.channel.wireless or not self.bound or self.meter not in (sender.header.address, sender.sender):
             return False
         try:
-            readout = heard_frame(octets, self.keys, at, rssi)
+            readout = heard_frame(octets, self.keys, at, rssi, form)
         except SecurityError:
             self._unopened = True
             self._any_error()

@@ -22,6 +22,7 @@ from cosem.device.mbus.valve import MBusValve
 from cosem.device.scripts import DISCONNECT, RECONNECT, ScriptTables, calling
 from cosem.device.single_action import SingleActionBehaviour
 from cosem.errors import DecodeError
+from cosem.mbus.wireless import Format
 from cosem.obis import Obis, obis
 
 MASTER_PORT: Final = "0-0:24.6.0.255"
@@ -116,12 +117,12 @@ class MBus:
         if self.place.ear is None:
             return
         for frame in self.place.ear(float(self.host.now)):
-            self.hear(frame.octets, int(frame.at), frame.rssi)
+            self.hear(frame.octets, int(frame.at), frame.rssi, frame.form)
 
-    def hear(self, octets: bytes, at: int, rssi: int) -> None:
+    def hear(self, octets: bytes, at: int, rssi: int, form: Format | None = None) -> None:
         """Take one wireless frame (UTC seconds, dBm)."""
         try:
-            known = sum(channel.client.hear(octets, at, rssi) for channel in self.channels.values())
+            known = sum(channel.client.hear(octets, at, rssi, form) for channel in self.channels.values())
         except DecodeError:
             known = 0
         if not known:

@@ -9,6 +9,7 @@ from cosem.errors import ConnectionLost, Timeout
 from cosem.link.base import Machine
 from cosem.mbus.master import BusMaster, Statistics
 from cosem.mbus.primary import Primary
+from cosem.mbus.wireless import Format
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ class MBusPort(Protocol):
 
 
 class HeardFrame(Protocol):
-    """A wireless frame as it was received: when (UTC seconds), how strong (dBm), and its octets with their CRCs."""
+    """A wireless frame as it was received: when (UTC seconds), how strong (dBm), its octets and their format."""
 
     @property
     def at(self) -> float:
@@ -39,6 +40,10 @@ class HeardFrame(Protocol):
     @property
     def octets(self) -> bytes:
         """Return it."""
+
+    @property
+    def form(self) -> Format:
+        """Return how its blocks have their CRCs."""
 
 
 MBusEar = Callable[[float], Iterable[HeardFrame]]

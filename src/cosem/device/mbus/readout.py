@@ -17,7 +17,7 @@ from cosem.mbus.primary import Primary, Reply
 from cosem.mbus.record import Record, decode_records
 from cosem.mbus.reports import ApplicationError
 from cosem.mbus.telegram import State, Telegram, decode, decode_message
-from cosem.mbus.wireless import Address
+from cosem.mbus.wireless import Address, Format
 
 ANSWER_WITH_LONG_HEADER: Final = 0x72
 LONG_HEADER_SIZE: Final = 12
@@ -104,9 +104,9 @@ def opened(reply: Reply, meter: Address | None, keys: KeyStore | None) -> Telegr
     return decode_message(bytes((reply.ci,)) + reply.octets, wired=True, meter=meter, keys=keys)
 
 
-def heard_frame(octets: bytes, keys: KeyStore, at: int, rssi: int) -> Readout:
+def heard_frame(octets: bytes, keys: KeyStore, at: int, rssi: int, form: Format | None = None) -> Readout:
     """Return what a wireless frame says. Raises `DecodeError`, `SecurityError`."""
-    telegram = decode(octets, link="wireless", keys=keys)
+    telegram = decode(octets, link="wireless", keys=keys, form=form)
     records, _ = _records(telegram)
     return _readout([telegram], tuple(records), at, rssi)
 
