@@ -89,6 +89,14 @@ def test_a_silent_slave_is_given_up_all_the_same_and_keeps_its_address() -> None
     assert home.call(DEINSTALL) == OTHER_REASON
 
 
+def test_a_device_is_given_up_with_either_zero() -> None:
+    home, _ = house()
+    home.install()
+    assert home.call(DEINSTALL, axdr.unsigned(1)) == 12
+    assert home.call(DEINSTALL, axdr.unsigned(0)) == 0
+    assert home.call(CAPTURE, axdr.unsigned(0)) == 12, "type-unmatched"
+
+
 def test_values_keep_what_they_were_when_the_device_is_given_up() -> None:
     home, _ = house(capture_period=HOUR)
     home.install()

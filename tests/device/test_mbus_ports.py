@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from cosem.classes.c018_image_transfer import ImageTransfer
 from cosem.codec import axdr
-from cosem.device.image import Image
+from cosem.device.image import Image, ImageOptions
 from cosem.device.mbus.image import BLOCK, LAST
 from cosem.device.mbus.settings import SlaveSettings
 from cosem.errors import ConfigError
 from cosem.mbus.telegram import decode_message
 from cosem.pushes.p1 import parse_p1
-from cosem.security.image import MBUS_DEVICE
+from cosem.security.image import MBUS_DEVICE, ImagePart, make_image
+from cosem.simulator.meter import DEMO_IMAGE_KEY, demo_signing_key
 from support.equipped import equipped
-from support.mbus_house import DENIED, HOUR, OTHER_REASON, House, house
+from support.mbus_house import DENIED, HOUR, OTHER_REASON, TEMPORARY_FAILURE, House, house
 from support.mbus_slaves import wired
 from support.meters import KEYS
 
@@ -92,6 +94,29 @@ def test_an_image_that_nobody_takes_stays(channel: int) -> None:
     home.install()
     slave.silent = True
     assert not home.mbus.deliver(image(b"x" * 10, channel))
+
+
+def test_an_image_that_a_client_transfers_ends_in_the_device() -> None:
+    home, slave = house(
+        meter={"image_key": DEMO_IMAGE_KEY, "image": ImageOptions(verify_duration=0, activation_duration=0)}
+    )
+    home.install()
+    payload = b"octets of a gas meter's firmware " * 20
+    whole = make_image([ImagePart(MBUS_DEVICE, 1, b"G7", payload)], demo_signing_key())
+    name, methods = "0-0:44.0.0.255", ImageTransfer.methods
+    size = home.get(name, 2)
+    assert home.call(1, methods[1].parameter.to_data((b"G7", len(whole))), name) == 0
+    for number in range(-(-len(whole) // size)):
+        block = whole[number * size : (number + 1) * size]
+        assert home.call(2, methods[2].parameter.to_data((number, block)), name) == 0
+    assert home.call(3, name=name) == 0
+    slave.silent = True
+    assert home.call(4, name=name) == TEMPORARY_FAILURE
+    slave.silent = False
+    assert home.call(4, name=name) == 0
+    parts = [decode_message(order, wired=True).application for order in slave.orders]
+    assert b"".join(part[2:] for part in parts) == payload
+    assert home.get(name, 6) == 6
 
 
 # --- what the customer sees -------------------------------------------------------------------------------------------

@@ -114,6 +114,20 @@ def test_frames_of_strangers_are_counted_and_nothing_more() -> None:
     assert client(meter, 1).failures == 0
 
 
+def test_what_a_repeater_sends_again_is_no_error() -> None:
+    meter, utilities = house("gas-radio", days=0.1)
+    mbus, speaker = meter.equipment.mbus, utilities.speakers[1]
+    frame = speaker.radio_frame()
+    for _ in range(3):
+        mbus.hear(frame, meter.now, -60)
+        assert client(meter, 1).status & 3 != 2
+    assert mbus.unknown == 0
+    broken = bytearray(speaker.radio_frame())
+    broken[20] ^= 1
+    mbus.hear(bytes(broken), meter.now, -60)
+    assert client(meter, 1).failures == 0
+
+
 def test_a_wireless_device_is_installed_by_its_identity_alone() -> None:
     meter = simulated_meter(end=END, days=0, utilities=())
     assert meter.equipment.mbus is None

@@ -95,6 +95,8 @@ class PhysicalDevice:
         self.on_write: list[Callable[[InterfaceClass, int, Data], None]] = []
         self.confidential: set[tuple[bytes, int]] = set()
         """Methods (object, number) whose parameter is a secret: it comes enciphered or not at all."""
+        self.taken_as: dict[tuple[bytes, int], Callable[[Data], Data]] = {}
+        """What makes a parameter of a method (object, number) out of one in another edition's type."""
         self.closed_to: list[Callable[[Address], bool]] = []
         self.on_confirmed: list[Callable[[int], None]] = []
         self.authentication_failures = 0
@@ -443,6 +445,8 @@ class PhysicalDevice:
         `instead` is called in place of the object's own handler.
         """
         store: Any = obj.store
+        if parameter is not None and (taken := self.taken_as.get((obj.obis, method.id))) is not None:
+            parameter = taken(parameter)
         try:
             answer = instead() if instead is not None else store.invoke_data(obj, method, parameter)
         except (TypeMismatch, DecodeError):

@@ -37,7 +37,7 @@ from cosem.errors import (
 )
 from cosem.mbus import sending
 from cosem.mbus.addresses import LARGEST, UNCONFIGURED
-from cosem.mbus.keys import KEY_LENGTH, KeyStore
+from cosem.mbus.keys import KEY_LENGTH, KeyStore, Reason, reason_of
 from cosem.mbus.link_fields import APPLICATION_ERROR
 from cosem.mbus.record import Record
 from cosem.mbus.telegram import decode_headers
@@ -151,6 +151,7 @@ class MBusClientBehaviour:
         for method, handler in enumerate(handlers, 1):
             host.handle(obj, method, handler)
         host.device.confidential |= {(obj.obis, 7), (obj.obis, 8)}
+        host.device.taken_as[obj.obis, 2] = _trigger
         return obj
 
     @staticmethod
@@ -272,9 +273,11 @@ class MBusClientBehaviour:
             return False
         try:
             readout = heard_frame(octets, self.keys, at, rssi, form)
-        except SecurityError:
-            self._unopened = True
-            self._any_error()
+        except SecurityError as error:
+            # Repeaters send everything twice: that is nothing to complain of.
+            if reason_of(error) is not Reason.REPLAY:
+                self._unopened = True
+                self._any_error()
             return True
         self.diagnostic.heard(rssi)
         self._last = readout
@@ -288,8 +291,10 @@ class MBusClientBehaviour:
             self.lost = False
             self._note(Cause.MBUS_COMMUNICATION_OK)
         self.access_number, self.status = readout.access_number, readout.status
-        self.configuration, self.mode = readout.configuration.raw, readout.configuration.mode
+        self.configuration = readout.configuration.raw
         if readout.opened:
+            # What nothing proves does not say how orders are protected.
+            self.mode = readout.configuration.mode
             self._key(KeyEvent.OPENED)
         if not self.definition and self._chosen:
             self.definition = self.values.chosen(readout.records)
@@ -480,6 +485,11 @@ class MBusClientBehaviour:
             _refuse()
         self.order([sending.transfer_key(wrapped)], clear=self.key_status is not IN_USE, take=False)
         self._key(KeyEvent.TRANSFERRED)
+
+
+def _trigger(parameter: Data) -> Data:
+    """Take unsigned(0) for integer(0): to give a device up, editions of the standard differ."""
+    return Data(Tag.INTEGER, 0) if parameter == Data(Tag.UNSIGNED, 0) else parameter
 
 
 def _denied(value: Data) -> DataAccessResult:
