@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cosem.classes.c018_image_transfer import ImageTransfer
+from cosem.classes.c040_push_setup import TransportService
 from cosem.codec import axdr
 from cosem.device.image import Image, ImageOptions
 from cosem.device.mbus.image import BLOCK, LAST
@@ -14,6 +15,7 @@ from cosem.mbus.telegram import decode_message
 from cosem.pushes.p1 import parse_p1
 from cosem.security.image import MBUS_DEVICE, ImagePart, make_image
 from cosem.simulator.meter import DEMO_IMAGE_KEY, demo_signing_key
+from cosem.times import CosemDateTime
 from support.equipped import equipped
 from support.mbus_house import DENIED, HOUR, OTHER_REASON, TEMPORARY_FAILURE, House, house
 from support.mbus_slaves import wired
@@ -147,11 +149,20 @@ def test_p1_shows_devices_and_no_empty_channels() -> None:
 
 def test_the_customer_port_pushes_the_devices() -> None:
     home, _ = house(meter={"customer_keys": KEYS}, capture_period=HOUR)
-    pushed = home.meter.equipment.customer.push.pushed
-    assert (4, "0-1:24.2.1", 2) in pushed
-    assert (70, "0-4:24.4.0", 3) in pushed
-    names = {str(item.logical_name) for item in home.meter.equipment.customer.push.setup.object.push_object_list}
-    assert "0-1:24.2.1.255" in names
+    home.install()
+    home.live(HOUR)
+    customer = home.meter.equipment.customer.push
+    sent: list[bytes] = []
+    customer.network = lambda delivery: sent.append(delivery.body)
+    customer.send_to(TransportService.TCP, b"192.0.2.1:4059")
+    assert not home.meter.host.invoke(40, customer.setup.object.obis, 1, axdr.integer(0))
+    home.live(60)
+    values = [part.value for part in axdr.decode(sent[0]).value]
+    at = customer.pushed.index((72, "0-1:24.1.0", 9))
+    kind, name, value, unit, moment, valve = values[at : at + 6]
+    assert (kind, name, value, [part.value for part in unit], valve) == (3, b"CSM12345678", 12, [-3, 13], 1)
+    assert CosemDateTime.from_octets(moment).hour == 13
+    assert values[customer.pushed.index((72, "0-2:24.1.0", 9))] == 0
 
 
 def test_electricity_meters_without_m_bus_show_what_they_showed() -> None:
