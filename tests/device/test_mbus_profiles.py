@@ -92,6 +92,16 @@ def test_a_clock_that_is_set_moves_the_next_capture() -> None:
     assert int(CosemDateTime.from_octets(home.get(VALUE, 5)).to_datetime().timestamp()) == home.meter.now
 
 
+def test_a_channel_without_a_device_has_no_rows() -> None:
+    home, _ = house(capture_period=HOUR)
+    home.live(2 * HOUR)
+    assert home.table() == []
+    home.install()
+    home.live(HOUR)
+    assert len(home.table()) == 1
+    assert home.table("0-2:24.3.0.255") == []
+
+
 def test_periods_a_client_may_set() -> None:
     home, _ = house()
     home.install()

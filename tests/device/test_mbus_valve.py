@@ -51,6 +51,19 @@ def test_a_valve_that_is_stuck_is_pending_until_it_moves() -> None:
     assert not home.get("0-0:97.98.1.255", 2) >> 27 & 1
 
 
+def test_a_command_that_is_pending_is_taken_back() -> None:
+    home, slave = house(capture_period=HOUR)
+    home.install()
+    slave.meter.stuck = True
+    home.call(OFF, name=VALVE)
+    assert home.call(ON, name=VALVE) == 0
+    assert slave.orders[-1] == b"\x51\x01\xfd\x1f\x01"
+    slave.meter.stuck = False
+    home.live(2 * HOUR)
+    assert state(home) == (1, True)
+    assert logged(home) == [164]
+
+
 def test_a_device_that_does_not_answer_leaves_the_valve_as_it_is() -> None:
     home, slave = house()
     home.install()

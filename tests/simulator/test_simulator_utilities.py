@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cosem.classes.c072_mbus_client import EncryptionKeyStatus
 from cosem.codec import axdr
 from cosem.device.utility.meter import Tamper
 from cosem.errors import ConfigError
+from cosem.mbus.wireless import Format, WirelessFrame, encode_frame
 from cosem.obis import Obis
 from cosem.simulator.meter import simulated_meter
 from cosem.simulator.scenario import load, parse
@@ -126,6 +129,26 @@ def test_what_a_repeater_sends_again_is_no_error() -> None:
     broken[20] ^= 1
     mbus.hear(bytes(broken), meter.now, -60)
     assert client(meter, 1).failures == 0
+
+
+_HEARING: list[tuple[Any, Utilities]] = []
+
+
+@settings(max_examples=150)
+@given(
+    st.sampled_from([b"", b"\x7a", b"\x72", b"\x8c\x00\x01\x7a", b"\x8d\x00\x01\x00\x00\x00\x00", b"\x90\x05\x00\x00"]),
+    st.binary(max_size=60),
+)
+def test_whatever_a_device_sends_in_whole_frames_the_meter_lives_on(front: bytes, rest: bytes) -> None:
+    if not _HEARING:
+        _HEARING.append(house("gas-radio", days=0.05))
+    meter, utilities = _HEARING[0]
+    address = utilities.speakers[1].address
+    for form in (Format.A, Format.B):
+        frame = encode_frame(WirelessFrame(0x44, address, front + rest, form))
+        meter.equipment.mbus.hear(frame, meter.now, -60, form)
+    assert client(meter, 1).bound
+    assert client(meter, 1).key_status == EncryptionKeyStatus.ENCRYPTION_KEY_IN_USE
 
 
 def test_a_wireless_device_is_installed_by_its_identity_alone() -> None:

@@ -21,7 +21,7 @@ from cosem.device.mbus.slave_port import SlavePort
 from cosem.device.mbus.valve import MBusValve
 from cosem.device.scripts import DISCONNECT, RECONNECT, ScriptTables, calling
 from cosem.device.single_action import SingleActionBehaviour
-from cosem.errors import DecodeError
+from cosem.errors import DecodeError, SecurityError
 from cosem.mbus.wireless import Format
 from cosem.obis import Obis, obis
 
@@ -51,6 +51,7 @@ class Channel:
             days=settings.days,
             months=settings.months,
             settle=self.client.settle,
+            active=lambda: self.client.bound,
         )
         self.valve = MBusValve(host, self.client, refused=host.device.options.disconnect_refused)
         self.log = ControlLog(host, companion, number)
@@ -123,7 +124,7 @@ class MBus:
         """Take one wireless frame (UTC seconds, dBm)."""
         try:
             known = sum(channel.client.hear(octets, at, rssi, form) for channel in self.channels.values())
-        except DecodeError:
+        except (DecodeError, SecurityError):
             known = 0
         if not known:
             self.unknown += 1

@@ -28,11 +28,29 @@ CAPTURE: Final = 2
 
 
 class DayProfile(ProfileBuffer):
-    """A profile whose day begins at another hour than midnight, as gas days do. Other periods are as they are."""
+    """A profile whose day begins at another hour than midnight, as gas days do. Other periods are as they are.
 
-    def __init__(self, name: str, columns: Sequence[Column], clock: DeviceClock, *, begins: int, **more: Any) -> None:
+    While `active` says no, on a channel without a device, nothing is captured.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        columns: Sequence[Column],
+        clock: DeviceClock,
+        *,
+        begins: int,
+        active: Callable[[], bool],
+        **more: Any,
+    ) -> None:
         self._begins = begins
+        self._active = active
         super().__init__(name, columns, clock, **more)
+
+    def capture(self, utc: int | None = None) -> None:
+        """Append a row as every profile does, where there is a device."""
+        if self._active():
+            super().capture(utc)
 
     def _following(self, utc: int) -> int | None:
         if self.period != DAY or not self._begins:
@@ -59,6 +77,7 @@ class MBusProfiles:
         days: int,
         months: int,
         settle: Callable[[], None],
+        active: Callable[[], bool],
     ) -> None:
         clock = host.clock
         columns = [Column(CaptureObject(8, clock.object.obis, 2), lambda utc: b"\x09\x0c" + clock.octets(utc))]
@@ -69,7 +88,14 @@ class MBusProfiles:
         def add(number: int, period: int, capacity: int) -> DayProfile:
             name = str(Obis(bytes((0, channel, 24, 3, number, 255))))
             buffer = DayProfile(
-                name, columns, clock, begins=begins, period=period, capacity=capacity, resolve=_among(columns)
+                name,
+                columns,
+                clock,
+                begins=begins,
+                active=active,
+                period=period,
+                capacity=capacity,
+                resolve=_among(columns),
             )
             host.add(buffer.object)
             host.device.readers[bytes(buffer.object.obis), 2] = buffer.read

@@ -81,6 +81,8 @@ class MBusValve:
         """
         command = Command.of(connect, self.host.origin)
         move = MOVES.get((self.mode, self.state, command))
+        if move is None and self._takes_back(connect):
+            return
         if move is None:
             known = any((mode, to) == (self.mode, command) for mode, _, to in MOVES)
             if not known and self._refused is not ActionResult.SUCCESS:
@@ -92,6 +94,15 @@ class MBusValve:
         except Refused:
             self.pending = before
             raise
+
+    def _takes_back(self, connect: bool) -> bool:
+        """Take a command back that the device has not carried out yet; False where there is none to be taken back."""
+        move = self.pending
+        if move is None or move.command.connects is connect:
+            return False
+        self.client.order([self._command(self.codes.release if connect else self.codes.close)])
+        self.pending = None
+        return True
 
     def _orders(self, move: Transition) -> list[Record]:
         """Return what the device is told. An open valve is closed to be ready: one that is released stays open."""
