@@ -15,9 +15,13 @@ from cosem.codec.axdr import Data
 from cosem.device.mbus.key_status import KEY_STATUS, KeyEvent
 from cosem.device.mbus.settings import MBusChannel, MBusSettings
 from cosem.device.mbus.values import NOT_UPDATED
-from cosem.device.utility.meter import Tamper
+from cosem.device.utility.consumption import GasConsumption
+from cosem.device.utility.meter import Tamper, Valve
+from cosem.device.utility.speaker import simulated
+from cosem.device.utility.wired import UtilityStation
 from cosem.errors import ConfigError
 from cosem.mbus import crypto
+from cosem.mbus.model import models
 from cosem.times import CosemDateTime
 from support.equipped import START, codes
 from support.mbus_house import (
@@ -177,6 +181,33 @@ def test_a_device_with_a_key_is_not_believed_in_clear_until_the_key_is_removed()
     assert home.call(SET_KEY, axdr.octet_string(b"")) == 0
     assert home.call(CAPTURE) == 0
     assert home.key_status() == 0
+
+
+def test_order_after_order_is_taken_under_a_key() -> None:
+    home, slave = house(secure=True)
+    home.install()
+    home.call(TRANSFER_KEY, wrapped(NEW_KEY))
+    home.call(SET_KEY, axdr.octet_string(NEW_KEY))
+    home.call(CAPTURE)
+    assert home.call(1, name="0-1:24.4.0.255") == 0
+    assert home.call(2, name="0-1:24.4.0.255") == 0
+    assert slave.meter.valve is Valve.RELEASED
+
+
+def test_order_after_order_is_taken_in_a_mode_with_message_counters() -> None:
+    home = House(1, secure=True)
+    speaker = simulated(models().named("gas-wired-gcm"), GasConsumption(), START, key=NEW_KEY, default_key=DEFAULT_KEY)
+    home.bus.stations.append(UtilityStation(speaker))
+    assert home.install() == 0
+    home.call(SET_KEY, axdr.octet_string(NEW_KEY))
+    assert home.call(CAPTURE) == 0
+    assert (home.key_status(), home.get(CLIENT, 13) >> 8 & 0x1F) == (4, 9)
+    assert home.call(1, name="0-1:24.4.0.255") == 0
+    assert speaker.meter.valve is Valve.CLOSED
+    assert home.call(2, name="0-1:24.4.0.255") == 0
+    assert speaker.meter.valve is Valve.RELEASED
+    assert home.call(SYNCHRONIZE) == 0
+    assert speaker.orders.refused == {}
 
 
 def test_no_key_is_shown() -> None:
@@ -445,6 +476,19 @@ def test_a_device_that_is_given_up_leaves_no_alarm_behind() -> None:
     slave.silent = True
     home.live(3 * HOUR)
     assert home.log == [105, 100, 105, 100]
+
+
+def test_the_next_device_on_a_channel_has_a_battery_of_its_own() -> None:
+    first, second = Slave(START), Slave(START, "22222222", primary=9)
+    home = House(1, first, second)
+    home.install()
+    for slave in (first, second):
+        slave.meter.drain(100)
+    home.call(CAPTURE)
+    home.call(DEINSTALL)
+    first.primary, second.primary = 9, 0
+    home.install()
+    assert home.log == [105, 102, 105, 102]
 
 
 def test_dutch_meters_know_a_new_device_as_an_alarm() -> None:

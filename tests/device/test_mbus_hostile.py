@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import datetime
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosem.classes.c072_mbus_client import CaptureDefinitionElement, MBusClient
 from cosem.codec import axdr
+from cosem.device.mbus.readout import utc_of
 from cosem.errors import DecodeError
+from cosem.mbus.moments import Moment
 from cosem.mbus.record import decode_records
 from cosem.mbus.secondary import Request
 from cosem.obis import Obis
-from support.mbus_house import CLIENT, House, house
+from cosem.times import CosemDateTime
+from support.mbus_house import CLIENT, VALUE, House, house
 from support.mbus_slaves import NEW_KEY, Slave
+from support.meters import utc
 
 NAME = Obis.parse(CLIENT)
 
@@ -98,6 +103,40 @@ def test_any_answer_is_a_value_or_a_result(ci: int, tail: bytes, octets: bytes, 
             assert axdr.decode(axdr.encode(data)) == data or data.value != data.value
     house_.meter.equipment.customer.p1.telegram()
     house_.live(60)
+
+
+def answered(*octets: bytes) -> list[int | None]:
+    """What stands in the first value after an answer with these records: value, status; minutes past of its time."""
+    made, slave = house()
+    liar = Liar(made.meter.now)
+    made.bus.stations[:] = [liar]
+    made.install()
+    made.live(3600)
+    assert made.call(3) == 0
+    liar.says = (0x72, liar.address.header + bytes(4) + b"".join(octets))
+    assert made.call(3) == 0
+    assert slave.primary == 0
+    moment = CosemDateTime.from_octets(made.get(VALUE, 5))
+    return [made.get(VALUE, 2), made.get(VALUE, 4), moment.minute]
+
+
+def test_digits_that_are_none_leave_the_value_there_was() -> None:
+    assert answered(b"\x0c\x13\xff\xff\xff\xff")[:2] == [12, 0x80]
+    assert answered(b"\x0c\x13\x34\x12\x00\x00")[:2] == [1234, 0]
+
+
+def test_the_time_of_a_value_is_the_one_with_its_storage_number() -> None:
+    stored = b"\x44\x6d" + Moment.of("F", datetime(2026, 6, 1, 8, 17)).octets
+    present = b"\x04\x6d" + Moment.of("F", datetime(2026, 6, 1, 8, 23)).octets
+    assert answered(stored, present, b"\x0c\x13\x01\x00\x00\x00") == [1, 0, 23]
+    assert answered(present, stored, b"\x0c\x13\x01\x00\x00\x00") == [1, 0, 23]
+
+
+def test_a_device_that_says_it_is_summer_is_an_hour_ahead() -> None:
+    local = datetime(2026, 6, 1, 8)
+    winter, summer = (utc_of(Moment.of("F", local, summer_time=flag), 60) for flag in (False, True))
+    assert (winter, summer) == (utc(2026, 6, 1, 7), utc(2026, 6, 1, 6))
+    assert utc_of(Moment("F", b"\xff\xff\xff\xff"), 60) is None
 
 
 @settings(max_examples=150)

@@ -64,6 +64,16 @@ def test_the_ports_of_a_slave_say_what_they_are() -> None:
     assert home.set(MODE_Q, 4, axdr.octet_string(b"\xff\x00")) == 0
 
 
+def test_a_meter_that_restarts_cannot_be_reached_for_a_while() -> None:
+    home = slave_house()
+    name = home.at(SERVER).obis
+    for reason, reached in (("restart", 1), (None, 3)):
+        home.meter.device.come_up("restart") if reason is None else home.meter.device.go_down(reason)
+        data = home.meter.host.read(76, name, 3)
+        assert data is not None
+        assert data.value == reached
+
+
 def test_a_port_has_speeds_of_a_bus() -> None:
     with pytest.raises(ConfigError):
         SlaveSettings(baud=9600, fastest=2400)

@@ -11,6 +11,7 @@ from cosem.device.mbus.settings import ValveCodes
 from cosem.device.utility.meter import Valve
 from cosem.obis import Obis
 from cosem.times import CosemDate, CosemTime
+from support.equipped import START
 from support.mbus_house import (
     CAPTURE,
     CONTROL_LOG,
@@ -22,6 +23,7 @@ from support.mbus_house import (
     House,
     house,
 )
+from support.mbus_slaves import Slave
 
 OFF, ON = 1, 2
 
@@ -75,6 +77,28 @@ def test_a_device_that_does_not_answer_leaves_the_valve_as_it_is() -> None:
     home.call(CAPTURE)
     assert state(home) == (1, True)
     assert logged(home) == []
+
+
+def test_a_command_that_never_arrived_is_not_taken_for_what_hands_do() -> None:
+    home, slave = house()
+    home.install()
+    slave.silent = True
+    home.call(OFF, name=VALVE)
+    slave.silent = False
+    slave.meter.close_valve()
+    home.call(CAPTURE)
+    assert state(home) == (2, False)
+    assert logged(home) == [160]
+
+
+def test_each_channel_logs_its_own_valve() -> None:
+    first, second = Slave(START, primary=9), Slave(START, "22222222")
+    home = House(1, first, second)
+    home.install(2, "0-2:24.1.0.255")
+    home.call(OFF, name="0-2:24.4.0.255")
+    assert [row[1] for row in home.table("0-2:24.5.0.255")] == [172]
+    assert logged(home) == []
+    assert first.meter.valve is Valve.OPEN
 
 
 def test_without_a_device_there_is_no_valve_to_move() -> None:

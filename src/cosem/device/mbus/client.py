@@ -415,7 +415,6 @@ class MBusClientBehaviour:
         self.meter, self.address = meter, address
         self._key(KeyEvent.ENDED)
         self.access_number = self.status = self.configuration = self.mode = self.failures = 0
-        self.conditions.forget()
         self._again(self.host.clock.now)
         self._note(Cause.MBUS_NEW_DEVICE)
 
