@@ -129,6 +129,41 @@ class Cause(Enum):
     EMERGENCY_CREDIT_SELECTED = "emergency credit selected"
     CREDIT_ADDED = "credit added"
     TOKEN_REFUSED = "token refused"  # noqa: S105
+    # Gas: what a converter notices of its inputs, and what is done to it.
+    GAS_PRESSURE_FAILED = "gas pressure unusable, substitute value in use"
+    GAS_PRESSURE_OK = "gas pressure measured again"
+    GAS_TEMPERATURE_FAILED = "gas temperature unusable, substitute value in use"
+    GAS_TEMPERATURE_OK = "gas temperature measured again"
+    GAS_INPUT_FAILED = "input of the gas meter failed"
+    GAS_INPUT_OK = "input of the gas meter works again"
+    GAS_FLOW_EXCEEDED = "gas flow beyond the largest"
+    GAS_FLOW_OK = "gas flow within its limit again"
+    GAS_QUALITY_SUBSTITUTED = "no valid gas quality, substitute in use"
+    GAS_QUALITY_VALID = "gas quality valid again"
+    GAS_COMPRESSIBILITY_FAILED = "compressibility cannot be computed, last value in use"
+    GAS_COMPRESSIBILITY_OK = "compressibility computed again"
+    GAS_RANGE_LEFT = "gas or its state outside of the range of the method"
+    GAS_RANGE_OK = "gas and its state within the range of the method again"
+    GAS_QUALITY_CHANGED = "gas quality changed"
+    GAS_QUALITY_LATE = "gas quality came late, in force from now on"
+    GAS_QUALITY_DOUBLED = "gas quality came twice, nothing changed"
+    GAS_QUALITY_REFUSED = "gas quality refused"
+    GAS_CONSUMPTION_EXCEEDED = "contracted gas consumption exceeded"
+    GAS_CONSUMPTION_OK = "gas consumption within its contract again"
+    ANALYSIS_FAILED = "gas analysis failed"
+    ANALYSIS_OK = "gas analysis works again"
+    SENSOR_EXCHANGED = "sensor exchanged"
+    LOCK_OPENED = "lock opened"
+    LOCK_CLOSED = "lock closed"
+    LOCK_REFUSED = "wrong code for a lock"
+    WRITE_LOCKED = "write refused, its lock is closed"
+    SEAL_BROKEN = "seal broken"
+    SEAL_SET = "seal set"
+    CERTIFICATION_LOG_FULL = "certification data log full"
+    CERTIFICATION_LOG_CLEARED = "certification data log cleared"
+    STATUS_CLEARED = "status register cleared"
+    TIME_SHIFT_REFUSED = "clock not set, beyond the time shift that is left"
+    DATA_RESTORED = "data restored"
 
 
 ENDED_BY: Final[dict[Cause, frozenset[Cause]]] = {
@@ -144,6 +179,18 @@ ENDED_BY: Final[dict[Cause, frozenset[Cause]]] = {
         (Cause.PHASE_SEQUENCE_REVERSED, Cause.PHASE_SEQUENCE_RIGHT),
         (Cause.NEUTRAL_MISSING, Cause.NEUTRAL_PRESENT),
         (Cause.PHASE_ASYMMETRY, Cause.PHASE_ASYMMETRY_GONE),
+        (Cause.GAS_PRESSURE_FAILED, Cause.GAS_PRESSURE_OK),
+        (Cause.GAS_TEMPERATURE_FAILED, Cause.GAS_TEMPERATURE_OK),
+        (Cause.GAS_INPUT_FAILED, Cause.GAS_INPUT_OK),
+        (Cause.GAS_FLOW_EXCEEDED, Cause.GAS_FLOW_OK),
+        (Cause.GAS_QUALITY_SUBSTITUTED, Cause.GAS_QUALITY_VALID),
+        (Cause.GAS_COMPRESSIBILITY_FAILED, Cause.GAS_COMPRESSIBILITY_OK),
+        (Cause.GAS_RANGE_LEFT, Cause.GAS_RANGE_OK),
+        (Cause.GAS_CONSUMPTION_EXCEEDED, Cause.GAS_CONSUMPTION_OK),
+        (Cause.ANALYSIS_FAILED, Cause.ANALYSIS_OK),
+        (Cause.LOCK_OPENED, Cause.LOCK_CLOSED),
+        (Cause.SEAL_BROKEN, Cause.SEAL_SET),
+        (Cause.CERTIFICATION_LOG_FULL, Cause.CERTIFICATION_LOG_CLEARED),
         (Cause.VOLTAGE_MISSING_L1, Cause.VOLTAGE_NORMAL_L1, Cause.UNDERVOLTAGE_L1, Cause.OVERVOLTAGE_L1),
         (Cause.VOLTAGE_MISSING_L2, Cause.VOLTAGE_NORMAL_L2, Cause.UNDERVOLTAGE_L2, Cause.OVERVOLTAGE_L2),
         (Cause.VOLTAGE_MISSING_L3, Cause.VOLTAGE_NORMAL_L3, Cause.UNDERVOLTAGE_L3, Cause.OVERVOLTAGE_L3),
@@ -161,7 +208,7 @@ ENDED_BY: Final[dict[Cause, frozenset[Cause]]] = {
     )
 }
 """What lasts, and what says that it is over. While it lasts it does not happen once more."""
-WHICH: Final = ("channel", "phase", "monitor")
+WHICH: Final = ("channel", "phase", "monitor", "lock")
 """Details that tell several things of one kind apart."""
 
 

@@ -130,6 +130,8 @@ class DeviceClock:
         self.offset = 0
         self.jump_limit = jump_limit
         self.on_jump = JumpListeners()
+        self.permit: list[Callable[[int, int], bool]] = []
+        """Who may forbid that the time is set, asked with (old UTC, new UTC)."""
         self.invalid = False
         self.measuring_period = QUARTER
         begin, end = rule or european_rule(zone)
@@ -372,11 +374,11 @@ class DeviceClock:
         return given._replace(**{name: getattr(present, name) for name in fields if getattr(given, name) is None})
 
     def jump_to(self, utc: int) -> None:
-        """Set the meter's time. Raises `Refused` for one before `EARLIEST` or from `LATEST` on."""
+        """Set the meter's time. Raises `Refused` for one before `EARLIEST` or from `LATEST` on, or forbidden."""
         old = self.now
         if utc == old:
             return
-        if not EARLIEST <= utc < LATEST:
+        if not EARLIEST <= utc < LATEST or not all(permits(old, utc) for permits in self.permit):
             raise Refused(ActionResult.OTHER_REASON)
         self.offset += utc - old
         self._tell(old, utc)

@@ -139,6 +139,11 @@ class Converter:
         self._physics: _Physics | None = None
         self._computes_z = settings.conversion is Conversion.PTZ and settings.method is not Method.FIXED
 
+    @property
+    def base_z(self) -> float | None:
+        """Return Zb of the gas that was converted last, None where none is computed."""
+        return None if self._physics is None or self._physics.equation is None else self._physics.base_z
+
     def step(
         self, at: int, increment: int, pressure: Reading, temperature: Reading, *, input_failed: bool = False
     ) -> Step:
