@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from fractions import Fraction
-from typing import Any
+from decimal import Context, Decimal, Inexact, InvalidOperation
+from typing import Any, Final
 
 from cosem.errors import ConfigError
+
+_EXACT: Final = Context(prec=100, traps=[Inexact, InvalidOperation])
+"""Room for the digits of any sum of a device's life; a sum that would lose one is an error of ours."""
+_WIDE: Final = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class PeriodAverage:
 
     def __init__(self, places: int = 6) -> None:
         self._quantum = Decimal(1).scaleb(-places)
-        self._sum = Fraction(0)
+        self._sum = Decimal(0)
         self._weight = 0
         self._least: tuple[Decimal, int] | None = None
         self._greatest: tuple[Decimal, int] | None = None
@@ -41,7 +44,8 @@ class PeriodAverage:
         """Take a value that held with `weight` (no less than 0) until `at`."""
         if weight < 0:
             raise ConfigError(f"a weight of {weight} is none")
-        self._sum += Fraction(value) * weight
+        if weight:
+            self._sum = _EXACT.fma(value, weight, self._sum)
         self._weight += weight
         if self._least is None or value < self._least[0]:
             self._least = (value, at)
@@ -54,8 +58,7 @@ class PeriodAverage:
         if self._least is None or self._greatest is None:
             return None
         if self._weight:
-            exact = self._sum / self._weight
-            mean = (Decimal(exact.numerator) / Decimal(exact.denominator)).quantize(self._quantum)
+            mean = _WIDE.divide(self._sum, Decimal(self._weight)).quantize(self._quantum)
         else:
             mean = self._greatest[0]  # nothing weighs anything: no time passed, or nothing flowed
         return Average(mean, *self._least, *self._greatest)
@@ -63,7 +66,7 @@ class PeriodAverage:
     def close(self) -> Average | None:
         """End the period: its average becomes `last` and is returned, a new one begins."""
         self.last = self.running
-        self._sum, self._weight = Fraction(0), 0
+        self._sum, self._weight = Decimal(0), 0
         self._least = self._greatest = None
         return self.last
 
@@ -85,7 +88,7 @@ class PeriodAverage:
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on exactly where `to_state` was taken."""
-        self._sum, self._weight = Fraction(state["sum"]), int(state["weight"])
+        self._sum, self._weight = Decimal(state["sum"]), int(state["weight"])
         self._least, self._greatest = _of_moment(state["least"]), _of_moment(state["greatest"])
         last = state["last"]
         self.last = None

@@ -5,9 +5,9 @@ Every row has a number that goes on over all archives, and says what made it be 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from cosem.classes.common import CaptureObject
 from cosem.codec import axdr
@@ -16,8 +16,6 @@ from cosem.device.causes import Cause, Happening
 from cosem.device.errors import Refused
 from cosem.device.gas.disturbances import ALARMS
 from cosem.device.gas.object_map import ProfileMap
-from cosem.device.gas.periods import Periods
-from cosem.device.gas.process import Process
 from cosem.device.host import Host
 from cosem.device.profile import CLOCK_COLUMN, Column, ProfileBuffer
 from cosem.device.shown import add_log
@@ -27,6 +25,19 @@ from cosem.results import ActionResult
 
 UNIX: Final = (1, bytes(Obis.parse("0-0:1.1.0.255")), 2, 0)
 _NULL: Final = b"\x00"
+
+
+class PeriodSource(Protocol):
+    """Who ends periods: see `Periods`."""
+
+    closed: list[Callable[[str, int], None]]
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """Return the lengths of the measurement periods in seconds."""
+
+    def reset(self, name: str) -> None:
+        """End a period now."""
 
 
 class Trigger(IntEnum):
@@ -55,9 +66,9 @@ _TRIGGERS: Final = {
 class Archives:
     """All archives of one device. `number` and `trigger` are those of the row written last."""
 
-    def __init__(self, host: Host, process: Process, periods: Periods) -> None:
+    def __init__(self, host: Host, settle: Callable[[], None], periods: PeriodSource) -> None:
         self._host = host
-        self._process = process
+        self._settle = settle
         self._periods = periods
         self.number = 0
         self.trigger = Trigger.START
@@ -130,7 +141,7 @@ class Archives:
     def _happened(self, happening: Happening) -> None:
         trigger = _TRIGGERS.get(happening.cause)
         if trigger is not None:
-            self._process.settle()
+            self._settle()
             self._events(trigger)
 
     def _command(self, profile: ProfileMap) -> None:
@@ -139,7 +150,7 @@ class Archives:
             self._periods.reset(profile.every)
             self._host.note(Cause.BILLING_RESET, periodic=False)
         else:
-            self._process.settle()
+            self._settle()
             self._write(self.buffers[profile.name], Trigger.COMMAND, self._host.clock.now)
 
     def _never(self, parameter: int) -> None:

@@ -90,7 +90,7 @@ class VolumeConverter(GasInstrument):
         self.disturbances = Disturbances(host, self.process, self.periods)
         self.shift = TimeShift(host, self.locks, self.periods, user=lambda: self.device.user)
         self.service = Service(host, battery_days=settings.battery_days, seed=settings.seed)
-        self.archives = Archives(host, self.process, self.periods)
+        self.archives = Archives(host, self.process.settle, self.periods)
         self.quality = QualityInput(host, self.process)
         self._objects()
         self.finish()
@@ -140,7 +140,7 @@ class VolumeConverter(GasInstrument):
         self.archives.listen()
         self.records_and_locks(parameters)
         self.quality.add_table(places["quality_table"], self.configuration)
-        self.archives.add(self.map.profiles)
+        self.archives.add([each for each in self.map.profiles if each.device == "converter"])
 
     def _own(self) -> Quantities:
         return Quantities(

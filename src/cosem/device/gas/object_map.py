@@ -47,6 +47,8 @@ class ProfileMap:
     events: bool
     rows: int
     columns: tuple[tuple[int, Obis, int], ...]
+    device: str = "converter"
+    """Which device has it, a converter or a chromatograph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,5 +151,10 @@ def _profile(item: dict[str, Any]) -> ProfileMap:
             raise ConfigError(f"a profile does not capture {line!r}")
         columns.append((int(found[1]), Obis.parse(found[2]), int(found[3])))
     return ProfileMap(
-        Obis.parse(item["name"]), item["every"], item.get("events", False), item["rows"], tuple(columns)
+        Obis.parse(item["name"]),
+        item["every"],
+        item.get("events", False),
+        item["rows"],
+        tuple(columns),
+        item.get("device", "converter"),
     )

@@ -49,6 +49,19 @@ def _text(value: Decimal | bytes) -> bytes:
     return value
 
 
+def lock_parameters(locks: Locks) -> dict[str, Parameter]:
+    """Return after how many seconds each lock closes by itself, by ``lock.NAME.closes_after``."""
+    return {
+        f"lock.{level.words}.closes_after": Parameter(
+            lambda level=level: locks.auto_close[level],  # type: ignore[misc]
+            lambda value, level=level: _closing(locks, level, _whole(value)),  # type: ignore[misc]
+            Unit.SECOND,
+            max(level, Level.SUPPLIER),
+        )
+        for level in Level
+    }
+
+
 class Parameters(dict[str, Parameter]):
     """All parameters of one converter, by the names object maps use."""
 
@@ -87,13 +100,7 @@ class Parameters(dict[str, Parameter]):
         self["shift.limit"] = Parameter(
             lambda: shift.limit, lambda value: shift.set_limit(_whole(value)), Unit.SECOND, **_CERTIFIED
         )
-        for level in Level:
-            self[f"lock.{level.words}.closes_after"] = Parameter(
-                lambda level=level: locks.auto_close[level],  # type: ignore[misc]
-                lambda value, level=level: _closing(locks, level, _whole(value)),  # type: ignore[misc]
-                Unit.SECOND,
-                max(level, Level.SUPPLIER),
-            )
+        self.update(lock_parameters(locks))
 
     # --- conversion ----------------------------------------------------------------------------------------
 

@@ -10,22 +10,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from cosem.device.clock import DAY, DeviceClock, JumpOrder
+from cosem.device.gas.boundaries import BILLING, MEASURING, PERIODS, Boundaries, check_length
 from cosem.device.gas.process import Process
 from cosem.device.host import Host
-from cosem.device.moments import at_second
-from cosem.errors import ConfigError
 from cosem.gas.averages import PeriodAverage
 from cosem.gas.conversion import Step
 from cosem.gas.counters import ConverterCounters
 
-MEASURING: Final = ("mp1", "mp2")
-BILLING: Final = ("bp1", "bp2")
-PERIODS: Final = (*MEASURING, *BILLING)
 PLACES: Final = ("metering", "corrected", "base", "energy")
 KINDS: Final = ("undisturbed", "disturbed", "absolute")
 COUNTERS: Final = tuple((place, kind) for place in PLACES for kind in KINDS)
@@ -88,10 +84,7 @@ class Periods:
         self._host = host
         self._clock: DeviceClock = host.clock
         self._process = process
-        self.lengths = {"mp1": mp1, "mp2": mp2}
-        for name in MEASURING:
-            _check_length(self.lengths[name])
-        self.day_start = _checked_start(day_start)
+        self._boundaries = Boundaries(host.clock, mp1=mp1, mp2=mp2, day_start=day_start)
         self.closed: list[Callable[[str, int], None]] = []
         now = self._clock.now
         self.periods = {name: self._new(name, now) for name in PERIODS}
@@ -106,29 +99,26 @@ class Periods:
 
     # --- boundaries ----------------------------------------------------------------------------------------
 
-    def _following(self, name: str, utc: int) -> int:
-        if name in MEASURING:
-            return self._clock.next_boundary(utc, self.lengths[name])
-        today = self._clock.local(utc).date()
-        days = (today + timedelta(days=ahead) for ahead in range(40))
-        for day in days:
-            if name == "bp1" or day.day == 1:
-                at = self._day_begins(day)
-                if at > utc:
-                    return at
-        raise ConfigError("no gas day begins within 40 days")
+    @property
+    def lengths(self) -> dict[str, int]:
+        """Return the lengths of the measurement periods in seconds."""
+        return self._boundaries.lengths
 
-    def _day_begins(self, day: date) -> int:
-        return self._clock.moments(at_second(day, self.day_start))[0]
+    @property
+    def day_start(self) -> int:
+        """Return the second of the day at which the gas day begins."""
+        return self._boundaries.day_start
 
     def gas_day(self, utc: int) -> date:
         """Return the date of the gas day that `utc` belongs to: that on which it began."""
-        day = self._clock.local(utc).date()
-        return day if utc >= self._day_begins(day) else day - timedelta(days=1)
+        return self._boundaries.gas_day(utc)
+
+    def _following(self, name: str, utc: int) -> int:
+        return self._boundaries.following(name, utc)
 
     def set_length(self, name: str, seconds: int) -> None:
         """Let a measurement period be so long from now on; the one that runs ends here."""
-        _check_length(seconds)
+        check_length(seconds)
         self._interrupt([name])
         self.lengths[name] = seconds
         self.periods[name].following = self._following(name, self._clock.now)
@@ -139,7 +129,7 @@ class Periods:
         So the gas day of the change is longer or shorter once, and nothing falls between two.
         """
         self._process.settle()
-        self.day_start = _checked_start(seconds)
+        self._boundaries.set_day_start(seconds)
         for name in BILLING:
             self.periods[name].following = self._following(name, self._clock.now)
 
@@ -242,14 +232,3 @@ class Periods:
             return expected - self.lengths[name]
         # A day may have 25 hours.
         return expected - (DAY if name == "bp1" else 31 * DAY) - 3600
-
-
-def _check_length(seconds: int) -> None:
-    if not 60 <= seconds <= DAY or DAY % seconds:
-        raise ConfigError(f"a measurement period of {seconds} s is none: whole parts of a day from a minute on")
-
-
-def _checked_start(seconds: int) -> int:
-    if not 0 <= seconds < DAY:
-        raise ConfigError(f"a gas day does not begin at second {seconds}")
-    return seconds

@@ -14,13 +14,11 @@ from decimal import ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
 from cosem.codec.axdr import Data, Tag
+from cosem.device.gas.boundaries import BILLING, MEASURING, PERIODS
 from cosem.device.gas.periods import (
     AVERAGED,
-    BILLING,
     COUNTERS,
     KINDS,
-    MEASURING,
-    PERIODS,
     PLACES,
     CounterName,
     Maximum,
