@@ -9,6 +9,7 @@ from typing import Final, Literal
 from cosem.classes.c067_sensor_manager import OutputType
 from cosem.classes.common import AttributeReference
 from cosem.device.gas.archives import Archives
+from cosem.device.gas.billing_energy import BillingEnergy
 from cosem.device.gas.disturbances import Disturbances
 from cosem.device.gas.flow_input import Encoder, FlowInput, Pulses
 from cosem.device.gas.instrument import GasInstrument, InstrumentSettings
@@ -41,7 +42,9 @@ class ConverterDeviceSettings(InstrumentSettings):
 
     `conversion` is how it converts; `quality` the gas it begins with, `substitute` the one that stands in where none is
     valid. `input` is "pulse" of `pulse` m³ each, or "encoder" with `pulse` m³ a digit and `digits` digits; flows up to
-    `flow_limit` m³/h are believed of an encoder. `cycle` in seconds; `mp1`, `mp2` and `day_start` in seconds.
+    `flow_limit` m³/h are believed of an encoder. `cycle` in seconds; `mp1`, `mp2` and `day_start` in
+    seconds, those of the market where nothing is said. `billing_calorific` (kWh/m³) is what bills, that of `quality`
+    where nothing is said.
     """
 
     conversion: ConverterSettings = field(default_factory=ConverterSettings)
@@ -52,9 +55,10 @@ class ConverterDeviceSettings(InstrumentSettings):
     digits: int = 9
     flow_limit: Decimal = Decimal(10_000)
     cycle: int = 60
-    mp1: int = 900
-    mp2: int = 3600
-    day_start: int = 21_600
+    mp1: int | None = None
+    mp2: int | None = None
+    day_start: int | None = None
+    billing_calorific: Decimal | None = None
     battery_days: int = 3650
     seed: int = 1
 
@@ -85,7 +89,14 @@ class VolumeConverter(GasInstrument):
         self.process = Process(
             host, self.converter, self.flow, self.pressure, self.temperature, cycle=settings.cycle
         )
-        self.periods = Periods(host, self.process, mp1=settings.mp1, mp2=settings.mp2, day_start=settings.day_start)
+        spans = {"mp1": 900, "mp2": 3600, "day_start": 21_600} | dict(self.map.defaults)
+        said = {name: getattr(settings, name) for name in spans}
+        self.periods = Periods(
+            host, self.process, **(spans | {name: seconds for name, seconds in said.items() if seconds is not None})
+        )
+        self.billing = BillingEnergy(
+            self.process, self.periods, settings.billing_calorific or settings.quality.calorific
+        )
         self.outputs = PulseOutputs(self.process)
         self.disturbances = Disturbances(host, self.process, self.periods)
         self.shift = TimeShift(host, self.locks, self.periods, user=lambda: self.device.user)
@@ -120,6 +131,7 @@ class VolumeConverter(GasInstrument):
         quantities = of_converter(self.process, self.periods)
         quantities.update(self.status_quantities())
         quantities.update(self.service.quantities())
+        quantities.update(self.billing.quantities())
         quantities.update(self._own())
         self.quantities = quantities
         self.show(quantities)
@@ -134,6 +146,7 @@ class VolumeConverter(GasInstrument):
             self.host, self.process, self.periods, self.disturbances, self.outputs, self.shift, self.locks
         )
         parameters.update(self.quality.parameters)
+        parameters.update(self.billing.parameters())
         self.parameters = parameters
         self.events_and_status()
         # Archives hear of a cause after the status words did.
@@ -141,6 +154,11 @@ class VolumeConverter(GasInstrument):
         self.records_and_locks(parameters)
         self.quality.add_table(places["quality_table"], self.configuration)
         self.archives.add([each for each in self.map.profiles if each.device == "converter"])
+        self.periods.closed.append(self._new_day)
+
+    def _new_day(self, name: str, at: int) -> None:
+        if name == "bp1":
+            self.status.new_day()
 
     def _own(self) -> Quantities:
         return Quantities(

@@ -179,12 +179,19 @@ class GasInstrument:
         self.clock_events = ClockEvents(self.host)
         self.status = StatusWord(self.map.status, self.host.causes.listeners.append)
 
+    @property
+    def metrological_events(self) -> int:
+        """Return how many rows the metrological log has."""
+        return len(self.events.logs["metrological"].buffer.rows)
+
     def status_quantities(self) -> Quantities:
         """Return the status words."""
         return Quantities(
             {
                 "status.momentary": Quantity(lambda: self.status.momentary),
                 "status.latched": Quantity(lambda: self.status.latched),
+                "status.daily": Quantity(lambda: self.status.daily),
+                "events.metrological": Quantity(lambda: self.metrological_events),
                 "clock.unix": Quantity(lambda: self.clock.now),
             }
         )

@@ -53,7 +53,10 @@ class ProfileMap:
 
 @dataclass(frozen=True, slots=True)
 class ObjectMap:
-    """Everything a market says of a gas device. `places` are codes of single objects by what they are."""
+    """Everything a market says of a gas device. `places` are codes of single objects by what they are.
+
+    `defaults` are settings of the device in this market where nothing else is said: `mp1`, `mp2`, `day_start`, seconds.
+    """
 
     name: str
     title: str
@@ -62,6 +65,7 @@ class ObjectMap:
     profiles: tuple[ProfileMap, ...]
     status: tuple[StatusBit, ...]
     places: Mapping[str, Obis]
+    defaults: Mapping[str, int]
     companion: Companion
 
 
@@ -99,7 +103,8 @@ def read_map(name: str, text: str) -> ObjectMap:
         profiles = tuple(_profile(item) for item in file.get("profile", []))
         status = status_bits(file["status"]) if "status" in file else base.status if base else ()
         places = dict(base.places if base else {}) | {key: Obis.parse(code) for key, code in file["places"].items()}
-        made = ObjectMap(name, file["title"], tuple(objects), parameters, profiles, status, places, events)
+        defaults = dict(file.get("defaults", {}))
+        made = ObjectMap(name, file["title"], tuple(objects), parameters, profiles, status, places, defaults, events)
     except (KeyError, TypeError, AttributeError) as error:
         raise ConfigError(f"the object map {name} has not what it needs: {error!r}") from None
     _check(made)
@@ -107,6 +112,8 @@ def read_map(name: str, text: str) -> ObjectMap:
 
 
 def _check(made: ObjectMap) -> None:
+    if unknown := set(made.defaults) - {"mp1", "mp2", "day_start"}:
+        raise ConfigError(f"the object map {made.name} has no default {min(unknown)!r} to give")
     seen: set[Obis] = set()
     for shown in (*made.objects, *made.parameters):
         if shown.name in seen:

@@ -1,6 +1,6 @@
 """Status words of a gas device: what is the case now, and what was since somebody looked (96.5.x).
 
-Bits are the object map's: alarms, warnings and remarks. The latched word has no remarks; it is cleared by writing a
+Bits are the object map's: alarms, warnings and remarks. The latched word has no remarks, nor has that of the gas day; it is cleared by writing a
 word with fewer bits, which a lock guards.
 """
 
@@ -45,7 +45,7 @@ class StatusWord:
 
     def __init__(self, bits: tuple[StatusBit, ...], listen: Callable[[Callable[[Happening], None]], None]) -> None:
         self.bits = bits
-        self.latched = 0
+        self.latched = self.daily = 0
         self._held: dict[int, set[Any]] = {bit.number: set() for bit in bits}
         self._begins = {bit.cause: bit for bit in bits}
         self._ends = {over: begun for begun in self._begins for over in ENDED_BY.get(begun, ())}
@@ -63,16 +63,24 @@ class StatusWord:
                 self._held[bit.number].add(happening.which)
             if bit.kind != "remark":
                 self.latched |= 1 << bit.number
+                self.daily |= 1 << bit.number
         begun = self._ends.get(happening.cause)
         if begun is not None:
             self._held[self._begins[begun].number].discard(happening.which)
+
+    @property
+    def _lasting(self) -> int:
+        return sum(1 << bit.number for bit in self.bits if bit.kind != "remark" and self._held[bit.number])
+
+    def new_day(self) -> None:
+        """Begin another day: the daily word has what lasts."""
+        self.daily = self._lasting
 
     def clear(self, value: int) -> bool:
         """Keep these latched bits; False for one that is not set. What still lasts stays."""
         if value & ~self.latched:
             return False
-        lasting = sum(1 << bit.number for bit in self.bits if bit.kind != "remark" and self._held[bit.number])
-        self.latched = value | lasting
+        self.latched = value | self._lasting
         return True
 
     def words(self, value: int) -> tuple[str, ...]:
