@@ -12,7 +12,7 @@ from cosem.companions.companion import names
 from cosem.device.clock import DAY, DeviceClock
 from cosem.device.meter import MeterSettings
 from cosem.errors import ConfigError
-from cosem.simulator.inputs import INPUTS, Parameter
+from cosem.simulator.inputs import INPUTS, Input, Parameter
 from cosem.simulator.meter import demo_payment
 from cosem.simulator.utilities import kinds_of, mbus_settings
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from cosem.device.gas.instrument import GasInstrument
     from cosem.device.meter import ElectricityMeter
 
 MAX_DAYS: Final = 3660
@@ -60,13 +61,17 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """What happens from `start` to `end` (UTC seconds), in order of time, to a meter built with `meter`."""
+    """What happens from `start` to `end` (UTC seconds), in order of time, to a meter built with `meter`.
+
+    `inputs` are what can be done to that kind of device, by the words of `do`.
+    """
 
     title: str
     start: int
     end: int
     meter: Mapping[str, Any]
     entries: tuple[Entry, ...]
+    inputs: Mapping[str, Input] = field(default_factory=lambda: INPUTS)
 
     def settings(self, settings: MeterSettings) -> MeterSettings:
         """Return how the meter is built, as the scenario says it."""
@@ -83,18 +88,24 @@ class Scenario:
         return kinds_of(self.meter.get("mbus", ""))
 
 
-def load(path: Path) -> Scenario:
-    """Return the scenario of a TOML file. Raises `ConfigError`, one sentence with file and place."""
+def load(
+    path: Path, inputs: Mapping[str, Input] = INPUTS, building: Mapping[str, Parameter] = _METER
+) -> Scenario:
+    """Return the scenario of a TOML file, see `parse`. Raises `ConfigError`, one sentence with file and place."""
     try:
-        return parse(path.read_text(encoding="utf-8"))
+        return parse(path.read_text(encoding="utf-8"), inputs, building)
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: a scenario is text in UTF-8") from None
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def parse(text: str) -> Scenario:
-    """Return the scenario of a TOML text. Raises `ConfigError`, one sentence with the place."""
+def parse(text: str, inputs: Mapping[str, Input] = INPUTS, building: Mapping[str, Parameter] = _METER) -> Scenario:
+    """Return the scenario of a TOML text. Raises `ConfigError`, one sentence with the place.
+
+    `inputs` are what can happen, `building` what may be said of how the device is built: an electricity meter unless
+    something else is given.
+    """
     try:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
@@ -116,26 +127,28 @@ def parse(text: str) -> Scenario:
     entries: list[Entry] = []
     before = start
     for number, item in enumerate(happens, 1):
-        entry = _entry(item, clock, start, before, f"happens {number}")
+        entry = _entry(item, inputs, clock, start, before, f"happens {number}")
         if not start <= entry.at <= end:
             raise ConfigError(f"happens {number}: its time is not within the scenario")
         before = entry.at
         entries.append(entry)
-    meter = _given(document.get("meter", {}), _METER, "meter")
+    meter = _given(document.get("meter", {}), building, "meter")
     if meter.get("control_mode") == 7 and not meter.get("disconnector_version"):
         raise ConfigError("meter: control_mode 7 belongs to disconnector_version 1")
     if meter.get("companion", "idis") not in names():
         raise ConfigError(f"meter: companion is none of {', '.join(names())}")
     # In order of time; what has the same time stays in the order of the file.
-    return Scenario(title, start, end, meter, tuple(sorted(entries, key=lambda entry: entry.at)))
+    return Scenario(title, start, end, meter, tuple(sorted(entries, key=lambda entry: entry.at)), inputs)
 
 
-def _entry(item: Any, clock: DeviceClock, start: int, before: int, where: str) -> Entry:
+def _entry(
+    item: Any, inputs: Mapping[str, Input], clock: DeviceClock, start: int, before: int, where: str
+) -> Entry:
     if not isinstance(item, dict):
         raise ConfigError(f"{where}: this is no table")
     do = item.get("do")
-    if not isinstance(do, str) or do not in INPUTS:
-        raise ConfigError(f"{where}: do is none of {', '.join(INPUTS)}")
+    if not isinstance(do, str) or do not in inputs:
+        raise ConfigError(f"{where}: do is none of {', '.join(inputs)}")
     where = f"{where} ({do})"
     moments = [name for name in ("at", "in", "after") if name in item]
     if len(moments) != 1:
@@ -146,7 +159,7 @@ def _entry(item: Any, clock: DeviceClock, start: int, before: int, where: str) -
     else:
         at = (start if when == "in" else before) + _duration(value, f"{where}: {when}")
     rest = {name: value for name, value in item.items() if name not in ("do", when)}
-    return Entry(at, do, _given(rest, INPUTS[do].parameters, where))
+    return Entry(at, do, _given(rest, inputs[do].parameters, where))
 
 
 def _given(values: Any, known: Mapping[str, Parameter], where: str) -> dict[str, Any]:
@@ -207,8 +220,9 @@ class Player:
     (nothing where there is nothing to say).
     """
 
-    def __init__(self, meter: ElectricityMeter, scenario: Scenario) -> None:
+    def __init__(self, meter: ElectricityMeter | GasInstrument, scenario: Scenario) -> None:
         self._meter = meter
+        self._inputs = scenario.inputs
         self._waiting = [entry for entry in reversed(scenario.entries) if entry.at >= meter.now]
         self.before: list[Callable[[Entry], None]] = []
         self.told: list[Callable[[Entry, str], None]] = []
@@ -224,7 +238,7 @@ class Player:
             entry = self._waiting.pop()
             for hear in self.before:
                 hear(entry)
-            result = INPUTS[entry.do].do(self._meter, **entry.given)
+            result = self._inputs[entry.do].do(self._meter, **entry.given)
             for tell in self.told:
                 tell(entry, result or "")
 

@@ -149,6 +149,7 @@ class ChromatographSettings(InstrumentSettings):
 class Chromatograph(GasInstrument):
     """A chromatograph on a stream. Those in `feeds` are given the gas quality as it is delivered."""
 
+    words = "gas chromatograph"
     settings: ChromatographSettings
 
     def __init__(

@@ -66,6 +66,7 @@ class ConverterDeviceSettings(InstrumentSettings):
 class VolumeConverter(GasInstrument):
     """A conversion device on a pipe: `supply` is what flows there. `offer` brings it a gas quality from outside."""
 
+    words = "gas volume converter"
     settings: ConverterDeviceSettings
 
     def __init__(
@@ -172,6 +173,16 @@ class VolumeConverter(GasInstrument):
         )
 
     # --- what is done to it --------------------------------------------------------------------------------
+
+    def power_cut(self) -> None:
+        """Take the power away: what came up to now was counted."""
+        if self.device.schedule.powered:
+            self.process.settle()
+        super().power_cut()
+
+    def resumed(self) -> None:
+        """Look at the input before anything else is converted."""
+        self.flow.missed(self.now)
 
     def offer(self, quality: GasQuality) -> QualityChange:
         """Take a gas quality that an analyser or a remote place sends now; raises `QualityRefusedError`."""

@@ -24,6 +24,9 @@ class FlowInput(Protocol):
     def read(self, now: int) -> Taken:
         """Take what came since the last look. `now` in the simulation's seconds."""
 
+    def missed(self, now: int) -> None:
+        """Learn that there was no power up to `now`."""
+
     @property
     def meter_index(self) -> int | None:
         """Return the index of the meter itself in 1e-6 m³, None where only pulses are known."""
@@ -59,6 +62,12 @@ class Pulses:
             self.lost += pulses * unit
             return Taken(0, "the wire of the pulse input is broken")
         return Taken(self.constant.increment(pulses))
+
+    def missed(self, now: int) -> None:
+        """Lose the pulses that came while nobody counted them."""
+        cut, self.cut = self.cut, True
+        self.read(now)
+        self.cut = cut
 
     def reconfigure(self, volume: Decimal) -> None:
         """Take pulses of another volume from now on."""
@@ -102,6 +111,10 @@ class Encoder:
         if step.cause is EncoderCause.SILENT or step.cause is EncoderCause.JUMPED:
             return Taken(0, step.cause.value)
         return Taken(step.increment, before if step.increment else "")
+
+    def missed(self, now: int) -> None:
+        """Doubt what came meanwhile: the index stands in the meter, but nobody saw the pressure."""
+        self._failed = "there was no power"
 
     def limit(self, flow_max: Decimal) -> None:
         """Believe flows up to `flow_max` in m³/h from now on; the index goes on where it is."""

@@ -46,6 +46,8 @@ PUBLIC_CLIENT, MANAGEMENT_CLIENT, READING_CLIENT = 16, 1, 2
 SECURITY_SETUP = Obis.parse("0-0:43.0.0.255")
 INVOCATION_COUNTER = "0-0:43.1.0.255"
 CLOCK = "0-0:1.0.0.255"
+POWER = "no power"
+"""Why the device is down."""
 _PUBLIC = (CLOCK, "0-0:42.0.0.255", "0-0:41.0.0.255", INVOCATION_COUNTER, "0-0:96.1.0.255")
 _WRITABLE_TOO = {(8, 2)}
 """Dynamic attributes a manager may write all the same: the time."""
@@ -106,6 +108,9 @@ class GasPhysicalDevice(PhysicalDevice):
 
 class GasInstrument:
     """The common part of gas devices. Whoever builds one adds its objects, then calls `finish`."""
+
+    words = "gas device"
+    """What it is, for people."""
 
     def __init__(
         self,
@@ -323,6 +328,27 @@ class GasInstrument:
     def advance(self, until: int) -> None:
         """Let the device live up to `until`, UTC seconds since 1970."""
         self.device.advance(until)
+
+    # --- power ---------------------------------------------------------------------------------------------
+
+    def power_cut(self) -> None:
+        """Take the power away, battery and all: nothing acts but the clock, nobody is answered."""
+        if self.device.schedule.powered:
+            self.host.note(Cause.POWER_DOWN)
+            self.device.schedule.powered = False
+            self.device.go_down(POWER)
+
+    def power_back(self) -> None:
+        """Give the power back: everything goes on from what was kept, and says so."""
+        if not self.device.schedule.powered:
+            self.device.schedule.powered = True
+            self.device.come_up(POWER)
+            self.resumed()
+            self.host.note(Cause.POWER_UP)
+            self.host.note(Cause.DATA_RESTORED)
+
+    def resumed(self) -> None:
+        """Do what is to be done first when power returns."""
 
     @property
     def now(self) -> int:
