@@ -13,6 +13,7 @@ import click
 
 from cosem.cli.models import customer_keys, keys_of, model_meter, model_urls, present
 from cosem.cli.output import DONE, heading, is_terminal, note, print_json, print_table, printable
+from cosem.cli.simulate_gas import simulate_gas
 from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError
 
@@ -148,7 +149,7 @@ def simulate_meter(context: click.Context, /, **options: Any) -> int:
     else:
         meter, keys_note = _build(options)
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(_serve(meter, options, keys_note))
+        asyncio.run(serve(meter, options, keys_note))
     return DONE
 
 
@@ -294,7 +295,8 @@ def _image_key(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
-async def _serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
+async def serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
+    """Serve a device as the options say, until interrupted."""
     from cosem.io.p1_server import P1Server
     from cosem.io.pusher import NetworkPusher
     from cosem.io.server import DeviceServer
@@ -436,7 +438,8 @@ def _announce(
         what, serial = f"meter {meter.model.name or options['model_file']}", None
         urls = model_urls(meter, host, port, hdlc_port, ports)
     else:
-        what, serial = f"electricity meter {meter.settings.serial}", meter.settings.serial
+        serial = meter.settings.serial
+        what = f"{getattr(meter, 'words', 'electricity meter')} {serial}"
         urls = _urls(options, host, port, hdlc_port, ports)
     if options["as_json"]:
         print_json({"serial": serial, "urls": urls})
@@ -472,3 +475,6 @@ async def _tick(live: Any) -> None:
         if not (in_time or was or told):
             told = True
             note("this machine cannot let it live that fast: it lives as fast as it can, and answers in between")
+
+
+simulate_command.add_command(simulate_gas)

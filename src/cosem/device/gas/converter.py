@@ -184,6 +184,26 @@ class VolumeConverter(GasInstrument):
         """Look at the input before anything else is converted."""
         self.flow.missed(self.now)
 
+    def beside(self, other: GasInstrument) -> None:
+        """Let another device live along with this one, as an analyser that feeds it."""
+        self.host.schedule(Companion(other), unpowered=True)
+
     def offer(self, quality: GasQuality) -> QualityChange:
         """Take a gas quality that an analyser or a remote place sends now; raises `QualityRefusedError`."""
         return self.quality.offer(quality)
+
+
+class Companion:
+    """Lets one device live along with another: a behaviour that acts when the other one would."""
+
+    def __init__(self, device: GasInstrument) -> None:
+        self._device = device
+
+    def next_time(self) -> int | None:
+        """Return when the other device acts next."""
+        schedule = self._device.device.schedule
+        return min((at for item in schedule.behaviours if (at := item.next_time()) is not None), default=None)
+
+    def act(self, now: int) -> None:
+        """Let the other device live up to now."""
+        self._device.advance(now)

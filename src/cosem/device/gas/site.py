@@ -87,7 +87,10 @@ def _to(value: float, quantum: Decimal) -> Decimal:
 
 
 class Pipe:
-    """A supply as time passes. `zone` in minutes: people live by local normal time, whatever a clock says."""
+    """A supply as time passes: flow is constant within a step, the state of the gas moves evenly to that of the next.
+
+    `zone` in minutes: people live by local normal time, whatever a clock says.
+    """
 
     def __init__(self, supply: Supply, start: int, *, zone: int = -60) -> None:
         self.supply = supply
@@ -95,14 +98,13 @@ class Pipe:
         self._zone = zone
         self._whole = 0
         self._begun = start - start % STEP
-        self._amount = 0
-        self.pressure = self.temperature = Decimal(0)
-        self._look()
+        self._amount, *self._state = self._look(self._begun)
+        self._next = self._look(self._begun + STEP)
         self._offset = self._part(start)
 
-    def _look(self) -> None:
-        local = datetime.fromtimestamp(self._begun, UTC).replace(tzinfo=None) - timedelta(minutes=self._zone)
-        self._amount, self.pressure, self.temperature = self.supply.at(local, self._begun // STEP)
+    def _look(self, begun: int) -> tuple[int, Decimal, Decimal]:
+        local = datetime.fromtimestamp(begun, UTC).replace(tzinfo=None) - timedelta(minutes=self._zone)
+        return self.supply.at(local, begun // STEP)
 
     def _part(self, now: int) -> int:
         return self._amount * (now - self._begun) // STEP
@@ -114,8 +116,23 @@ class Pipe:
         while now >= self._begun + STEP:
             self._whole += self._amount
             self._begun += STEP
-            self._look()
+            self._amount, *self._state = self._next
+            self._next = self._look(self._begun + STEP)
         self.now = now
+
+    def _between(self, which: int) -> Decimal:
+        begun, end = self._state[which], self._next[which + 1]
+        return begun + (end - begun) * (self.now - self._begun) / STEP
+
+    @property
+    def pressure(self) -> Decimal:
+        """Return the pressure in bar absolute, as a sensor could tell it."""
+        return self._between(0).quantize(_BAR)
+
+    @property
+    def temperature(self) -> Decimal:
+        """Return the temperature in °C, as a sensor could tell it."""
+        return self._between(1).quantize(_DEGREE)
 
     @property
     def index(self) -> int:
