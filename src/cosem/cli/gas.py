@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from cosem.cli.gas_plot import plot_command
 from cosem.cli.output import DONE, print_json, print_table
 from cosem.errors import ConfigError
 
@@ -47,7 +48,10 @@ def _gas_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.group("gas")
 def gas_command() -> None:
-    """Gas physics: compressibility, conversion of volumes, properties of a composition."""
+    """Gas: compressibility, conversion of volumes, properties of a composition, the day of a converter."""
+
+
+gas_command.add_command(plot_command)
 
 
 @gas_command.command("z")

@@ -38,9 +38,7 @@ _UNUSED: Final = {
 )
 @click.option("--market", default="generic", show_default=True, help="Object map: which codes show what.")
 @click.option("--method", metavar="M", help="Method of compressibility, as of `cosem gas z`; sgerg88 without it.")
-@click.option(
-    "--site", type=click.Choice(("industry", "household")), help="What flows; industry without it."
-)
+@click.option("--site", type=click.Choice(("industry", "household")), help="What flows; industry without it.")
 @click.option("--analyser", is_flag=True, help="Let a chromatograph beside the converter bring it the gas quality.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=4059, type=_PORT, show_default=True, help="TCP and UDP port of the wrapper; 0: any.")
@@ -128,7 +126,6 @@ def _scenario(options: dict[str, Any]) -> Any:
 
 def _converter(options: dict[str, Any], given: dict[str, Any], clients: dict[str, Any], end: datetime) -> Any:
     from dataclasses import replace
-    from decimal import Decimal
 
     from cosem.simulator.gas import (
         built_by,
@@ -137,25 +134,17 @@ def _converter(options: dict[str, Any], given: dict[str, Any], clients: dict[str
         simulated_converter,
     )
 
-    settings = demo_converter(options["seed"], method=options["method"] or given.get("method", "sgerg88"))
+    site = options["site"] or given.get("site", "industry")
+    method = options["method"] or given.get("method", "sgerg88")
+    settings = demo_converter(options["seed"], method=method, site=site)
     given = {name: value for name, value in given.items() if name != "method"}
     said = {"market": options["market"]} if options["market"] != "generic" else {}
     if options["cycle"] is not None:
         said["cycle"] = options["cycle"]
-    site = options["site"] or given.get("site", "industry")
-    if site == "household":
-        said["pulse"] = Decimal("0.01")
     settings = replace(built_by(given, settings), **clients, **said)
-    if not options["analyser"]:
-        return simulated_converter(
-            seed=options["seed"], end=end, days=options["days"], settings=settings, site=site
-        )
-    device = simulated_converter(
-        seed=options["seed"], end=end, days=options["days"], settings=settings, site=site
-    )
-    beside = simulated_chromatograph(seed=options["seed"], end=end, days=0)
-    beside.feeds.append(device.offer)
-    device.beside(beside)
+    device = simulated_converter(seed=options["seed"], end=end, days=options["days"], settings=settings, site=site)
+    if options["analyser"]:
+        device.beside(simulated_chromatograph(seed=options["seed"], end=end, days=0))
     return device
 
 

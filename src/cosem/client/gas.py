@@ -54,9 +54,13 @@ class GasRow(NamedTuple):
     @property
     def energy_row(self) -> EnergyRow:
         """Return what `recompute_energy` takes."""
-        counters = (self.base_undisturbed, self.base_disturbed, self.energy_undisturbed, self.energy_disturbed)
         return EnergyRow(
-            *(in_units(value) for value in counters), in_units(self.calorific), bool(self.status & NO_QUALITY)
+            in_units(self.base_undisturbed),
+            in_units(self.base_disturbed),
+            in_units(self.energy_undisturbed),
+            in_units(self.energy_disturbed),
+            in_units(self.calorific),
+            bool(self.status & NO_QUALITY),
         )
 
 

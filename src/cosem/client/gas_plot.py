@@ -89,11 +89,11 @@ def _panels(rows: Sequence[GasRow]) -> list[Panel]:
             )
         )
     return [
-        Panel("Volume at base conditions", "m³/h", tuple(volume)),
+        Panel("Volume at base conditions", "m³ an hour", tuple(volume)),
         Panel("Pressure", "bar", (), _steps(rows, "pressure")),
         Panel("Temperature", "°C", (), _steps(rows, "temperature")),
         Panel("Conversion factor", "C", (), _steps(rows, "factor")),
-        Panel("Energy", "MW", tuple(energy)),
+        Panel("Energy", "MWh an hour", tuple(energy)),
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 from cosem.device.gas.chromatograph import Chromatograph, ChromatographSettings
@@ -42,8 +43,13 @@ def _identity(seed: int, kind: int) -> dict[str, Any]:
     }
 
 
-def demo_converter(seed: int, *, market: str = "generic", method: str = "sgerg88") -> ConverterDeviceSettings:
-    """Return how a converter is built unless something else is said; ConfigError for a method that is not there."""
+def demo_converter(
+    seed: int, *, market: str = "generic", method: str = "sgerg88", site: str = "industry"
+) -> ConverterDeviceSettings:
+    """Return how a converter is built unless something else is said; ConfigError for a method that is not there.
+
+    What stands in for a failed sensor, and the digits of the encoder, are those that fit the site.
+    """
     chosen = Method.named(method)
     quality = H_GAS
     if chosen in _COMPOSITION:
@@ -51,8 +57,13 @@ def demo_converter(seed: int, *, market: str = "generic", method: str = "sgerg88
     return ConverterDeviceSettings(
         **_identity(seed, 0),
         market=market,
-        conversion=ConverterSettings(method=chosen, flow_max=None),
+        conversion=ConverterSettings(
+            method=chosen,
+            substitute_pressure=Decimal("1.035") if site == "household" else Decimal(15),
+            substitute_temperature=Decimal(10) if site == "household" else Decimal(6),
+        ),
         quality=quality,
+        pulse=Decimal("0.01") if site == "household" else Decimal("0.1"),
         seed=seed,
     )
 
@@ -90,7 +101,7 @@ def simulated_converter(
     if site not in SITES:
         raise ConfigError(f"a site is one of {', '.join(SITES)}, not {site!r}")
     start, until = _span(end, days)
-    settings = settings or demo_converter(seed)
+    settings = settings or demo_converter(seed, site=site)
     device = VolumeConverter(
         settings,
         start,

@@ -88,9 +88,7 @@ class Scenario:
         return kinds_of(self.meter.get("mbus", ""))
 
 
-def load(
-    path: Path, inputs: Mapping[str, Input] = INPUTS, building: Mapping[str, Parameter] = _METER
-) -> Scenario:
+def load(path: Path, inputs: Mapping[str, Input] = INPUTS, building: Mapping[str, Parameter] = _METER) -> Scenario:
     """Return the scenario of a TOML file, see `parse`. Raises `ConfigError`, one sentence with file and place."""
     try:
         return parse(path.read_text(encoding="utf-8"), inputs, building)
@@ -141,9 +139,7 @@ def parse(text: str, inputs: Mapping[str, Input] = INPUTS, building: Mapping[str
     return Scenario(title, start, end, meter, tuple(sorted(entries, key=lambda entry: entry.at)), inputs)
 
 
-def _entry(
-    item: Any, inputs: Mapping[str, Input], clock: DeviceClock, start: int, before: int, where: str
-) -> Entry:
+def _entry(item: Any, inputs: Mapping[str, Input], clock: DeviceClock, start: int, before: int, where: str) -> Entry:
     if not isinstance(item, dict):
         raise ConfigError(f"{where}: this is no table")
     do = item.get("do")

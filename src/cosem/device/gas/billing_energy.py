@@ -1,4 +1,4 @@
-"""Energy by a second calorific value: the one that bills, beside the one that balances (Germany: channels 20 and 10)."""
+"""Energy by a second calorific value: the one that bills, beside the one that balances (Germany: channels 20, 10)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class BillingEnergy:
         self._process = process
         self.calorific = calorific
         self.counter = Counter()
-        self._begun: dict[str, int] = {name: 0 for name in periods.periods}
+        self._begun: dict[str, int] = dict.fromkeys(periods.periods, 0)
         self._last: dict[str, int | None] = dict.fromkeys(periods.periods)
         process.stepped.append(self._stepped)
         periods.closed.append(self._closed)
@@ -42,9 +42,7 @@ class BillingEnergy:
     def parameters(self) -> dict[str, Parameter]:
         """Return the calorific value as a parameter."""
         return {
-            "billing.calorific": Parameter(
-                lambda: self.calorific * 1000, self._take, Unit.WATT_HOUR_PER_CUBIC_METRE
-            )
+            "billing.calorific": Parameter(lambda: self.calorific * 1000, self._take, Unit.WATT_HOUR_PER_CUBIC_METRE)
         }
 
     def quantities(self) -> Quantities:

@@ -13,8 +13,8 @@ from cosem.device.clock import JumpOrder
 from cosem.device.gas.analysis import COMPONENTS, composition_of
 from cosem.device.gas.archives import Archives
 from cosem.device.gas.boundaries import PERIODS, Boundaries
-from cosem.device.gas.parameters import lock_parameters
 from cosem.device.gas.instrument import GasInstrument, InstrumentSettings
+from cosem.device.gas.parameters import lock_parameters
 from cosem.device.gas.quantities import Quantities, Quantity, Value
 from cosem.device.gas.service import Service
 from cosem.device.gas.stream import Blend, Stream
@@ -266,4 +266,3 @@ class Chromatograph(GasInstrument):
             valid_until=now + self.settings.valid,
             source=Source.CHROMATOGRAPH,
         )
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, Literal
@@ -10,6 +11,7 @@ from cosem.classes.c067_sensor_manager import OutputType
 from cosem.classes.common import AttributeReference
 from cosem.device.gas.archives import Archives
 from cosem.device.gas.billing_energy import BillingEnergy
+from cosem.device.gas.chromatograph import Chromatograph
 from cosem.device.gas.disturbances import Disturbances
 from cosem.device.gas.flow_input import Encoder, FlowInput, Pulses
 from cosem.device.gas.instrument import GasInstrument, InstrumentSettings
@@ -17,7 +19,7 @@ from cosem.device.gas.outputs import PulseOutputs
 from cosem.device.gas.parameters import Parameters
 from cosem.device.gas.periods import Periods
 from cosem.device.gas.process import Process
-from cosem.device.gas.quality_input import QualityInput
+from cosem.device.gas.quality_input import QualityInput, QualityRefusedError
 from cosem.device.gas.quantities import Quantities, Quantity, of_converter
 from cosem.device.gas.sensors import BAR, CELSIUS, Sensor, SensorObject
 from cosem.device.gas.service import Service
@@ -87,9 +89,7 @@ class VolumeConverter(GasInstrument):
         book = QualityBook(settings.substitute or settings.quality, settings.quality)
         self.converter = Converter(settings.conversion, book)
         host = self.host
-        self.process = Process(
-            host, self.converter, self.flow, self.pressure, self.temperature, cycle=settings.cycle
-        )
+        self.process = Process(host, self.converter, self.flow, self.pressure, self.temperature, cycle=settings.cycle)
         spans = {"mp1": 900, "mp2": 3600, "day_start": 21_600} | dict(self.map.defaults)
         said = {name: getattr(settings, name) for name in spans}
         self.periods = Periods(
@@ -184,9 +184,20 @@ class VolumeConverter(GasInstrument):
         """Look at the input before anything else is converted."""
         self.flow.missed(self.now)
 
-    def beside(self, other: GasInstrument) -> None:
-        """Let another device live along with this one, as an analyser that feeds it."""
-        self.host.schedule(Companion(other), unpowered=True)
+    def beside(self, analyser: Chromatograph) -> None:
+        """Let a chromatograph live along with this converter and bring it the gas quality.
+
+        A quality that cannot be taken is refused with an event, and the one in force goes on.
+        """
+
+        def feed(quality: GasQuality) -> None:
+            # Without power nobody takes it.
+            if self.device.schedule.powered:
+                with contextlib.suppress(QualityRefusedError):
+                    self.offer(quality)
+
+        analyser.feeds.append(feed)
+        self.host.schedule(Companion(analyser), unpowered=True)
 
     def offer(self, quality: GasQuality) -> QualityChange:
         """Take a gas quality that an analyser or a remote place sends now; raises `QualityRefusedError`."""

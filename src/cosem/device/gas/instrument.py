@@ -123,13 +123,9 @@ class GasInstrument:
     ) -> None:
         self.settings = settings
         self.map: ObjectMap = object_map(settings.market)
-        self.device = GasPhysicalDevice(
-            settings.system_title, start, random, simulation=simulation, counters=counters
-        )
+        self.device = GasPhysicalDevice(settings.system_title, start, random, simulation=simulation, counters=counters)
         schedule = self.device.schedule
-        self.clock = DeviceClock(
-            lambda: schedule.now, zone=settings.zone, daylight_saving=settings.daylight_saving
-        )
+        self.clock = DeviceClock(lambda: schedule.now, zone=settings.zone, daylight_saving=settings.daylight_saving)
         name = settings.system_title[:3] + settings.serial.encode("ascii")[:13]
         self.logical = self.device.add(LogicalDevice(1, name))
         self.host = Host(self.device, self.logical, self.clock)
@@ -268,9 +264,7 @@ class GasInstrument:
                 return DataAccessResult.TYPE_UNMATCHED
             parameter = Parameter(lambda: self.status.latched, take)
             show = lambda: shown(self.status.latched, item.scaler, item.kind)  # noqa: E731
-            result = self.configuration.change(
-                parameter, item.name, show, lambda: take(Decimal(value.value))
-            )
+            result = self.configuration.change(parameter, item.name, show, lambda: take(Decimal(value.value)))
             if result is DataAccessResult.SUCCESS:
                 self.host.note(Cause.STATUS_CLEARED)
             return result

@@ -174,7 +174,7 @@ class Periods:
 
     def _interrupt(self, names: list[str]) -> None:
         self._process.settle()
-        self._end({name: self._clock.now for name in names})
+        self._end(dict.fromkeys(names, self._clock.now))
 
     def _end(self, moments: dict[str, int]) -> None:
         counted = indexes_of(self._process.converter.counters)

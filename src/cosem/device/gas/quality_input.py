@@ -113,9 +113,7 @@ class QualityInput:
                 lambda value: figure("calorific", value),
                 Unit.WATT_HOUR_PER_CUBIC_METRE,
             ),
-            "quality.density": Parameter(
-                lambda: _density(book.in_force), lambda value: figure("density", value)
-            ),
+            "quality.density": Parameter(lambda: _density(book.in_force), lambda value: figure("density", value)),
         }
         for name, item in _SHOWN.items():
             made[f"quality.{name}"] = Parameter(
@@ -169,9 +167,7 @@ def encode_table(quality: GasQuality, octets: Callable[[int], bytes]) -> Data:
         axdr.octet_string(octets(quality.valid_from)),
         axdr.octet_string(b"" if quality.valid_until is None else octets(quality.valid_until)),
         axdr.enum(SOURCES.index(quality.source)),
-        axdr.array(
-            *(axdr.structure(axdr.unsigned(item), axdr.double_long_unsigned(value)) for item, value in items)
-        ),
+        axdr.array(*(axdr.structure(axdr.unsigned(item), axdr.double_long_unsigned(value)) for item, value in items)),
     )
 
 

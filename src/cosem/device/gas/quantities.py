@@ -238,7 +238,6 @@ def _averages(periods: Periods) -> Iterator[tuple[str, Quantity]]:
             average = periods.periods[period].averages[name]
             for attribute in ("mean", "least", "greatest"):
                 for suffix in ("", ".running"):
-
                     held = _average(average, bool(suffix))
 
                     def read(held: Averaged = held, attribute: str = attribute) -> Value:

@@ -22,7 +22,6 @@ _DEGREE: Final = Decimal("0.01")
 _ATMOSPHERE = 1.01325
 
 
-
 class Supply(Protocol):
     """A pipe: what flows in a step, and the state of the gas meanwhile."""
 

@@ -1,7 +1,7 @@
 """Status words of a gas device: what is the case now, and what was since somebody looked (96.5.x).
 
-Bits are the object map's: alarms, warnings and remarks. The latched word has no remarks, nor has that of the gas day; it is cleared by writing a
-word with fewer bits, which a lock guards.
+Bits are the object map's: alarms, warnings and remarks. The latched word and that of the gas day have no remarks; the
+latched one is cleared by writing a word with fewer bits, which a lock guards.
 """
 
 from __future__ import annotations
