@@ -12,7 +12,7 @@ from cosem.classes.common import AttributeReference
 from cosem.device.gas.archives import Archives
 from cosem.device.gas.billing_energy import BillingEnergy
 from cosem.device.gas.chromatograph import Chromatograph
-from cosem.device.gas.disturbances import Disturbances
+from cosem.device.gas.disturbances import ALARMS, Disturbances
 from cosem.device.gas.flow_input import Encoder, FlowInput, Pulses
 from cosem.device.gas.instrument import GasInstrument, InstrumentSettings
 from cosem.device.gas.outputs import PulseOutputs
@@ -150,6 +150,8 @@ class VolumeConverter(GasInstrument):
         parameters.update(self.billing.parameters())
         self.parameters = parameters
         self.events_and_status()
+        for alarm, (begun, _) in ALARMS.items():
+            self.status.live[begun] = lambda alarm=alarm: alarm in self.disturbances.alarms  # type: ignore[misc]
         # Archives hear of a cause after the status words did.
         self.archives.listen()
         self.records_and_locks(parameters)

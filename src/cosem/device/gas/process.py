@@ -15,7 +15,9 @@ from cosem.device.gas.flow_input import FlowInput
 from cosem.device.gas.sensors import Sensor
 from cosem.device.host import Host
 from cosem.errors import ConfigError
-from cosem.gas.conversion import Converter, ConverterSettings, Step
+from cosem.gas.compressibility import equation
+from cosem.gas.conversion import Conversion, Converter, ConverterSettings, Step
+from cosem.gas.equation import Method
 from cosem.gas.quality import GasQuality, QualityChange
 
 LONGEST_CYCLE: Final = 3600
@@ -92,7 +94,11 @@ class Process:
             self._running = False
 
     def configure(self, settings: ConverterSettings) -> None:
-        """Convert by other settings from now on."""
+        """Convert by other settings from now on. Raises `GasError` or `ConfigError` where a known gas does not do."""
+        book = self.converter.book
+        known = [book.substitute, *book.waiting, *([] if book.current is None else [book.current])]
+        for quality in known:
+            check_usable(settings, quality)
         self.settle()
         self.converter.configure(settings)
 
@@ -113,6 +119,13 @@ class Process:
         book.waiting = [_moved(quality, old - new) for quality in book.waiting]
         if book.current is not None and old != new:
             book.current = _moved(book.current, old - new)
+
+
+def check_usable(settings: ConverterSettings, quality: GasQuality) -> None:
+    """Raise a `CosemError` where the method of `settings` can do nothing with a gas."""
+    if settings.conversion is Conversion.PTZ and settings.method is not Method.FIXED:
+        made = equation(settings.method, quality.gas, accelerated=settings.accelerated)
+        made.z(float(settings.base.pressure), float(settings.base.temperature))
 
 
 def _moved(quality: GasQuality, seconds: int) -> GasQuality:

@@ -13,14 +13,11 @@ from cosem.codec.axdr import Data, Tag
 from cosem.device.causes import Cause
 from cosem.device.gas.analysis import COMPONENTS, RELATIVE_DENSITY, composition_of, figures_of, share_of
 from cosem.device.gas.configuration import VALUE, Configuration, Parameter
-from cosem.device.gas.process import Process
+from cosem.device.gas.process import Process, check_usable
 from cosem.device.gas.quantities import Value
 from cosem.device.host import Host
 from cosem.errors import CompositionError, ConfigError, CosemError
 from cosem.gas.characteristics import Characteristics
-from cosem.gas.compressibility import equation
-from cosem.gas.conversion import Conversion
-from cosem.gas.equation import Method
 from cosem.gas.quality import Change, GasQuality, QualityChange, Source
 from cosem.obis import Obis
 from cosem.results import DataAccessResult
@@ -60,7 +57,7 @@ class QualityInput:
         """Take a quality with times of the clock; QualityRefusedError for one that comes too late, or fits nothing."""
         book = self._process.converter.book
         try:
-            self._try(quality)
+            check_usable(self._process.converter.settings, quality)
             if len(book.waiting) >= MAX_WAITING and quality.valid_from > self._host.clock.now:
                 raise QualityRefusedError(f"{MAX_WAITING} qualities wait already")
         except CosemError as error:
@@ -70,14 +67,6 @@ class QualityInput:
         if change.what in _REFUSED:
             raise QualityRefusedError(f"quality {quality.name}: {change.what.value}")
         return change
-
-    def _try(self, quality: GasQuality) -> None:
-        """See whether the method in use can do something with it."""
-        settings = self._process.converter.settings
-        if settings.conversion is not Conversion.PTZ or settings.method is Method.FIXED:
-            return
-        made = equation(settings.method, quality.gas, accelerated=settings.accelerated)
-        made.z(float(settings.base.pressure), float(settings.base.temperature))
 
     # --- figures -------------------------------------------------------------------------------------------
 

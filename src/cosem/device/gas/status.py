@@ -41,12 +41,16 @@ def status_bits(lines: list[str]) -> tuple[StatusBit, ...]:
 
 
 class StatusWord:
-    """The momentary and the latched word of one device. A cause without an end is latched only."""
+    """The momentary and the latched word of one device. A cause without an end is latched only.
+
+    `live` says of some causes whether they last: what is told of them comes behind the values that it is about.
+    """
 
     def __init__(self, bits: tuple[StatusBit, ...], listen: Callable[[Callable[[Happening], None]], None]) -> None:
         self.bits = bits
         self.latched = self.daily = 0
         self._held: dict[int, set[Any]] = {bit.number: set() for bit in bits}
+        self.live: dict[Cause, Callable[[], bool]] = {}
         self._begins = {bit.cause: bit for bit in bits}
         self._ends = {over: begun for begun in self._begins for over in ENDED_BY.get(begun, ())}
         listen(self._happened)
@@ -54,7 +58,11 @@ class StatusWord:
     @property
     def momentary(self) -> int:
         """What is the case now."""
-        return sum(1 << number for number, held in self._held.items() if held)
+        return sum(1 << bit.number for bit in self.bits if self._lasts(bit))
+
+    def _lasts(self, bit: StatusBit) -> bool:
+        live = self.live.get(bit.cause)
+        return bool(self._held[bit.number]) if live is None else live()
 
     def _happened(self, happening: Happening) -> None:
         bit = self._begins.get(happening.cause)
@@ -70,7 +78,7 @@ class StatusWord:
 
     @property
     def _lasting(self) -> int:
-        return sum(1 << bit.number for bit in self.bits if bit.kind != "remark" and self._held[bit.number])
+        return sum(1 << bit.number for bit in self.bits if bit.kind != "remark" and self._lasts(bit))
 
     def new_day(self) -> None:
         """Begin another day: the daily word has what lasts."""
