@@ -55,7 +55,12 @@ class Configuration:
         else:
             raise ConfigError(f"{name}: a configuration object is of class 1 or 3, not {class_id}")
         self._host.add(obj)
-        show = lambda: shown(parameter.read(), scaler, kind)  # noqa: E731
+
+        def show() -> Data:
+            value = parameter.read()
+            # A type that is null-data now could not be written: what is not known is shown as 0.
+            return shown(0 if value is None else value, scaler, kind)
+
         self._host.compute(obj, VALUE, show)
 
         def write(value: Data) -> DataAccessResult:

@@ -9,7 +9,7 @@ from typing import Final
 
 from cosem.classes.c001_data import Data as DataObject
 from cosem.codec import axdr
-from cosem.codec.axdr import Data, Tag
+from cosem.codec.axdr import Data
 from cosem.device.causes import Cause
 from cosem.device.gas.analysis import COMPONENTS, RELATIVE_DENSITY, composition_of, figures_of, share_of
 from cosem.device.gas.configuration import VALUE, Configuration, Parameter
@@ -18,6 +18,7 @@ from cosem.device.gas.quantities import Value
 from cosem.device.host import Host
 from cosem.errors import CompositionError, ConfigError, CosemError
 from cosem.gas.characteristics import Characteristics
+from cosem.gas.composition import Composition
 from cosem.gas.quality import Change, GasQuality, QualityChange, Source
 from cosem.obis import Obis
 from cosem.results import DataAccessResult
@@ -49,7 +50,7 @@ class QualityInput:
         self._process = process
         self._edits = 0
         self.parameters = self._parameters()
-        self._table: Data = Data(Tag.NULL_DATA, None)
+        self._table = encode_table(process.converter.book.in_force, host.clock.octets)
 
     # --- taking --------------------------------------------------------------------------------------------
 
@@ -132,8 +133,10 @@ class QualityInput:
 
 def _density(quality: GasQuality) -> Value:
     gas = quality.gas
-    if isinstance(gas, Characteristics) and gas.density is not None:
-        return Decimal(repr(gas.density))
+    if isinstance(gas, Composition):
+        gas = Characteristics.of(gas)
+    if gas is not None and gas.density is not None:
+        return Decimal(repr(gas.density)).quantize(_MICRO)
     return None
 
 
@@ -144,7 +147,7 @@ def encode_table(quality: GasQuality, octets: Callable[[int], bytes]) -> Data:
     components in 1e-4 mol%. `octets` makes a date-time of UTC seconds.
     """
     items: list[tuple[int, int]] = [(54, int(quality.calorific.scaleb(6)))]
-    density = _density(quality)
+    density = None if isinstance(quality.gas, Composition) else _density(quality)
     if isinstance(density, Decimal):
         items.append((RELATIVE_DENSITY, round(density.scaleb(6))))
     for item in COMPONENTS:
