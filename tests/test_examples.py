@@ -29,6 +29,12 @@ SAYS = {
         "103  M-Bus channel 1: fraud attempt",
         "177 hours",
     ],
+    "gas_station.py": [
+        "equal to the last digit",
+        "10:25:00+01:00 pressure unusable",
+        "gas quality changed",
+        "picture of",
+    ],
     "be_a_meter.py": ["2026-11-01T02:00:00+01:00", "disconnected", "72 rows captured"],
 }
 

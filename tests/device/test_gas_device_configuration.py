@@ -13,7 +13,7 @@ from cosem.device.gas.quality_input import encode_table
 from cosem.errors import ConfigError
 from cosem.gas.equation import Method
 from cosem.obis import Obis
-from cosem.results import DataAccessResult
+from cosem.results import ActionResult, DataAccessResult
 from cosem.simulator.gas import DEMO_CODES
 from support.gas_devices import HOURLY, START, check, converter, log, quality, read, rows, unlock, write
 
@@ -238,6 +238,34 @@ def test_the_latched_status_is_cleared_under_a_lock_and_keeps_what_lasts() -> No
     assert write(device, 1, word, axdr.double_long_unsigned(0)) is SUCCESS
     assert read(device, 1, word) == 1
     assert 25 in log(device, "standard")
+
+
+def test_nobody_shortens_or_fills_a_log_and_only_open_locks_empty_one() -> None:
+    device = converter()
+    device.advance(START + 7200)
+    names = [str(name) for name in device.archives.buffers]
+    names += ["7-0:99.98.0.255", "7-0:99.98.1.255", "7-0:99.98.2.255", "7-0:99.99.0.255"]
+    for name in names:
+        buffer = Obis.parse(name)
+        before = read(device, 7, name, 7)
+        assert device.host.write(7, buffer, 8, axdr.double_long_unsigned(1)) is DENIED
+        assert device.host.invoke(7, buffer, 1, axdr.integer(0)) is not ActionResult.SUCCESS
+        if "98" in name.split(":")[1] and not name.startswith("7-0:98"):
+            assert device.host.invoke(7, buffer, 2, axdr.integer(0)) is not ActionResult.SUCCESS
+        # Refusing leaves a row in the log of events.
+        assert read(device, 7, name, 7) >= before
+    unlock(device, Level.CALIBRATION)
+    assert device.host.invoke(7, Obis.parse("7-0:99.98.1.255"), 1, axdr.integer(0)) is ActionResult.SUCCESS
+    assert log(device, "metrological") == [255]
+
+
+def test_the_last_reset_is_shown() -> None:
+    device = converter()
+    assert read(device, 1, "7-0:0.9.6.255") == b"\xff" * 4
+    device.advance(START + 3600)
+    device.host.invoke(7, Obis.parse("7-0:99.99.4.255"), 2, axdr.integer(0))
+    assert read(device, 1, "7-0:0.9.6.255") == bytes((7, 0, 0, 0))
+    assert read(device, 1, "7-0:0.9.7.255") == bytes((7, 234, 1, 10, 6))
 
 
 def test_a_month_ended_by_hand_begins_anew() -> None:

@@ -217,9 +217,7 @@ def test_a_quality_that_runs_out_disturbs_until_the_next_one() -> None:
 def test_a_state_out_of_the_range_of_the_method_is_a_warning_and_counts_undisturbed() -> None:
     device = converter()
     later(device, 600)
-    device.process.configure(
-        replace(device.converter.settings, pressure_limits=(Decimal("0.8"), Decimal(200)))
-    )
+    device.process.configure(replace(device.converter.settings, pressure_limits=(Decimal("0.8"), Decimal(200))))
     device.pressure.exchange("other")
     device.pressure.break_down(Fault.JUMPS, Decimal(120))
     later(device, 300)

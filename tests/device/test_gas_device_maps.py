@@ -114,7 +114,9 @@ def test_a_line_stands_for_as_many_objects_as_its_words_combine_to() -> None:
     text = """
 title = "x"
 based_on = "generic"
-objects = [{ line = "3 7-0:{kind}.{place+kind}.0.255 {place}.{kind} 0 u8", for = { kind = { a = 1, b = 2 }, place = { c = 10 } } }]
+[[objects]]
+line = "3 7-0:{kind}.{place+kind}.0.255 {place}.{kind} 0 u8"
+for = { kind = { a = 1, b = 2 }, place = { c = 10 } }
 [places]
 """
     made = read_map("mine", text)

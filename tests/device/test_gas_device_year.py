@@ -92,7 +92,11 @@ def test_a_year_with_faults_loses_and_doubles_nothing(source: str, seed: int) ->
     # The archive holds a year: what a client computes of it is what the device has, to the last digit.
     assert recomputed(device).equal
     columns = list(zip(*rows(device, HOURLY), strict=True))
-    assert all(later >= earlier for place in (4, 5, 7, 8, 10, 11) for earlier, later in zip(columns[place], columns[place][1:], strict=False))
+    assert all(
+        later >= earlier
+        for place in (4, 5, 7, 8, 10, 11)
+        for earlier, later in zip(columns[place], columns[place][1:], strict=False)
+    )
     assert all(a + b == c for a, b, c in zip(columns[4], columns[5], columns[6], strict=True))
     assert list(columns[1]) == sorted(set(columns[1]))
 

@@ -71,9 +71,7 @@ def unlock(device: Any, level: Level) -> None:
 
 def recomputed(device: VolumeConverter) -> Recomputed:
     """Return the energy that the hourly archive of the generic map gives."""
-    found = [
-        EnergyRow(row[4], row[5], row[10], row[11], row[12], bool(row[3] & 0x10)) for row in rows(device, HOURLY)
-    ]
+    found = [EnergyRow(row[4], row[5], row[10], row[11], row[12], bool(row[3] & 0x10)) for row in rows(device, HOURLY)]
     return recompute_energy(found)
 
 

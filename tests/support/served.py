@@ -60,7 +60,7 @@ class Served:
         host, port = self.hdlc if framing == "hdlc" else self.wrapper
         scheme = "hdlc+tcp" if framing == "hdlc" else "tcp"
         query = dict(query or MANAGEMENT)
-        if self.meter.settings.referencing == "sn":
+        if getattr(self.meter.settings, "referencing", "ln") == "sn":
             query.setdefault("referencing", "sn")
         return f"{scheme}://{host}:{port}?{urlencode(query)}"
 

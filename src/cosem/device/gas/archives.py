@@ -13,15 +13,13 @@ from cosem.classes.common import CaptureObject
 from cosem.codec import axdr
 from cosem.codec.axdr import Tag
 from cosem.device.causes import Cause, Happening
-from cosem.device.errors import Refused
 from cosem.device.gas.disturbances import ALARMS
 from cosem.device.gas.object_map import ProfileMap
+from cosem.device.gas.records import keep_log
 from cosem.device.host import Host
 from cosem.device.profile import CLOCK_COLUMN, Column, ProfileBuffer
-from cosem.device.shown import add_log
 from cosem.errors import ConfigError
 from cosem.obis import Obis
-from cosem.results import ActionResult
 
 UNIX: Final = (1, bytes(Obis.parse("0-0:1.1.0.255")), 2, 0)
 _NULL: Final = b"\x00"
@@ -85,8 +83,7 @@ class Archives:
         for profile in profiles:
             columns = [self._column(profile, *column) for column in profile.columns]
             buffer = ProfileBuffer(str(profile.name), columns, self._host.clock, period=0, capacity=profile.rows)
-            add_log(self._host, buffer)
-            self._host.handle(buffer.object, 1, self._never)
+            keep_log(self._host, buffer)
             self._serve(profile, buffer)
             self.buffers[profile.name] = buffer
             self._maps.append((profile, buffer))
@@ -152,6 +149,3 @@ class Archives:
         else:
             self._settle()
             self._write(self.buffers[profile.name], Trigger.COMMAND, self._host.clock.now)
-
-    def _never(self, parameter: int) -> None:
-        raise Refused(ActionResult.READ_WRITE_DENIED)

@@ -26,6 +26,7 @@ from cosem.device.gas.service import Service
 from cosem.device.gas.site import Industry, Pipe, Supply
 from cosem.device.gas.time_shift import TimeShift
 from cosem.device.random import Random
+from cosem.device.shown import NO_TIME
 from cosem.errors import ConfigError
 from cosem.gas.characteristics import Characteristics
 from cosem.gas.conversion import Converter, ConverterSettings
@@ -35,7 +36,7 @@ from cosem.security.counters import CounterStore
 PRESSURE_RATE: Final = Decimal("0.02")
 TEMPERATURE_RATE: Final = Decimal("0.02")
 """How fast pressure (bar/s) and temperature (°C/s) can change; a jump beyond is not believed. Choices."""
-H_GAS: Final = GasQuality("H table", Decimal("11.294444"), Characteristics(hs=40.66, density=0.581, co2=0.006))
+H_GAS: Final = GasQuality("H table", Decimal("11.294444"), Characteristics(40.66, 0.581, 0.006, n2=0.003))
 
 
 @dataclass(slots=True)
@@ -167,12 +168,19 @@ class VolumeConverter(GasInstrument):
         return Quantities(
             {
                 "shift.left": Quantity(lambda: self.shift.left),
+                "reset.time": Quantity(lambda: self._reset_at(slice(5, 9))),
+                "reset.date": Quantity(lambda: self._reset_at(slice(0, 5))),
                 "archive.number": Quantity(lambda: self.archives.number),
                 "archive.trigger": Quantity(lambda: int(self.archives.trigger)),
                 "quality.name": Quantity(lambda: self.converter.book.in_force.name.encode("utf-8")),
                 "certification.room": Quantity(lambda: self.records.room),
             }
         )
+
+    def _reset_at(self, part: slice) -> bytes:
+        """Return the time or date of the last end of a gas month; without one nothing of it is specified."""
+        last = self.periods.periods["bp2"].last
+        return (NO_TIME if last is None else self.clock.octets(last.at))[part]
 
     # --- what is done to it --------------------------------------------------------------------------------
 

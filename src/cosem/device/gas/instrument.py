@@ -27,7 +27,7 @@ from cosem.device.gas.configuration import Configuration, Parameter
 from cosem.device.gas.locks import Level, Locks
 from cosem.device.gas.object_map import ObjectMap, Shown, object_map
 from cosem.device.gas.quantities import Quantities, Quantity, counted, shown
-from cosem.device.gas.records import ChangeColumns, Records
+from cosem.device.gas.records import ChangeColumns, Records, refuse, seal_log
 from cosem.device.gas.status import StatusWord
 from cosem.device.guard import Guard, GuardOptions
 from cosem.device.host import Host
@@ -177,8 +177,25 @@ class GasInstrument:
     def events_and_status(self) -> None:
         """Add event logs, alarms and status words: what they capture has to be there."""
         self.events = Events(self.host, self.map.companion)
+        for name, level in (("standard", Level.SUPPLIER), ("metrological", Level.CALIBRATION)):
+            self._guard_log(name, level)
         self.clock_events = ClockEvents(self.host)
         self.status = StatusWord(self.map.status, self.host.causes.listeners.append)
+
+    def _guard_log(self, name: str, level: Level) -> None:
+        """Let an event log be emptied under an open lock only."""
+        buffer = self.events.logs[name].buffer
+        store: Any = buffer.object.store
+        empty = store.handlers[1]
+        seal_log(self.host, buffer)
+
+        def guarded(parameter: int) -> None:
+            if not self.locks.allows(level):
+                self.host.note(Cause.WRITE_LOCKED, lock=level.value, client=self.device.user)
+                refuse(parameter)
+            empty(parameter)
+
+        self.host.handle(buffer.object, 1, guarded)
 
     @property
     def metrological_events(self) -> int:

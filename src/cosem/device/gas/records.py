@@ -19,13 +19,31 @@ from cosem.device.errors import Refused
 from cosem.device.gas.locks import Level, Locks
 from cosem.device.host import Host
 from cosem.device.profile import Column, ProfileBuffer
-from cosem.device.shown import add_log
+from cosem.device.shown import add_log, settled
 from cosem.obis import Obis
 from cosem.results import ActionResult
 
 ROOM: Final = 3
 """Rows that have to be free before anything is changed that leaves rows here (PTB-A 50.7)."""
 _NOTHING: Final = Data(Tag.NULL_DATA, None)
+
+
+def refuse(parameter: int) -> None:
+    """Be a method that nobody may call."""
+    raise Refused(ActionResult.READ_WRITE_DENIED)
+
+
+def keep_log(host: Host, buffer: ProfileBuffer) -> None:
+    """Add a log that no client empties, shortens or writes rows into."""
+    add_log(host, buffer)
+    seal_log(host, buffer)
+
+
+def seal_log(host: Host, buffer: ProfileBuffer) -> None:
+    """Let no client empty, shorten or write rows into a log that is there."""
+    host.writers(buffer.object, {8: settled})
+    for method in (1, 2):
+        host.handle(buffer.object, method, refuse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +112,9 @@ class Records:
         self.certification = ProfileBuffer(
             str(certification), columns.columns(), host.clock, period=0, capacity=certification_rows
         )
-        for log, reset in ((self.audit, self._never), (self.certification, self._clear)):
-            add_log(host, log)
+        for log, reset in ((self.audit, refuse), (self.certification, self._clear)):
+            keep_log(host, log)
             host.handle(log.object, 1, reset)
-            host.handle(log.object, 2, self._never)
 
     @property
     def room(self) -> int:
@@ -124,6 +141,3 @@ class Records:
             raise Refused(ActionResult.READ_WRITE_DENIED)
         self.certification.clear()
         self._host.note(Cause.CERTIFICATION_LOG_CLEARED)
-
-    def _never(self, parameter: int) -> None:
-        raise Refused(ActionResult.READ_WRITE_DENIED)
