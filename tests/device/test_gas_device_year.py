@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from decimal import Decimal
 from random import Random
 
@@ -49,10 +50,8 @@ def befall(device, what: str, random: Random) -> None:  # type: ignore[no-untype
         case "gas":
             at = clock.now + random.choice([-4000, 0, 0, 5000, 90_000])
             until = random.choice([None, at + 40_000, at + 5 * DAY])
-            try:
+            with suppress(QualityRefusedError):
                 device.offer(quality(f"gas {random.random()}", f"{random.uniform(9, 12):.4f}", at=at, until=until))
-            except QualityRefusedError as refused:
-                assert str(refused)
         case "dark":
             device.power_cut()
         case "light":
@@ -92,11 +91,8 @@ def test_a_year_with_faults_loses_and_doubles_nothing(source: str, seed: int) ->
     # The archive holds a year: what a client computes of it is what the device has, to the last digit.
     assert recomputed(device).equal
     columns = list(zip(*rows(device, HOURLY), strict=True))
-    assert all(
-        later >= earlier
-        for place in (4, 5, 7, 8, 10, 11)
-        for earlier, later in zip(columns[place], columns[place][1:], strict=False)
-    )
+    for place in (4, 5, 7, 8, 10, 11):
+        assert list(columns[place]) == sorted(columns[place])
     assert all(a + b == c for a, b, c in zip(columns[4], columns[5], columns[6], strict=True))
     assert list(columns[1]) == sorted(set(columns[1]))
 
