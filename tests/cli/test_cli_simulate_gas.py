@@ -15,6 +15,7 @@ from cosem.cli.app import run
 from cosem.cli.simulate_gas import build
 from cosem.device.gas.chromatograph import Chromatograph
 from cosem.device.gas.converter import VolumeConverter
+from cosem.device.gas.energy_converter import EnergyConverter
 from cosem.device.gas.object_map import market_names
 from cosem.errors import ConfigError
 from support.gas_devices import converter, log
@@ -68,6 +69,9 @@ def test_a_household_and_an_analyser() -> None:
     assert 0 < house.converter.counters.base.absolute < 40 * 10**6
     analyser, _ = build(OPTIONS | {"kind": "chromatograph"})
     assert isinstance(analyser, Chromatograph)
+    energy, _ = build(OPTIONS | {"kind": "energy", "days": 0.1})
+    assert isinstance(energy, EnergyConverter)
+    assert energy.converter.counters.energy.absolute > 0
     fed, _ = build(OPTIONS | {"analyser": True, "days": 0.1})
     fed.advance(fed.now + 7200)
     assert fed.converter.book.in_force.name.startswith("analysis")

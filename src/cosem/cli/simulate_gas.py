@@ -31,10 +31,10 @@ _UNUSED: Final = {
 @click.option(
     "--device",
     "kind",
-    type=click.Choice(("converter", "chromatograph")),
+    type=click.Choice(("converter", "energy", "chromatograph")),
     default="converter",
     show_default=True,
-    help="A volume and energy converter, or an analyser.",
+    help="A volume and energy converter, an energy converter behind one, or an analyser.",
 )
 @click.option("--market", default="generic", show_default=True, help="Object map: which codes show what.")
 @click.option("--method", metavar="M", help="Method of compressibility, as of `cosem gas z`; sgerg88 without it.")
@@ -132,6 +132,7 @@ def _converter(options: dict[str, Any], given: dict[str, Any], clients: dict[str
         demo_converter,
         simulated_chromatograph,
         simulated_converter,
+        simulated_energy_converter,
     )
 
     site = options["site"] or given.get("site", "industry")
@@ -142,7 +143,12 @@ def _converter(options: dict[str, Any], given: dict[str, Any], clients: dict[str
     if options["cycle"] is not None:
         said["cycle"] = options["cycle"]
     settings = replace(built_by(given, settings), **clients, **said)
-    device = simulated_converter(seed=options["seed"], end=end, days=options["days"], settings=settings, site=site)
+    life = {"seed": options["seed"], "end": end, "days": options["days"], "settings": settings}
+    device: Any
+    if options["kind"] == "energy":
+        device = simulated_energy_converter(**life)
+    else:
+        device = simulated_converter(**life, site=site)
     if options["analyser"]:
         device.beside(simulated_chromatograph(seed=options["seed"], end=end, days=0))
     return device

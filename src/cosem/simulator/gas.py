@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from cosem.device.gas.chromatograph import Chromatograph, ChromatographSettings
 from cosem.device.gas.converter import H_GAS, ConverterDeviceSettings, VolumeConverter
+from cosem.device.gas.energy_converter import EnergyConverter
 from cosem.device.gas.locks import Level
 from cosem.device.gas.site import Home, Industry, Supply
 from cosem.device.gas.stream import Blend, Stream
@@ -110,6 +111,18 @@ def simulated_converter(
         simulation=True,
         counters=MemoryCounterStore(),
     )
+    device.advance(until)
+    return device
+
+
+def simulated_energy_converter(
+    *, seed: int = 1, end: datetime, days: float = 31, settings: ConverterDeviceSettings | None = None
+) -> EnergyConverter:
+    """Return an energy converter behind a volume converter of the same seed; both have lived `days` until `end`."""
+    start, until = _span(end, days)
+    source = simulated_converter(seed=seed, end=datetime.fromtimestamp(start, UTC), days=0)
+    settings = settings or demo_converter(seed)
+    device = EnergyConverter(settings, source, SeededRandom(seed), simulation=True, counters=MemoryCounterStore())
     device.advance(until)
     return device
 

@@ -70,6 +70,8 @@ class VolumeConverter(GasInstrument):
     """A conversion device on a pipe: `supply` is what flows there. `offer` brings it a gas quality from outside."""
 
     words = "gas volume converter"
+    measures = True
+    """Whether it has sensors of pressure and temperature."""
     settings: ConverterDeviceSettings
 
     def __init__(
@@ -142,8 +144,9 @@ class VolumeConverter(GasInstrument):
             (self.pressure, BAR, OutputType.CURRENT_4_TO_20_MA, "pressure"),
             (self.temperature, CELSIUS, OutputType.PT1000, "temperature"),
         ):
-            processed = AttributeReference(3, places[place], 2)
-            SensorObject(self.host, places[f"{place}_sensor"], sensor, unit, kind, processed)
+            if self.measures:
+                processed = AttributeReference(3, places[place], 2)
+                SensorObject(self.host, places[f"{place}_sensor"], sensor, unit, kind, processed)
         parameters = Parameters(
             self.host, self.process, self.periods, self.disturbances, self.outputs, self.shift, self.locks
         )

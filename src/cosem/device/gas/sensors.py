@@ -33,11 +33,11 @@ class Fault(StrEnum):
 class Sensor:
     """One sensor: reads the truth, unless a fault is in between; what it says is believed as far as `watch` does.
 
-    `rate_max` is how much the quantity can change in a second. `last` is the reading that was taken last.
+    `rate_max` is how much the quantity can change in a second, `stuck_after` as in `SensorWatch`. `last` is the reading that was taken last.
     """
 
     def __init__(
-        self, name: str, truth: Callable[[], Decimal], *, rate_max: Decimal, stuck_after: int = STUCK_AFTER
+        self, name: str, truth: Callable[[], Decimal], *, rate_max: Decimal, stuck_after: int | None = STUCK_AFTER
     ) -> None:
         self.name = name
         self._truth = truth
