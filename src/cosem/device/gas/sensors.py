@@ -33,7 +33,8 @@ class Fault(StrEnum):
 class Sensor:
     """One sensor: reads the truth, unless a fault is in between; what it says is believed as far as `watch` does.
 
-    `rate_max` is how much the quantity can change in a second, `stuck_after` as in `SensorWatch`. `last` is the reading that was taken last.
+    `rate_max` is how much the quantity can change in a second, `stuck_after` as in `SensorWatch`. `last` is the reading
+    that was taken last.
     """
 
     def __init__(
