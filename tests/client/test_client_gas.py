@@ -32,7 +32,7 @@ def eventful():  # type: ignore[no-untyped-def]
     for hour, act in (
         (2.3, lambda: device.pressure.break_down(Fault.FAILS)),
         (5.1, device.pressure.repair),
-        (6.77, lambda: device.offer(quality("b", "10.123457", at=device.clock.now))),
+        (6.77, lambda: device.offer(quality("b", "10.123457", at=device.clock.now - 50))),
         (9.5, lambda: device.offer(quality("c", "9.987653", at=device.clock.now, until=device.clock.now + 9001))),
     ):
         device.advance(START + int(hour * 3600))

@@ -56,6 +56,8 @@ def test_a_converter_takes_what_is_delivered_and_its_energy_follows() -> None:
     station = fed(device)
     station.advance(START + DAY)
     assert station.converter.book.in_force.source is Source.CHROMATOGRAPH
+    # An analysis every five minutes, one of them every hour goes out.
+    assert station.converter.book.in_force.name == "analysis 24"
     heats = {row[12] for row in rows(station, "7-0:99.99.2.255")}
     assert max(heats) > 11_000_000
     assert min(heats) < 10_300_000

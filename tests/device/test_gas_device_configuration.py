@@ -175,6 +175,10 @@ def test_codes_cannot_be_tried_for_ever() -> None:
     assert not device.locks.enter(Level.SUPPLIER, DEMO_CODES[Level.SUPPLIER])
     device.advance(START + PAUSE)
     assert device.locks.enter(Level.SUPPLIER, DEMO_CODES[Level.SUPPLIER])
+    # Whoever knows the code may mistype it now and then.
+    for _ in range(3 * ATTEMPTS):
+        assert not device.locks.enter(Level.SUPPLIER, b"wrong")
+        assert device.locks.enter(Level.SUPPLIER, DEMO_CODES[Level.SUPPLIER])
 
 
 def test_a_higher_lock_opens_what_a_lower_one_does_and_not_the_other_way_round() -> None:
