@@ -24,7 +24,7 @@ from cosem.association.initiator import Initiator
 from cosem.association.responder import Responder
 from cosem.association.settings import AssociationSettings
 from cosem.association.steps import Post, Sleep
-from cosem.cli.simulate import _build, _serve, simulate_meter
+from cosem.cli.simulate import _build, serve, simulate_meter
 from cosem.client import DeviceKeys
 from cosem.client.listen import Listener, Senders
 from cosem.codec import axdr
@@ -97,7 +97,7 @@ def test_a_meter_that_cannot_live_on_does_not_stand_still_in_silence(monkeypatch
 
     monkeypatch.setattr(meter, "advance", broken)
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(asyncio.wait_for(_serve(meter, options, ""), 20))
+        asyncio.run(asyncio.wait_for(serve(meter, options, ""), 20))
 
 
 def test_a_broadcast_needs_its_key_and_a_customer_both(tmp_path: Path) -> None:

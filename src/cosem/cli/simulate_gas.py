@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from cosem.cli.output import DONE, note
+from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError
 
 _PORT = click.IntRange(0, 65535)
@@ -45,14 +46,10 @@ _UNUSED: Final = {
 @click.option("--hdlc-port", default=None, type=_PORT, help="TCP port of HDLC; the wrapper's plus 1 without it.")
 @click.option("--serial", metavar="PORT", help="Also serve HDLC on a serial port; pty makes a pseudo-terminal.")
 @click.option("--echo", is_flag=True, help="Give back whatever comes on that port.")
-@click.option(
-    "--days", default=31.0, type=click.FloatRange(0, 3660), show_default=True, help="Days it has lived before."
-)
+@click.option("--days", default=31.0, type=NumberRange(0, 3660), show_default=True, help="Days it has lived before.")
 @click.option("--seed", default=1, type=click.IntRange(0, 999_999), show_default=True, help="Same seed, same device.")
 @click.option("--at", "at", metavar="T", help="The device's present, ISO 8601; now without it.")
-@click.option(
-    "--speed", default=1.0, type=click.FloatRange(0, 1e6), show_default=True, help="Virtual seconds per second."
-)
+@click.option("--speed", default=1.0, type=NumberRange(0, 1e6), show_default=True, help="Virtual seconds per second.")
 @click.option("--cycle", type=click.IntRange(1, 3600), help="Seconds between two conversions; 60 without it.")
 @click.option("--auth", default="high-gmac", show_default=True, help="Authentication of the management client (SAP 1).")
 @click.option("--security", default="both", show_default=True, help="Policy of the management client.")
