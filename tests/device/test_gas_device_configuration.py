@@ -115,6 +115,27 @@ def test_a_limit_acts() -> None:
     check(device)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (P_MAX, axdr.double_long_unsigned(2_000_000)),
+        ("7-0:42.3.0.255", axdr.double_long_unsigned(4_294_967_295)),
+        ("7-0:42.3.0.255", axdr.double_long_unsigned(0)),
+        ("7-0:41.3.0.255", axdr.double_long(40_000)),
+        ("7-0:42.2.0.255", axdr.double_long_unsigned(1)),
+        ("7-0:41.2.0.255", axdr.double_long(-27_315)),
+        ("7-0:55.11.0.255", axdr.double_long_unsigned(1)),
+    ],
+)
+def test_states_that_no_pipe_has_are_refused(name: str, value: Data) -> None:
+    """A substitute value with a digit too many would count more than there is gas."""
+    device = converter()
+    unlock(device, Level.CALIBRATION)
+    before = device.converter.settings
+    assert write(device, 3, name, value) is OTHER
+    assert device.converter.settings == before
+
+
 def test_pulse_constants_act() -> None:
     device = converter(input="pulse", pulse=Decimal("0.1"))
     device.advance(START + 3600)

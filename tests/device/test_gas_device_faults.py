@@ -253,3 +253,18 @@ def test_no_octets_break_the_table(octets: bytes) -> None:
         return
     with pytest.raises((ConfigError, CompositionError, DecodeError)):
         decode_table(value, lambda moment: 0)
+
+
+def test_a_battery_is_replaced_in_time() -> None:
+    device = converter()
+    device.service.drain(120)
+    later(device, 31 * 86_400)
+    assert log(device, "standard") == [7]
+    assert device.status.momentary == 0x400
+    assert read(device, 3, "0-0:96.6.6.255") == 89
+    assert -100 < read(device, 3, "0-0:96.12.5.255") < -70
+    device.service.replace()
+    later(device, 86_400)
+    assert not device.status.momentary
+    assert read(device, 3, "0-0:96.6.0.255") == 24
+    assert read(device, 3, "0-0:96.6.6.255") == 3649

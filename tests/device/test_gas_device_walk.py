@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from cosem.codec.axdr import Data, Tag
@@ -50,6 +50,7 @@ def adds_up(device: Any) -> None:
     assert len(device.records.certification.rows) <= device.records.certification.capacity
 
 
+@example(13_681, "encoder")
 @given(st.integers(0, 2**32), st.sampled_from(["pulse", "encoder"]))
 @settings(max_examples=10, deadline=None)
 def test_whatever_a_manager_writes_the_device_goes_on_and_adds_up(seed: int, kind: str) -> None:

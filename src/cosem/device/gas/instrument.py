@@ -49,6 +49,7 @@ CLOCK = "0-0:1.0.0.255"
 POWER = "no power"
 """Why the device is down."""
 _PUBLIC = (CLOCK, "0-0:42.0.0.255", "0-0:41.0.0.255", INVOCATION_COUNTER, "0-0:96.1.0.255")
+PROFILE = 7
 _WRITABLE_TOO = {(8, 2)}
 """Dynamic attributes a manager may write all the same: the time."""
 
@@ -291,13 +292,13 @@ class GasInstrument:
     # --- associations --------------------------------------------------------------------------------------
 
     def _management_rights(self, obj: Any) -> AccessRights:
-        """Let a manager do everything that the locks let him; what a behaviour takes he may write."""
+        """Let a manager do what the locks let him: what a behaviour takes he may write, profiles he only reads."""
         rights = full_access(obj)
         written = {number for name, number in self.device.writers if name == bytes(obj.obis)}
         written |= {number for class_id, number in _WRITABLE_TOO if class_id == obj.class_id}
         attributes = tuple(
             AttributeAccess(right.attribute_id, Access.READ_AND_WRITE)
-            if right.attribute_id in written
+            if right.attribute_id in written and obj.class_id != PROFILE
             else AttributeAccess(right.attribute_id, Access(right.access & Access.READ))
             if obj.class_id in (1, 3, 4, 7)
             else right

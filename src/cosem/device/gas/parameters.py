@@ -36,6 +36,24 @@ def _number(value: Decimal | bytes) -> Decimal:
     return value
 
 
+BOUNDS: Final = {
+    "pressure": (Decimal("0.1"), Decimal(1000)),
+    "temperature": (Decimal(-100), Decimal(150)),
+    "base pressure": (Decimal("0.9"), Decimal("1.1")),
+    "base temperature": (Decimal(-10), Decimal(30)),
+    "K": (Decimal("0.1"), Decimal(10)),
+}
+"""What limits, substitute values and base conditions can be at all: bar absolute, °C. Beyond lies a mistyped digit."""
+
+
+def _state(quantity: str, value: Decimal | bytes) -> Decimal:
+    number = _number(value)
+    low, high = BOUNDS[quantity]
+    if not low <= number <= high:
+        raise ConfigError(f"a {quantity} of {number} is not within {low} to {high}")
+    return number
+
+
 def _whole(value: Decimal | bytes) -> int:
     number = _number(value)
     if number != number.to_integral_value():
@@ -120,7 +138,7 @@ class Parameters(dict[str, Parameter]):
 
         def limits(name: str, low: bool, value: Any) -> dict[str, Any]:
             held = getattr(converter.settings, name)
-            given = _number(value)
+            given = _state(name.removesuffix("_limits"), value)
             return {name: (given, held[1]) if low else (held[0], given)}
 
         units = (("pressure", Unit.BAR), ("temperature", Unit.DEGREE_CELSIUS))
@@ -138,21 +156,21 @@ class Parameters(dict[str, Parameter]):
             part(
                 f"{quantity}.substitute",
                 lambda settings, substitute=substitute: getattr(settings, substitute),  # type: ignore[misc]
-                lambda value, substitute=substitute: {substitute: _number(value)},  # type: ignore[misc]
+                lambda value, substitute=substitute, quantity=quantity: {substitute: _state(quantity, value)},  # type: ignore[misc]
                 unit,
                 _CERTIFIED,
             )
         part(
             "pressure.base",
             lambda settings: settings.base.pressure,
-            lambda value: {"base": BaseConditions(_number(value), converter.settings.base.temperature)},
+            lambda value: {"base": BaseConditions(_state("base pressure", value), converter.settings.base.temperature)},
             Unit.BAR,
             _SEALED,
         )
         part(
             "temperature.base",
             lambda settings: settings.base.temperature,
-            lambda value: {"base": BaseConditions(converter.settings.base.pressure, _number(value))},
+            lambda value: {"base": BaseConditions(converter.settings.base.pressure, _state("base temperature", value))},
             Unit.DEGREE_CELSIUS,
             _SEALED,
         )
@@ -163,7 +181,9 @@ class Parameters(dict[str, Parameter]):
             Unit.CUBIC_METRE_PER_HOUR,
             _CERTIFIED,
         )
-        part("k.fixed", lambda settings: settings.fixed_k, lambda v: {"fixed_k": _number(v)}, Unit.COUNT, _CERTIFIED)
+        part(
+            "k.fixed", lambda settings: settings.fixed_k, lambda v: {"fixed_k": _state("K", v)}, Unit.COUNT, _CERTIFIED
+        )
         part(
             "method",
             lambda settings: settings.method.value.encode("ascii"),
