@@ -66,7 +66,7 @@ class QualityInput:
             raise QualityRefusedError(f"quality {quality.name}: {error}") from None
         change = self._process.offer(quality)
         if change.what in _REFUSED:
-            raise QualityRefusedError(f"quality {quality.name}: {change.what.value}")
+            raise QualityRefusedError(f"quality {quality.name}: {change.what.value.removesuffix(': refused')}")
         return change
 
     # --- figures -------------------------------------------------------------------------------------------
