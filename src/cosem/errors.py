@@ -112,6 +112,14 @@ class ServiceErrorReceived(RemoteProtocolError):
         self.error = error
 
 
+class MeterRefused(RemoteProtocolError):
+    """A M-Bus meter answered with an application error; `code` is None where it named no reason."""
+
+    def __init__(self, meter: str, code: int | None, words: str) -> None:
+        super().__init__(f"{meter} refuses: {words}")
+        self.code = code
+
+
 class SecurityError(CosemError):
     """Protection that cannot be given or is refused."""
 

@@ -153,13 +153,14 @@ def test_listen_prints_readings(
     heard.write_text(f"{WATER}\n{SEALED}\n{SEALED}\nnoise\n", encoding="ascii")
     status, out, err = cosem(capsys, "listen", str(heard), "--json", "-v")
     (reading,) = map(json.loads, out.splitlines())
-    assert (status, reading["id"], reading["volume_m3"], reading["media"]) == (0, "12345699", "7.704", "water")
+    assert (status, reading["id"], reading["total_m3"], reading["media"]) == (0, "12345699", 7.704, "water")
+    assert (reading["meter"], reading["status"]) == ("sensus-iperl", "OK")
     assert "1 readings" in err
     keys = key_file(tmp_path, f'["12345678"]\nmbus_key = "{KEY.hex()}"')
     status, out, err = cosem(capsys, "listen", str(heard), "--keys", keys, "--json", "--meter", "12345678", "-v")
     # The second telegram repeats the first: it is refused.
     (reading,) = map(json.loads, out.splitlines())
-    assert (reading["volume_m3"], "a repetition" in err) == ("28504.27", True)
+    assert (reading["total_m3"], "a repetition" in err) == (28504.27, True)
     status, out, _ = cosem(capsys, "listen", str(heard), "--count", "1")
     assert out.startswith("SEN 12345699, water (version 104)")
     assert out.rstrip().endswith("volume 7.704 m³; volume flow 0.000 m³/h")

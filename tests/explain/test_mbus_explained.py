@@ -247,8 +247,8 @@ def test_keys_belong_to_meters_and_are_never_shown() -> None:
 def test_repetitions_are_refused_where_somebody_remembers() -> None:
     (line,) = [line for line in LINES if line["name"] == "gas meter, mode 5, two blocks"]
     item = Received(bytes.fromhex(line["frame"]), Relay.HEX)
-    keys = KeyStore()
-    explainer = MBusExplainer(one_key(KEY), store=keys)
+    keys = KeyStore(ask=one_key(KEY))
+    explainer = MBusExplainer(store=keys)
     assert explainer.take(item).error is None
     repeated = explainer.take(item)
     assert repeated.error is not None

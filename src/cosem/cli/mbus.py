@@ -11,7 +11,7 @@ COMMANDS = {
     "listen": ("cosem.cli.mbus_listen", "print readings of what a radio receiver hands on"),
     "scan": ("cosem.cli.mbus_bus", "find the meters of a bus"),
     "read": ("cosem.cli.mbus_bus", "read a meter"),
-    "send": ("cosem.cli.mbus_bus", "send data to a meter, reset it, change its address or speed"),
+    "send": ("cosem.cli.mbus_send", "set a meter's clock, move its valve, change its key, send it data, reset it"),
 }
 
 

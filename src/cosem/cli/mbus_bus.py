@@ -5,31 +5,35 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 import click
 
+from cosem.cli.mbus_listen import flat_reading, known_models, models_option
 from cosem.cli.output import DONE, SAID_NO, note, print_json, print_table
 from cosem.errors import ConfigError, CosemError, DecodeError, RemoteProtocolError, Timeout
 
 if TYPE_CHECKING:
     from cosem.client.mbus import MBus
-    from cosem.explain.mbus import KeysOf
     from cosem.explain.mbus_document import TelegramExplained
     from cosem.io.blocking import Trace
     from cosem.mbus.addresses import SecondaryAddress
+    from cosem.mbus.keys import KeysOf
+    from cosem.mbus.model import Models
     from cosem.mbus.primary import MeterAddress, Reply
     from cosem.mbus.search import FoundPrimary, FoundSecondary, PrimaryScan, SecondaryScan
 
-CI_DATA_SEND = "51"
 SELECTED = 253
 """The address a meter answers at that was selected by its secondary one."""
-_TRACE = click.option("-v", "--verbose", is_flag=True, help="Show the octets on the line on standard error.")
+TRACE = click.option("-v", "--verbose", is_flag=True, help="Show the octets on the line on standard error.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_FLAT = click.option("--flat", is_flag=True, help="Print one flat JSON object per meter and line, by its model.")
 
 
-def _trace(verbose: bool) -> Trace | None:
+def trace_of(verbose: bool) -> Trace | None:
+    """Return what shows the octets on the line, if somebody wants to see them."""
     if not verbose:
         return None
     start = time.monotonic()
@@ -38,13 +42,6 @@ def _trace(verbose: bool) -> Trace | None:
         click.echo(f"{time.monotonic() - start:9.3f} {direction} {octets.hex(' ')}", err=True)
 
     return show
-
-
-def _octets(text: str, what: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        raise ConfigError(f"{what} is written in hex digits, not {text!r}") from None
 
 
 @click.command("scan")
@@ -58,7 +55,9 @@ def _octets(text: str, what: str) -> bytes:
 )
 @click.option("--read", "reads", is_flag=True, help="Read every meter that was found, too.")
 @click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file (TOML), for --read.")
-@_TRACE
+@models_option
+@_FLAT
+@TRACE
 @_JSON
 def scan_command(
     url: str,
@@ -69,6 +68,8 @@ def scan_command(
     tries: int | None,
     reads: bool,
     key_file: Path | None,
+    model_folder: Path | None,
+    flat: bool,
     verbose: bool,
     as_json: bool,
 ) -> int:
@@ -76,24 +77,53 @@ def scan_command(
 
     Nobody at a primary address costs a second for each try; the search by secondary address is quick where few are.
     """
-    from cosem.cli.mbus_decode import meter_keys
+    from cosem.cli.mbus_decode import meter_keys, meter_names
     from cosem.client.mbus import mbus_connect
     from cosem.mbus.addresses import ANY, SecondaryAddress
+    from cosem.mbus.keys import KeyStore
+    from cosem.mbus.search import SecondaryScan
 
     def tell(meter: FoundPrimary | FoundSecondary) -> None:
         if not as_json:
             note(f"found {meter.address}")
 
+    if flat and as_json:
+        raise ConfigError("--flat and --json print different things")
     keys, _ = meter_keys(None, key_file, None)
+    names, known = meter_names(key_file), known_models(model_folder)
     mask = ANY if within is None else SecondaryAddress.parse(within)
-    with mbus_connect(url, trace=_trace(verbose)) as bus:
-        if secondary or within is not None:
-            by_number = bus.scan_secondary(mask, tries=tries, progress=tell)
-            answers = _readings(bus, [meter.address for meter in by_number.found], keys) if reads else []
-            return _tell_secondary(by_number, answers, as_json)
-        scan = bus.scan_primary(range(first, last + 1), tries=tries, progress=tell)
-        answers = _readings(bus, [meter.address for meter in scan.found], keys) if reads else []
-        return _tell_primary(scan, answers, as_json)
+    by_number = secondary or within is not None
+    scan: PrimaryScan | SecondaryScan
+    with mbus_connect(url, keys=KeyStore(ask=keys), trace=trace_of(verbose)) as bus:
+        if by_number:
+            scan = bus.scan_secondary(mask, tries=tries, progress=tell)
+        else:
+            scan = bus.scan_primary(range(first, last + 1), tries=tries, progress=tell)
+        meters = [meter.address for meter in scan.found]
+        answers = _readings(bus, meters, keys) if reads or flat else []
+    if flat:
+        for answer in answers:
+            _tell_flat(answer, known, names)
+        return DONE if scan.found else SAID_NO
+    return (
+        _tell_secondary(scan, answers, as_json)
+        if isinstance(scan, SecondaryScan)
+        else _tell_primary(scan, answers, as_json)
+    )
+
+
+def _tell_flat(answer: Reading, known: Models, names: dict[str, str]) -> bool:
+    """Print a reading as one flat line; on standard error why there is none. Return whether there is one."""
+    if isinstance(answer, CosemError):
+        note(str(answer))
+        return False
+    if answer.error is not None or answer.sealed:
+        why = answer.note or "protected" if answer.error is None else answer.error.what
+        note(f"{answer.header().get('identification') or 'a meter'}: {why}")
+        return False
+    name = names.get(answer.header().get("identification") or "", "")
+    click.echo(flat_reading(answer, known, datetime.now(UTC), name).line())
+    return True
 
 
 Reading = Union["TelegramExplained", CosemError]
@@ -173,29 +203,44 @@ def _tell_secondary(scan: SecondaryScan, answers: Sequence[Reading], as_json: bo
 @click.argument("address")
 @click.option("--alarm", is_flag=True, help="Ask for alarms (class 1) instead of data.")
 @click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file (TOML): a section for each meter.")
+@models_option
+@_FLAT
 @click.option("--octets", is_flag=True, help="Explain every octet, layer by layer.")
 @click.option("--raw", is_flag=True, help="Print CI and octets of every telegram, and no values.")
-@_TRACE
+@TRACE
 @_JSON
 def read_command(
-    url: str, address: str, alarm: bool, key_file: Path | None, octets: bool, raw: bool, verbose: bool, as_json: bool
+    url: str,
+    address: str,
+    alarm: bool,
+    key_file: Path | None,
+    model_folder: Path | None,
+    flat: bool,
+    octets: bool,
+    raw: bool,
+    verbose: bool,
+    as_json: bool,
 ) -> int:
     """Read the meter at ADDRESS: a primary one (0 to 250), or a secondary one such as 12345678 or 12345678-KAM-01-04.
 
     Prints the values of its answer, whatever number of telegrams that has.
     """
-    from cosem.cli.mbus_decode import meter_keys
+    from cosem.cli.mbus_decode import meter_keys, meter_names
     from cosem.client.mbus import mbus_connect, meter_address
+    from cosem.mbus.keys import KeyStore
 
+    if flat + raw + as_json > 1:
+        raise ConfigError("--flat, --raw and --json print different things")
     where = meter_address(address)
     keys, _ = meter_keys(None, key_file, None)
-    with mbus_connect(url, trace=_trace(verbose)) as bus:
+    names, known = meter_names(key_file), known_models(model_folder)
+    with mbus_connect(url, keys=KeyStore(ask=keys), trace=trace_of(verbose)) as bus:
         if alarm:
             answer = bus.read_alarm(where)
             telegrams = [] if answer is None else [answer]
         else:
             telegrams = [*bus.read(where)]
-    if raw and not as_json:
+    if raw:
         for telegram in telegrams:
             click.echo(f"{telegram.ci:02x} {telegram.octets.hex()}")
     if not telegrams:
@@ -204,9 +249,11 @@ def read_command(
         else:
             note("the meter has nothing to say")
         return DONE
-    if raw and not as_json:
+    if raw:
         return DONE
     said = _explained(telegrams, where, keys)
+    if flat:
+        return DONE if _tell_flat(said, known, names) else SAID_NO
     if as_json:
         print_json({**said.to_json(octets=octets), "telegrams": _raw(telegrams)})
     else:
@@ -223,78 +270,15 @@ def _raw(telegrams: Sequence[Reply]) -> list[dict[str, Any]]:
 def _explained(telegrams: Sequence[Reply], where: MeterAddress, keys: KeysOf) -> TelegramExplained:
     """Return what the telegrams of one answer say: the one place where a bus's octets become values."""
     from cosem.explain.mbus import explain_answer
+    from cosem.mbus.addresses import SecondaryAddress
     from cosem.mbus.wireless import Address
 
     if isinstance(where, int):
         return explain_answer(telegrams, keys=keys, address=where)
     # An answer with a short header does not say whose it is: then it is that of who was asked.
-    meter = Address.from_header(where.octets) if where.exact else None
-    return explain_answer(telegrams, keys=keys, address=SELECTED, meter=meter)
-
-
-def _check_records(octets: bytes) -> None:
-    """Refuse what a meter could not read. Raises `ConfigError`."""
-    from cosem.mbus.record import decode_records
-
-    try:
-        decode_records(octets)
-    except DecodeError as error:
-        raise ConfigError(f"these are no records: {error}; --ci says what else they are") from None
-
-
-@click.command("send")
-@click.argument("url")
-@click.argument("address")
-@click.argument("records", nargs=-1)
-@click.option("--ci", default=CI_DATA_SEND, show_default=True, metavar="HEX", help="What the data are.")
-@click.option("--reset", is_flag=True, help="Reset the link (SND_NKE).")
-@click.option(
-    "--application-reset", "subcode", metavar="HEX", help="Reset the application, with a subcode ('' without)."
-)
-@click.option("--set-address", "new", type=click.IntRange(0, 250), help="Give the meter this primary address.")
-@click.option("--set-baud", "baud", type=int, help="Have the meter speak at this speed from now on.")
-@_TRACE
-def send_command(
-    url: str,
-    address: str,
-    records: tuple[str, ...],
-    ci: str,
-    reset: bool,
-    subcode: str | None,
-    new: int | None,
-    baud: int | None,
-    verbose: bool,
-) -> int:
-    """Send RECORDS (each in hex digits, DIF first) to the meter at ADDRESS, or give it an order; 255 is everybody.
-
-    \b
-    cosem mbus send mbus+tcp://converter:4001 5 017A08            a new primary address, by its record
-    cosem mbus send mbus+tcp://converter:4001 5 046D3B173A35      date and time
-    """
-    from cosem.client.mbus import mbus_connect, meter_address
-
-    where = meter_address(address)
-    octets = b"".join(_octets(record, "a record") for record in records)
-    field = _octets(ci, "--ci")
-    code = None if subcode is None else _octets(subcode, "--application-reset")
-    if len(field) != 1 or len(code or b"") > 1:
-        raise ConfigError("CI and subcode have one octet each")
-    if octets and ci.upper() == CI_DATA_SEND:
-        _check_records(octets)
-    if not (octets or reset or code is not None or new is not None or baud is not None):
-        raise ConfigError("say what to send: records, --reset, --application-reset, --set-address or --set-baud")
-    with mbus_connect(url, trace=_trace(verbose)) as bus:
-        if reset:
-            if not isinstance(where, int):
-                raise ConfigError("the link of a primary address is reset: selecting resets the other one")
-            bus.run(bus.primary.reset(where))
-        if code is not None:
-            bus.application_reset(where, code[0] if code else None)
-        if octets:
-            bus.send(where, field[0], octets)
-        if new is not None:
-            bus.set_address(where, new)
-            where = new if isinstance(where, int) else where
-        if baud is not None:
-            bus.set_baud(where, baud)
-    return DONE
+    meter = Address.from_header(where.octets) if "F" not in where.identification else None
+    said = explain_answer(telegrams, keys=keys, address=SELECTED, meter=meter)
+    who = said.address
+    if who is not None and who != meter and not SecondaryAddress(where.octets).matches(SecondaryAddress(who.header)):
+        raise RemoteProtocolError(f"meter {where} was asked, and {SecondaryAddress(who.header)} answers")
+    return said

@@ -14,7 +14,7 @@ from cosem.errors import ConfigError
 if TYPE_CHECKING:
     from cosem.client.keyfile import DeviceKeys, KeyFile
     from cosem.explain.keyring import Keyring
-    from cosem.explain.mbus import KeysOf
+    from cosem.mbus.keys import KeysOf
 
 
 @click.command("decode")
@@ -76,7 +76,7 @@ def meter_keys(key_hex: str | None, key_file: Path | None, device: str | None) -
     if key_hex is not None:
         if key_file is not None or device is not None:
             raise ConfigError("a key stands on the command line or in a key file, not in both")
-        key = _key(key_hex)
+        key = key_from_hex(key_hex)
         return one_key(key), keyring_of(key)
     file = KeyFile.find(key_file)
     keyring = keyring_from_file(key_file, device)
@@ -86,13 +86,20 @@ def meter_keys(key_hex: str | None, key_file: Path | None, device: str | None) -
     return by_number(numbers) if numbers else no_keys, keyring
 
 
+def meter_names(key_file: Path | None) -> dict[str, str]:
+    """Return what the owner calls meters, the sections of a key file, by identification number."""
+    from cosem.client.keyfile import KeyFile
+
+    return {number: name for number, name in KeyFile.find(key_file).mbus_names().items() if name != number}
+
+
 def _mbus_key(file: KeyFile, section: DeviceKeys) -> bytes:
     if section.mbus_key is None:
         raise ConfigError(f"{file.source}, [{section.name}] has no mbus_key")
     return section.mbus_key
 
 
-def _key(text: str) -> bytes:
+def key_from_hex(text: str) -> bytes:
     """Read a key. What is wrong with it is said without it."""
     try:
         key = bytes.fromhex(text)

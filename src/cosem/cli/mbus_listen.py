@@ -3,31 +3,38 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from cosem.cli.output import DONE, SAID_NO, json_text, note, print_json, printable
+from cosem.cli.output import DONE, SAID_NO, note, print_json, printable
+from cosem.errors import ConfigError
 
 if TYPE_CHECKING:
     from io import BufferedReader
 
     from cosem.explain.mbus_document import TelegramExplained
     from cosem.explain.mbus_input import Item
+    from cosem.mbus.model import Models
+    from cosem.mbus.readings import Reading
 
 BAUD = {"lines": 38400, "im871a": 57600, "amb8465": 9600}
 """What these receivers speak on their serial ports when nobody changed it."""
 MAX_LINE = 8192
 """Octets of a line; what is longer is no telegram."""
-_NO_NAME = re.compile(r"[^a-z0-9]+")
-_UNITS = {"m³": "m3", "m³/h": "m3_h", "°C": "c", "K": "k", "": ""}
+models_option = click.option(
+    "--models",
+    "model_folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder with meter models of your own (TOML, see docs/mbus_models.md), taken before those of the package.",
+)
 
 
 @click.command("listen")
@@ -47,6 +54,7 @@ _UNITS = {"m³": "m3", "m³/h": "m3_h", "°C": "c", "K": "k", "": ""}
 @click.option("--meter", "meters", multiple=True, metavar="NUMBER", help="Only this identification number.")
 @click.option("--count", type=click.IntRange(min=1), help="Stop after so many readings.")
 @click.option("--json", "as_json", is_flag=True, help="Print one flat JSON object per reading and line.")
+@models_option
 @click.option("--full", is_flag=True, help="Print the whole document of cosem mbus decode per telegram and line.")
 @click.option("-v", "--verbose", is_flag=True, help="Say on standard error what was refused, and why.")
 def listen_command(
@@ -60,6 +68,7 @@ def listen_command(
     meters: tuple[str, ...],
     count: int | None,
     as_json: bool,
+    model_folder: Path | None,
     full: bool,
     verbose: bool,
 ) -> int:
@@ -70,13 +79,15 @@ def listen_command(
     cosem mbus listen /dev/ttyUSB0 --receiver im871a --keys keys.toml
     cosem mbus listen /dev/ttyACM0 --start brt
     """
-    from cosem.cli.mbus_decode import meter_keys
+    from cosem.cli.mbus_decode import meter_keys, meter_names
     from cosem.explain.mbus import MBusExplainer
     from cosem.mbus.keys import KeyStore
 
     keys, keyring = meter_keys(key_hex, key_file, None)
-    store = KeyStore()
-    explainer = MBusExplainer(keys, already_decrypted=already_decrypted, keyring=keyring, store=store)
+    names = meter_names(key_file)
+    known = known_models(model_folder)
+    store = KeyStore(ask=keys)
+    explainer = MBusExplainer(already_decrypted=already_decrypted, keyring=keyring, store=store)
     heard: Counter[str] = Counter()
     wanted = frozenset(number.upper() for number in meters)
     chunks = _chunks(source, baud or BAUD[receiver], start)
@@ -88,8 +99,17 @@ def listen_command(
             if said.error is not None or said.sealed or said.waits or said.nameless:
                 _passed_over(said, heard, verbose)
                 continue
+            if said.telegram is None:
+                continue  # an acknowledge, or what a master asks
             heard["readings"] += 1
-            _show(said, as_json=as_json, full=full)
+            if full:
+                print_json(said.to_json())
+            elif as_json:
+                name = names.get(said.header().get("identification") or "", "")
+                click.echo(flat_reading(said, known, datetime.now(UTC), name).line())
+            else:
+                click.echo(reading_words(said))
+            sys.stdout.flush()
             if heard["readings"] == count:
                 break
     if verbose:
@@ -109,16 +129,6 @@ def _passed_over(said: TelegramExplained, heard: Counter[str], verbose: bool) ->
         note(f"{who}: {why}")
 
 
-def _show(said: TelegramExplained, *, as_json: bool, full: bool) -> None:
-    if full:
-        print_json(said.to_json())
-    elif as_json:
-        click.echo(json_text(flat_reading(said, datetime.now(UTC))))
-    else:
-        click.echo(reading_words(said))
-    sys.stdout.flush()
-
-
 def reading_words(said: TelegramExplained) -> str:
     """Return a reading in one line for people."""
     from cosem.cli.mbus_text import title, value_rows
@@ -127,32 +137,42 @@ def reading_words(said: TelegramExplained) -> str:
     return printable(f"{title(said)}: {'; '.join(values) or 'no values'}")
 
 
-def flat_reading(said: TelegramExplained, when: datetime) -> dict[str, Any]:
-    """Return a reading as one flat object: a key with its unit per value, of now first. The place where other forms
-    of readings join."""
-    header = said.header()
-    answer: dict[str, Any] = {
-        "media": header.get("medium_name"),
-        "manufacturer": header.get("manufacturer"),
-        "id": header.get("identification"),
+def flat_reading(said: TelegramExplained, known: Models, when: datetime, name: str = "") -> Reading:
+    """Return a reading as people's tools take it: one flat object, values by the names of the meter's model.
+
+    The one place where an explained telegram, by radio or from the wire, becomes a reading.
+    """
+    from cosem.mbus.readings import fixed_reading, reading
+
+    received = said.received
+    rssi = None if received is None else received.rssi
+    if received is not None and received.time is not None:
+        when = received.time.astimezone(UTC)  # rtl-wmbus writes its machine's local time
+    if said.fixed is not None:
+        return fixed_reading(said.fixed, timestamp=when, name=name, rssi=rssi)
+    assert said.telegram is not None
+    found = reading(said.telegram, known, timestamp=when, name=name, records=said.records, rssi=rssi)
+    told = {
+        "application_error": said.more.get("application_error", {}).get("words"),
+        "alarm": said.more.get("alarm", {}).get("state"),
     }
-    for item in said.record_documents():
-        if item["value"] is not None:
-            answer.setdefault(_name(item), item["value"])
-    answer["timestamp"] = when.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if said.received is not None and said.received.rssi is not None:
-        answer["rssi_dbm"] = said.received.rssi
-    return answer
+    return replace(found, values={**found.values, **{key: word for key, word in told.items() if word is not None}})
 
 
-def _name(item: dict[str, Any]) -> str:
-    words = [item["quantity"], *item.get("qualifiers", ())]
-    if item["function"] != "instantaneous":
-        words.append(item["function"])
-    words += [f"{key} {item[key]}" for key in ("storage", "tariff", "subunit") if item[key]]
-    unit = item["unit"] or ""
-    words.append(_UNITS.get(unit, unit))
-    return _NO_NAME.sub("_", " ".join(words).lower()).strip("_")
+def known_models(folder: Path | None) -> Models:
+    """Return the models of the package, and in front of them those of a folder (*.toml). Raises `ConfigError`."""
+    from cosem.mbus.model import Models, models, parse_model
+
+    if folder is None:
+        return models()
+    try:
+        files = sorted(folder.glob("*.toml"))
+        texts = [(file.name, file.read_text(encoding="utf-8")) for file in files]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{folder}: {error}") from None
+    if not texts:
+        raise ConfigError(f"{folder} holds no model (*.toml)")
+    return Models(parse_model(text, name) for name, text in texts).before(models())
 
 
 # --- where octets come from ------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import click
 from cosem.cli.models import customer_keys, keys_of, model_meter, model_urls, present
 from cosem.cli.output import DONE, heading, is_terminal, note, print_json, print_table, printable
 from cosem.cli.simulate_gas import simulate_gas
+from cosem.cli.simulate_mbus import simulate_mbus
 from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError
 
@@ -38,6 +39,9 @@ _seed = click.option(
 @click.group("simulate")
 def simulate_command() -> None:
     """Be a device that behaves, in virtual time."""
+
+
+simulate_command.add_command(simulate_mbus)
 
 
 @simulate_command.command("meter")

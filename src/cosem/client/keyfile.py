@@ -31,7 +31,7 @@ _KEYS = (
 _TITLES = ("system_title", "client_system_title")
 _TEXTS = ("password", "hls_secret")
 _LATER = ("signing_key", "agreement_key", "certificate")
-_MBUS = ("mbus_key", "mbus_id")
+_MBUS = ("mbus_key", "mbus_default_key", "mbus_id")
 _KNOWN = (*_KEYS, *_TITLES, *_TEXTS, *_MBUS, *_LATER, "suite", "verify", "tolerances", "country")
 
 
@@ -40,7 +40,8 @@ class DeviceKeys:
     """What a key file says of one device. `verify` false opens telegrams without an authentication key.
 
     `tolerances` are the habits of this device that are put up with; `country` (two letters) tells layouts of pushes
-    apart that look alike. `mbus_key` is that of the M-Bus meter with the number `mbus_id` (eight digits).
+    apart that look alike. `mbus_key` is that of the M-Bus meter with the number `mbus_id` (eight digits),
+    `mbus_default_key` the one it came with, under which new keys are wrapped.
     """
 
     name: str
@@ -55,6 +56,7 @@ class DeviceKeys:
     country: str | None = None
     mbus_key: bytes | None = field(default=None, repr=False)
     mbus_id: str | None = None
+    mbus_default_key: bytes | None = field(default=None, repr=False)
 
 
 class KeyFile:
@@ -135,6 +137,11 @@ class KeyFile:
             devices.append(default)
         return tuple(devices)
 
+    def mbus_names(self) -> dict[str, str]:
+        """Return the names of sections by the identification number of the M-Bus meters they are of."""
+        sections = [self.device(name) for name in self._sections]
+        return {item.mbus_id.upper(): item.name for item in sections if item.mbus_id is not None}
+
     def mbus_keys(self) -> dict[str, bytes]:
         """Return the M-Bus keys by the identification number of their meters."""
         found = {}
@@ -169,6 +176,7 @@ class KeyFile:
             tolerances=_tolerances(values.get("tolerances", {}), where),
             country=_country(values.get("country"), where),
             mbus_key=_octets(values.get("mbus_key"), f"{where}: mbus_key", 16),
+            mbus_default_key=_octets(values.get("mbus_default_key"), f"{where}: mbus_default_key", 16),
             mbus_id=_mbus_id(values.get("mbus_id"), name, where),
         )
 

@@ -1,26 +1,37 @@
 """`mbus_connect`: a wired M-Bus behind a serial port or a transparent converter, and what its master does.
 
-Answers are the application layers of telegrams, CI and octets; `telegrams` is where their values will come from.
+`read` gives the application layers of telegrams, CI and octets, and `reading` their values by the meter's model. With
+keys (a `KeyStore`) protected answers and orders are opened and made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from cosem.client.serial import MBUS_LINE, SerialUrl
 from cosem.client.url import query_of
-from cosem.errors import ConfigError
+from cosem.errors import ConfigError, DecodeError
 from cosem.link.conversing import Dial
 from cosem.link.echo import ECHO_MODES
 from cosem.link.line import Line, LineSettings
 from cosem.mbus.addresses import ANY, LARGEST, SecondaryAddress, check_primary
+from cosem.mbus.ci import Content
+from cosem.mbus.continuation import more_follows
+from cosem.mbus.fixed import FixedData
+from cosem.mbus.keys import KeyStore
 from cosem.mbus.link_fields import BAUD_CI
 from cosem.mbus.master import BusMaster, MasterTimes
-from cosem.mbus.primary import MeterAddress, Primary, Reply
+from cosem.mbus.model import Models
+from cosem.mbus.ordering import Answer, KeyForm, Meters
+from cosem.mbus.primary import MeterAddress, Primary, Reply, named
+from cosem.mbus.readings import Reading, fixed_reading, reading
+from cosem.mbus.record import Record
 from cosem.mbus.search import PrimaryScan, Progress, SecondaryScan, scan_primary, scan_secondary
 
 if TYPE_CHECKING:
@@ -110,14 +121,16 @@ def meter_address(text: str) -> MeterAddress:
 
 
 class _Bus:
-    """What both masters have: the machine, its conversations, and how the transport is opened."""
+    """What both masters have: the machine, its conversations, its meters, and how the transport is opened."""
 
-    def __init__(self, url: BusUrl | str) -> None:
+    def __init__(self, url: BusUrl | str, keys: KeyStore | None = None, known: Models | None = None) -> None:
         self.url = BusUrl.parse(url) if isinstance(url, str) else url
         self.line = Line(self.url.line)
         self.master = BusMaster(self.line, replace(self.url.times), echo=self.url.echo)
         self.master.connected = False
-        self.primary = Primary(self.master, switchable=self.url.serial is not None)
+        follows = partial(more_follows, keys=keys)
+        self.primary = Primary(self.master, more_follows=follows, switchable=self.url.serial is not None)
+        self.meters = Meters(self.primary, keys, known)
 
     def dialled(self, conversation: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
         """Open the transport where it is not open, then go on with `conversation`."""
@@ -127,16 +140,24 @@ class _Bus:
 
 
 class MBus(_Bus):
-    """A bus, synchronous. Use it as a context manager, or call `close`.
+    """A bus, synchronous. Use it as a context manager, or call `close`. `known`: models beside those of the package.
 
-    Raises `Timeout` where nobody answers, `RemoteProtocolError` for answers that collide, `ConnectionLost`,
-    `ConfigError`.
+    Raises `Timeout` where nobody answers, `RemoteProtocolError` for answers that collide, `MeterRefused`,
+    `SecurityError` for what is not believed, `ConnectionLost`, `ConfigError`.
     """
 
-    def __init__(self, url: BusUrl | str, *, trace: Trace | None = None, transport: Transport | None = None) -> None:
+    def __init__(
+        self,
+        url: BusUrl | str,
+        *,
+        keys: KeyStore | None = None,
+        known: Models | None = None,
+        trace: Trace | None = None,
+        transport: Transport | None = None,
+    ) -> None:
         from cosem.io.blocking import BlockingDriver
 
-        super().__init__(url)
+        super().__init__(url, keys, known)
         self._driver = BlockingDriver(self.master, transport or self._transport(), trace=trace)
         self.run(_nothing())
 
@@ -183,7 +204,7 @@ class MBus(_Bus):
 
     def read(self, address: MeterAddress) -> tuple[Reply, ...]:
         """Read a meter: every telegram of its answer."""
-        return self.run(telegrams(self.primary, address))
+        return self.run(self.primary.read(address))
 
     def read_alarm(self, address: MeterAddress) -> Reply | None:
         """Ask for class 1 data; None where there is no alarm."""
@@ -205,12 +226,57 @@ class MBus(_Bus):
         """Have a meter speak at another speed."""
         self.run(self.primary.set_baud(address, baud))
 
+    def reading(self, address: MeterAddress, *, name: str = "") -> Reading:
+        """Read a meter: the values of its answer by the names of its model, opened with its key."""
+        return self.run(_reading(self.meters, address, name))
+
+    def set_clock(
+        self, address: MeterAddress, local: datetime | None = None, *, summer_time: bool = False
+    ) -> Answer | None:
+        """Set a clock (255: all of them) to a local time, this machine's without one, and see that it shows it."""
+        if local is None:
+            local, summer_time = local_now()
+        return self.run(self.meters.set_clock(address, local, summer_time=summer_time, stamp=stamp()))
+
+    def close_valve(self, address: MeterAddress) -> Answer:
+        """Close a valve, and see that it closes."""
+        return self.run(self.meters.move_valve(address, "close", stamp=stamp()))
+
+    def release_valve(self, address: MeterAddress) -> Answer:
+        """Let a person open a valve."""
+        return self.run(self.meters.move_valve(address, "release", stamp=stamp()))
+
+    def open_valve(self, address: MeterAddress) -> Answer:
+        """Open a valve from afar, where its meter does that (water)."""
+        return self.run(self.meters.move_valve(address, "open", stamp=stamp()))
+
+    def acknowledge_alarms(self, address: MeterAddress) -> Answer | None:
+        """Have a meter forget alarms that are over."""
+        return self.run(self.meters.acknowledge(address, stamp=stamp()))
+
+    def change_key(
+        self, address: MeterAddress, new: bytes, *, under: bytes, form: KeyForm = "counted", key_id: int = 0
+    ) -> Answer:
+        """Give a meter a new key, wrapped `under` its default key, and see that it answers under it."""
+        return self.run(self.meters.change_key(address, new, under=under, form=form, key_id=key_id, stamp=stamp()))
+
+    def send_records(self, address: MeterAddress, records: Iterable[Record]) -> Answer | None:
+        """Send records, under the meter's key where it has one, and return what it says then; 255 says nothing."""
+        return self.run(self.meters.order(address, records, stamp=stamp()))
+
 
 class AsyncMBus(_Bus):
     """A bus inside an event loop. Calls may be made side by side: each has the bus to itself, in turn."""
 
-    def __init__(self, url: BusUrl | str, *, trace: Trace | None = None) -> None:
-        super().__init__(url)
+    def __init__(
+        self,
+        url: BusUrl | str,
+        *,
+        keys: KeyStore | None = None,
+        known: Models | None = None,
+        trace: Trace | None = None,
+    ) -> None:
+        super().__init__(url, keys, known)
         self._trace = trace
         self._driver: AsyncioDriver | None = None
 
@@ -220,8 +286,6 @@ class AsyncMBus(_Bus):
 
         url, opener = self.url, None
         if url.serial is not None:
-            from functools import partial
-
             from cosem.io.serial import open_serial
 
             opener = partial(open_serial, url.serial.path, self.line)
@@ -266,7 +330,7 @@ class AsyncMBus(_Bus):
 
     async def read(self, address: MeterAddress) -> tuple[Reply, ...]:
         """Read a meter: every telegram of its answer."""
-        return await self.run(telegrams(self.primary, address))
+        return await self.run(self.primary.read(address))
 
     async def read_alarm(self, address: MeterAddress) -> Reply | None:
         """Ask for class 1 data; None where there is no alarm."""
@@ -288,21 +352,94 @@ class AsyncMBus(_Bus):
         """Have a meter speak at another speed."""
         await self.run(self.primary.set_baud(address, baud))
 
+    async def reading(self, address: MeterAddress, *, name: str = "") -> Reading:
+        """Read a meter: the values of its answer by the names of its model, opened with its key."""
+        return await self.run(_reading(self.meters, address, name))
 
-def telegrams(bus: Primary, address: MeterAddress) -> Generator[Any, Any, tuple[Reply, ...]]:
-    """Read a meter. This is the one place where telegrams become what `read` returns."""
-    return (yield from bus.read(address))
+    async def set_clock(
+        self, address: MeterAddress, local: datetime | None = None, *, summer_time: bool = False
+    ) -> Answer | None:
+        """Set a clock (255: all of them) to a local time, this machine's without one, and see that it shows it."""
+        if local is None:
+            local, summer_time = local_now()
+        return await self.run(self.meters.set_clock(address, local, summer_time=summer_time, stamp=stamp()))
+
+    async def close_valve(self, address: MeterAddress) -> Answer:
+        """Close a valve, and see that it closes."""
+        return await self.run(self.meters.move_valve(address, "close", stamp=stamp()))
+
+    async def release_valve(self, address: MeterAddress) -> Answer:
+        """Let a person open a valve."""
+        return await self.run(self.meters.move_valve(address, "release", stamp=stamp()))
+
+    async def open_valve(self, address: MeterAddress) -> Answer:
+        """Open a valve from afar, where its meter does that (water)."""
+        return await self.run(self.meters.move_valve(address, "open", stamp=stamp()))
+
+    async def acknowledge_alarms(self, address: MeterAddress) -> Answer | None:
+        """Have a meter forget alarms that are over."""
+        return await self.run(self.meters.acknowledge(address, stamp=stamp()))
+
+    async def change_key(
+        self, address: MeterAddress, new: bytes, *, under: bytes, form: KeyForm = "counted", key_id: int = 0
+    ) -> Answer:
+        """Give a meter a new key, wrapped `under` its default key, and see that it answers under it."""
+        return await self.run(
+            self.meters.change_key(address, new, under=under, form=form, key_id=key_id, stamp=stamp())
+        )
+
+    async def send_records(self, address: MeterAddress, records: Iterable[Record]) -> Answer | None:
+        """Send records, under the meter's key where it has one, and return what it says then; 255 says nothing."""
+        return await self.run(self.meters.order(address, records, stamp=stamp()))
+
+
+def _reading(meters: Meters, address: MeterAddress, name: str) -> Generator[Any, Any, Reading]:
+    answer = yield from meters.read(address)
+    if not answer.telegrams:
+        raise DecodeError(f"{named(address)} has nothing to say")
+    first, now = answer.telegrams[0], datetime.now(UTC)
+    if first.content is Content.FIXED:
+        return fixed_reading(FixedData.from_octets(first.application), timestamp=now, name=name)
+    return reading(first, meters.known, timestamp=now, name=name, records=answer.records)
+
+
+STAMP_DAY = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def stamp() -> int:
+    """Return what counters of orders are not below: seconds since 2000, which grow from program to program."""
+    return int((datetime.now(UTC) - STAMP_DAY).total_seconds())
+
+
+def local_now() -> tuple[datetime, bool]:
+    """Return this machine's local time, and whether that is summer time."""
+    import time
+
+    moment = time.time()
+    return datetime.fromtimestamp(moment), time.localtime(moment).tm_isdst > 0
 
 
 def _nothing() -> Generator[Any, Any, None]:
     yield from ()
 
 
-def mbus_connect(url: BusUrl | str, *, trace: Callable[[str, bytes], None] | None = None) -> MBus:
+def mbus_connect(
+    url: BusUrl | str,
+    *,
+    keys: KeyStore | None = None,
+    known: Models | None = None,
+    trace: Callable[[str, bytes], None] | None = None,
+) -> MBus:
     """Connect to a bus and return its master. Raises `ConfigError`, `ConnectionLost`, `Timeout`."""
-    return MBus(url, trace=trace)
+    return MBus(url, keys=keys, known=known, trace=trace)
 
 
-async def mbus_connect_async(url: BusUrl | str, *, trace: Callable[[str, bytes], None] | None = None) -> AsyncMBus:
+async def mbus_connect_async(
+    url: BusUrl | str,
+    *,
+    keys: KeyStore | None = None,
+    known: Models | None = None,
+    trace: Callable[[str, bytes], None] | None = None,
+) -> AsyncMBus:
     """Connect to a bus inside an event loop."""
-    return await AsyncMBus(url, trace=trace).open()
+    return await AsyncMBus(url, keys=keys, known=known, trace=trace).open()

@@ -6,8 +6,8 @@ they come. Nothing is raised for octets: what went wrong stands in the answer, b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from cosem.errors import DecodeError, IncompleteError, KeyMissing, SecurityError
 from cosem.explain.keyring import KeyEntry, Keyring
@@ -21,7 +21,7 @@ from cosem.mbus.compact import UnknownFormat, decode_compact, decode_format, for
 from cosem.mbus.dlms import Carried, DlmsJoiner
 from cosem.mbus.fixed import FixedData
 from cosem.mbus.header import decode_header
-from cosem.mbus.keys import KeyStore
+from cosem.mbus.keys import KeysOf, KeyStore
 from cosem.mbus.link_fields import wired_control_name
 from cosem.mbus.record import RecordError, Records, decode_records
 from cosem.mbus.relays import Received, Relay
@@ -29,9 +29,6 @@ from cosem.mbus.reports import AlarmReport, ApplicationError
 from cosem.mbus.telegram import State, Telegram, decode, decode_headers, decode_joined, decode_message, is_wired
 from cosem.mbus.wireless import Address, Format, decode_frame
 from cosem.security.keys import Keys
-
-KeysOf: TypeAlias = Callable[[Address], bytes | None]
-"""Return the key of a meter, None where it has none."""
 
 MAX_FORMATS = 4096
 """Formats of compact frames that are remembered; a peer that sends ever new ones makes them forgotten."""
@@ -126,8 +123,8 @@ def explain_answer(
 
 
 class MBusExplainer:
-    """Explains frames in the order they come. With `store` the counters of meters are remembered: repetitions are
-    refused. Without one each frame stands for itself, and a capture may say everything twice."""
+    """Explains frames in the order they come. With `store` (instead of `keys`) the counters of meters are remembered:
+    repetitions are refused. Without one each frame stands for itself, and a capture may say everything twice."""
 
     def __init__(
         self,
@@ -139,10 +136,9 @@ class MBusExplainer:
         meter: Address | None = None,
     ) -> None:
         self.formats: dict[int, bytes] = {}
-        self._keys_of = keys
+        self._keys = KeyStore(ask=keys).onlooker() if store is None else store
         self._already_decrypted = already_decrypted
         self._keyring = keyring or Keyring()
-        self._store = store
         self._meter = meter
         self._fragments = FragmentJoiner()
         self._pieces = DlmsJoiner()
@@ -191,10 +187,9 @@ class MBusExplainer:
         said.telegram = shut
         if shut.state is State.CLEAR and not self._knows(shut):
             return shut
-        store = self._store_for(shut.header.address, shut.sender, shut.header.configuration.key_id)
         try:
             telegram = decode(
-                frame, form=form, keys=store, already_decrypted=self._already_decrypted, meter=self._meter
+                frame, form=form, keys=self._keys, already_decrypted=self._already_decrypted, meter=self._meter
             )
         except KeyMissing as error:
             if self._knows(shut):
@@ -217,11 +212,10 @@ class MBusExplainer:
         message = joined.message
         ci = message[0] if message else 0
         header = decode_header(meaning(ci).header, message, 1, wired=False)[0]
-        store = self._store_for(header.address, telegram.sender, header.configuration.key_id)
         try:
-            return decode_joined(joined, telegram, keys=store, already_decrypted=self._already_decrypted)
+            return decode_joined(joined, telegram, keys=self._keys, already_decrypted=self._already_decrypted)
         except KeyMissing as error:
-            if any(address and self._keys_of(address) for address in (header.address, telegram.sender)):
+            if any(self._keys.knows(address) for address in (header.address, telegram.sender)):
                 raise
             said.note = str(error)
             clear = decode_message(message, meter=telegram.sender, afl=joined.layer, already_decrypted=True)
@@ -229,18 +223,7 @@ class MBusExplainer:
 
     def _knows(self, telegram: Telegram) -> bool:
         """Say whether somebody gave a key for the meter of a telegram."""
-        found = (telegram.header.address, telegram.sender)
-        return any(address is not None and self._keys_of(address) is not None for address in found)
-
-    def _store_for(self, header: Address | None, sender: Address | None, key_id: int) -> KeyStore:
-        """Return a store that has the key of these addresses."""
-        store = KeyStore() if self._store is None else self._store
-        for address in (header, sender):
-            key = None if address is None else self._keys_of(address)
-            if address is not None and key is not None:
-                store.add(address, key)
-                store.add(address, key, key_id)
-        return store
+        return self._keys.knows(telegram.header.address) or self._keys.knows(telegram.sender)
 
     # --- contents ----------------------------------------------------------------------------------------------
 

@@ -7,9 +7,11 @@ believed in clear, and a counter that went on never goes back.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from hmac import compare_digest
+from typing import TypeAlias
 
 from cosem.errors import (
     ConfigError,
@@ -22,6 +24,9 @@ from cosem.errors import (
     WeakProtection,
 )
 from cosem.mbus.wireless import Address
+
+KeysOf: TypeAlias = Callable[[Address], bytes | None]
+"""Return the key of a meter, None where it has none."""
 
 KEY_LENGTH = 16
 ACCESS_NUMBERS = 0x100
@@ -57,10 +62,14 @@ class ReplayedAccessNumber(PolicyViolation):
 
 @dataclass(slots=True)
 class _Meter:
-    """What is known of one meter. `keys` by id; `counters` the last of each kind, key and direction."""
+    """What is known of one meter. `keys` by id; `counters` the last of each kind, key and direction.
+
+    `general` stands for every id that has no key of its own.
+    """
 
     keys: dict[int, bytes] = field(repr=False, default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
+    general: bytes | None = field(repr=False, default=None)
 
 
 class KeyStore:
@@ -69,15 +78,19 @@ class KeyStore:
     `access_window` says how far an access number (8 bits, in modes 5 and without a counter) may be ahead of the last
     one: 0 refuses only the last one itself, n refuses whatever is not 1 to n ahead. A window refuses a meter that was
     not heard for long, until its numbers come round: therefore it is off unless asked for. `mac_of_mode_7`: whether
-    security mode 7 is refused without a MAC, which the standard wants with it.
+    security mode 7 is refused without a MAC, which the standard wants with it. `ask` is asked for the key of a meter
+    that was not added; such a meter is remembered once a telegram of it was verified, so that strangers on the air
+    cannot fill the memory with addresses.
     """
 
-    def __init__(self, *, access_window: int = 0, mac_of_mode_7: bool = True) -> None:
+    def __init__(self, *, ask: KeysOf | None = None, access_window: int = 0, mac_of_mode_7: bool = True) -> None:
         if not 0 <= access_window < ACCESS_NUMBERS:
             raise ConfigError(f"a window of access numbers has 0 to 255 of them, not {access_window}")
         self.failures: Counter[str] = Counter()
         self.mac_of_mode_7 = mac_of_mode_7
         self._access_window = access_window
+        self._ask = ask
+        self._remembers = True
         self._meters: dict[bytes, _Meter] = {}
 
     def __repr__(self) -> str:
@@ -89,6 +102,38 @@ class KeyStore:
     @staticmethod
     def _index(address: Address) -> bytes:
         return address.link
+
+    def _held(self, address: Address) -> _Meter | None:
+        meter = self._meters.get(self._index(address))
+        if meter is None and self._ask is not None:
+            key = self._ask(address)
+            meter = None if key is None else _Meter(general=key)
+        return meter
+
+    def onlooker(self) -> KeyStore:
+        """Return a store with these keys that refuses no repetition and remembers none: for a look at a telegram
+        before it is taken, and for captures that have everything twice."""
+        looking = KeyStore(ask=self._ask, access_window=self._access_window, mac_of_mode_7=self.mac_of_mode_7)
+        looking._meters, looking._remembers = self._meters, False
+        return looking
+
+    def replace(self, address: Address, key: bytes, key_id: int = 0) -> Callable[[], None]:
+        """Use a new key of a meter from now on, in the place of the one with this id; return what undoes it."""
+        index, before = self._index(address), self._meters.get(self._index(address))
+        held = self._held(address) or _Meter(general=key)
+        old = held.keys.get(key_id, held.general)
+        keys = {number: key if one == old else one for number, one in held.keys.items()}
+        self._meters[index] = _Meter(keys)
+        self.add(address, key, key_id)
+        if held.general is not None:
+            self._meters[index].general = key
+
+        def undo() -> None:
+            self._meters.pop(index, None)
+            if before is not None:
+                self._meters[index] = before
+
+        return undo
 
     def add(self, address: Address, key: bytes, key_id: int = 0) -> None:
         """Remember a key of 16 octets. Another key in the place of one lets the meter's counters begin anew."""
@@ -110,27 +155,29 @@ class KeyStore:
 
     def knows(self, address: Address | None) -> bool:
         """Say whether a meter has a key."""
-        return address is not None and self._index(address) in self._meters
+        return address is not None and self._held(address) is not None
 
     def find(self, address: Address, key_id: int = 0) -> bytes:
         """Return the key. Raises `KeyMissing` naming the meter and the id."""
-        meter = self._meters.get(self._index(address))
-        key = None if meter is None else meter.keys.get(key_id)
+        meter = self._held(address)
+        key = None if meter is None else meter.keys.get(key_id, meter.general)
         if key is None:
             raise KeyMissing(f"no key {key_id} of meter {address} is known")
         return key
 
+    def _last(self, address: Address, key_id: int, kind: str) -> int | None:
+        meter = self._meters.get(self._index(address)) if self._remembers else None
+        return None if meter is None else meter.counters.get(f"{key_id} {kind}")
+
     def check_counter(self, address: Address, key_id: int, kind: str, counter: int) -> None:
         """Refuse a message counter that is not above the last one. Raises `InvocationCounterError`. Nothing changes."""
-        meter = self._meters.get(self._index(address))
-        last = None if meter is None else meter.counters.get(f"{key_id} {kind}")
+        last = self._last(address, key_id, kind)
         if last is not None and counter <= last:
             raise InvocationCounterError(counter, last + 1)
 
     def check_access(self, address: Address, key_id: int, kind: str, number: int) -> None:
         """Refuse an access number that was just used, or is outside the window. Nothing changes."""
-        meter = self._meters.get(self._index(address))
-        last = None if meter is None else meter.counters.get(f"{key_id} {kind}")
+        last = self._last(address, key_id, kind)
         if last is None:
             return
         ahead = (number - last) % ACCESS_NUMBERS
@@ -141,8 +188,9 @@ class KeyStore:
 
     def commit(self, address: Address, key_id: int, kind: str, counter: int) -> None:
         """Remember a counter of a telegram that was verified; of meters without keys nothing is remembered."""
-        meter = self._meters.get(self._index(address))
+        meter = self._held(address) if self._remembers else None
         if meter is not None:
+            self._meters[self._index(address)] = meter
             meter.counters[f"{key_id} {kind}"] = counter
 
     def counters(self, address: Address) -> dict[str, int]:

@@ -190,12 +190,8 @@ class Models:
         """Know one more. Raises `ConfigError` for a name or a way of recognition that another model has."""
         if model.name in self._by_name:
             raise ConfigError(f"model {model.name}: there are two of this name")
-        for manufacturer, version, medium in model.recognised:
-            taken = (
-                self._any_version.get((manufacturer, medium))
-                if version is None
-                else self._exact.get((manufacturer, version, medium))
-            )
+        for key in model.recognised:
+            taken = self._taken(*key)
             if taken is not None:
                 raise ConfigError(f"model {model.name}: it is recognised as {taken.name} is")
         self._by_name[model.name] = model
@@ -204,6 +200,20 @@ class Models:
                 self._any_version[manufacturer, medium] = model
             else:
                 self._exact[manufacturer, version, medium] = model
+
+    def before(self, others: Iterable[Model]) -> Models:
+        """Return these models and, behind them, the others whose names and ways of recognition none of these has."""
+        answer = Models(self)
+        for model in others:
+            if model.name in self._by_name or any(self._taken(*key) is not None for key in model.recognised):
+                continue
+            answer.add(model)
+        return answer
+
+    def _taken(self, manufacturer: bytes, version: int | None, medium: int) -> Model | None:
+        if version is None:
+            return self._any_version.get((manufacturer, medium))
+        return self._exact.get((manufacturer, version, medium))
 
     def of(self, address: Address | None) -> Model | None:
         """Return the model of a meter: by manufacturer, version and medium, else by a model for any version."""

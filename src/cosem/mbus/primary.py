@@ -232,7 +232,7 @@ class Primary:
         except (Timeout, RemoteProtocolError):
             speeds[address] = master.speeds[target] = before
             raise RemoteProtocolError(
-                f"{_named(address)} acknowledged {baud} Bd and is silent there; it goes back by itself in some minutes"
+                f"{named(address)} acknowledged {baud} Bd and is silent there; it goes back by itself in some minutes"
             ) from None
 
     def _prove_speed(self, target: int) -> Conversation[None]:
@@ -254,14 +254,15 @@ def header_address(frame: LongFrame) -> SecondaryAddress | None:
     return None
 
 
-def _named(address: MeterAddress) -> str:
+def named(address: MeterAddress) -> str:
+    """Return what a meter is called in a sentence."""
     if isinstance(address, SecondaryAddress):
         return f"meter {address}"
     return "the selected meter" if address == SELECTED else f"address {address}"
 
 
 def _fail(heard: Heard, address: MeterAddress) -> NoReturn:
-    name = _named(address)
+    name = named(address)
     if heard.kind is Kind.SILENCE:
         times = "once" if heard.tries == 1 else f"{heard.tries} times"
         raise Timeout(

@@ -20,6 +20,7 @@ from cosem.mbus import values
 from cosem.mbus.ci import Content
 from cosem.mbus.compact import decode_compact
 from cosem.mbus.dib import BCD
+from cosem.mbus.fixed import FixedData
 from cosem.mbus.header import STATUS_BITS, STATUS_STATES
 from cosem.mbus.media import medium_name
 from cosem.mbus.model import UNITS, Model, Models
@@ -116,7 +117,7 @@ def reading(
         records = records_of(telegram)
     address = telegram.address
     model = models.of(address)
-    found = _generic(records) if model is None else _named(records, model)
+    found = named_values(records, model)
     found["status"] = _status(telegram, records, model)
     return Reading(
         UNKNOWN if address is None else medium_name(address.medium),
@@ -127,6 +128,25 @@ def reading(
         timestamp,
         rssi,
     )
+
+
+def fixed_reading(data: FixedData, *, timestamp: datetime, name: str = "", rssi: int | None = None) -> Reading:
+    """Return the reading of a fixed data structure, which says neither manufacturer nor model."""
+    found: dict[str, JsonValue] = {}
+    for counter in data.counters:
+        parts = [counter.quantity, "at", "1"] if counter.historic else [_TOTALS.get(counter.quantity, counter.quantity)]
+        word, shift = _with_unit(parts, counter.unit)
+        value = counter.value
+        if word not in found and counter.unit is not None:
+            found[word] = values.EXACT.scaleb(value, shift) if shift and value is not None else value
+    words = [word for bit, word in STATUS_BITS.items() if data.status & bit]
+    found["status"] = _words(words)
+    return Reading(data.medium_name, UNKNOWN, name, data.identification_number, found, timestamp, rssi)
+
+
+def named_values(records: Records, model: Model | None) -> dict[str, JsonValue]:
+    """Return the values of records by the names of a model, by what they say of themselves without one."""
+    return _generic(records) if model is None else _named(records, model)
 
 
 def _named(records: Records, model: Model) -> dict[str, JsonValue]:
@@ -169,9 +189,13 @@ def generic_name(record: Record) -> tuple[str, int]:
     for word, number in (("tariff", record.tariff), ("subunit", record.subunit), ("at", record.storage)):
         if number:
             parts += (word, str(number))
-    suffix, shift = _SUFFIX.get(vib.unit or "", ("", 0))
-    if vib.unit and not suffix:
-        parts.append(vib.unit.translate(_DIGITS))
+    return _with_unit(parts, vib.unit)
+
+
+def _with_unit(parts: list[str], unit: str | None) -> tuple[str, int]:
+    suffix, shift = _SUFFIX.get(unit or "", ("", 0))
+    if unit and not suffix:
+        parts.append(unit.translate(_DIGITS))
     name = _NOT_WORD.sub("_", "_".join(parts).lower()).strip("_") or UNKNOWN
     return (f"{name}_{suffix}" if suffix else name), shift
 
@@ -208,4 +232,8 @@ def _status(telegram: Telegram, records: Records, model: Model | None) -> str:
             for bit in range(record.raw.bit_length()):
                 if record.raw >> bit & 1:
                     words.append(flags[bit] if bit < len(flags) else f"error flag {bit}")
+    return _words(words)
+
+
+def _words(words: Iterable[str]) -> str:
     return " ".join(dict.fromkeys(_NOT_WORD.sub("_", word.lower()).strip("_").upper() for word in words)) or OK
