@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 from cosem.cli.app import cosem
-from cosem.errors import ConfigError, Timeout
+from cosem.errors import ConfigError, SecurityError, Timeout
 from cosem.io.mbus_server import BusServer
 from cosem.io.server import serving
 from cosem.link.line import Line, LineSettings
+from cosem.mbus.model import models
 from cosem.simulator.mbus_bus import SimulatedBus
+from cosem.simulator.mbus_house import DEFAULT_KEY, speakers, stations, wanted
 from support.mbus_meters import meter, station
 
 
@@ -25,6 +29,17 @@ def url() -> Iterator[str]:
     ]
     line = Line(LineSettings(38400, parity="E"))
     with serving(BusServer(SimulatedBus(stations, line=line))) as [(host, port)]:
+        yield f"mbus+tcp://{host}:{port}?baud=38400&timeout=0.2&latency=0"
+
+
+@pytest.fixture
+def house() -> Iterator[str]:
+    """A gas meter at 1, a heat meter at 2, which speak in clear until they get a key."""
+    meters = wanted("gas-wired,heat-wired", models())
+    voices = speakers(meters, seed=1, now=1_774_652_400, days=3, key=None)
+    slaves = stations(voices, seed=1, epoch=1_774_652_400, pace=1.0, baud=38400)
+    line = Line(LineSettings(38400, parity="E"))
+    with serving(BusServer(SimulatedBus(slaves, line=line))) as [(host, port)]:
         yield f"mbus+tcp://{host}:{port}?baud=38400&timeout=0.2&latency=0"
 
 
@@ -93,3 +108,56 @@ def test_send(url: str) -> None:
     ):
         with pytest.raises(ConfigError):
             run("send", url, *wrong)
+
+
+def flat(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_house_is_read_and_ordered_by_its_models(house: str, tmp_path: Path) -> None:
+    code, text = run("scan", house, "--to", "2", "--tries", "1", "--flat")
+    gas, heat = flat(text)
+    assert (code, gas["meter"], gas["valve"], heat["media"]) == (0, "gas-wired", "open", "heat")
+    assert "prev_12_month_kwh" in heat
+    (shut,) = flat(run("send", house, "1", "--valve", "close")[1])
+    assert (shut["valve"], shut["id"]) == ("closed", gas["id"])
+    (told,) = flat(run("send", house, "1", "--clock", "2026-04-03T12:00")[1])
+    assert told["meter_datetime"] == "2026-04-03 12:00"
+
+    keys = tmp_path / "keys.toml"
+    default = f'mbus_default_key = "{DEFAULT_KEY.hex()}"'
+    keys.write_text(
+        f'[cellar]\nmbus_id = "{gas["id"]}"\nmbus_key = "{"41" * 16}"\n{default}\n'
+        f'[next]\nmbus_key = "{"42" * 16}"\n{default}\n'
+    )
+    at = ("--keys", str(keys))
+    with pytest.raises(SecurityError, match="came in clear"):
+        run("send", house, "1", "--valve", "release", *at)
+    assert run("send", house, "1", "--new-key", "cellar", *at)[0] == 0
+    (read,) = flat(run("read", house, gas["id"], "--flat", *at)[1])
+    assert (read["name"], read["valve"]) == ("cellar", "closed")
+    # Without the key there is nothing to be read, and nobody moves the valve.
+    assert run("read", house, "1", "--flat") == (1, "")
+    with pytest.raises(SecurityError):
+        run("send", house, "1", "--valve", "close")
+    (read,) = flat(run("send", house, "1", "0dfd1003434241", *at)[1])
+    assert read["site"] == "ABC"
+    assert flat(run("send", house, "1", "--acknowledge", *at)[1])[0]["status"] == "OK"
+    assert run("send", house, "1", "--new-key", "next", *at)[0] == 0
+    assert run("read", house, "1", "--flat", *at) == (1, "")
+    for wrong in (["--clock", "noon"], ["--clock", "2026-04-03T12:00Z"], ["--new-key", "cellar"]):
+        with pytest.raises(ConfigError):
+            run("send", house, "1", *wrong)
+    for more in (["--flat", "--json"], ["--models", str(tmp_path)]):
+        with pytest.raises(ConfigError):
+            run("read", house, "1", *more)
+
+
+def test_models_of_ones_own_come_first(house: str, tmp_path: Path) -> None:
+    own = 'name = "mine"\ntitle = "Mine"\nrecognised = ["ZZZ-10-03"]\nfields = ["all_m3 0C13"]\n'
+    (tmp_path / "mine.toml").write_text(own)
+    (read,) = flat(run("read", house, "1", "--flat", "--models", str(tmp_path))[1])
+    assert (read["meter"], "all_m3" in read, "total_m3" in read) == ("mine", True, False)
+    (tmp_path / "mine.toml").write_text(own.replace("all_m3", "all_kwh"))
+    with pytest.raises(ConfigError, match=r"mine\.toml, all_kwh 0C13"):
+        run("read", house, "1", "--flat", "--models", str(tmp_path))

@@ -27,6 +27,8 @@ LOOK = 0.1
 HOUR = 3600
 FRAME = 1.0
 """No frame lasts longer (seconds): what is sent in the last one may still meet others."""
+QUICK = "timeout=0.2&latency=0.05"
+"""Simulated meters answer at once, and nobody wants to wait for those that are not there."""
 CHANCE = 21
 """Channel of noise."""
 STICK = frozenset(("S1", "T1", "C1"))
@@ -145,6 +147,7 @@ async def _serve(voices: list[Any], now: int, options: dict[str, Any]) -> None:
     from cosem.device.load import noise as chance
     from cosem.io.mbus_server import BusServer
     from cosem.link.line import Line, LineSettings
+    from cosem.mbus.link_fields import STANDARD_LINE
     from cosem.simulator.mbus_bus import BusQuality, SimulatedBus
     from cosem.simulator.mbus_house import stations
 
@@ -170,7 +173,8 @@ async def _serve(voices: list[Any], now: int, options: dict[str, Any]) -> None:
         else:
             host, port = await server.start(options["host"], options["port"])
             url = f"mbus+tcp://{f'[{host}]' if ':' in host else host}:{port}"
-        _announce(url if baud == 2400 else f"{url}?baud={baud}", slaves, options)
+        speed = "" if baud == STANDARD_LINE.baud else f"baud={baud}&"
+        _announce(f"{url}?{speed}{QUICK}", slaves, options)
         await stop.wait()
     finally:
         await server.stop()
@@ -184,5 +188,5 @@ def _announce(url: str, slaves: list[UtilityStation], options: dict[str, Any]) -
         return
     click.echo(f"M-Bus at {url}")
     print_table(("primary", "secondary", "meter"), rows, right=(0,))
-    click.echo(f"  cosem mbus scan {url} --secondary --flat")
+    click.echo(f"  cosem mbus scan '{url}' --secondary --flat")
     click.echo("interrupt (Ctrl-C) to stop")

@@ -77,14 +77,19 @@ class Meters:
         """Read a meter and open every telegram of its answer."""
         return self.opened(where, (yield from self.bus.read(where)))
 
-    def opened(self, where: MeterAddress, replies: Iterable[Reply]) -> Answer:
-        """Open telegrams that a meter answered. Raises `MeterRefused`, `DecodeError`, `SecurityError`."""
+    def opened(self, where: MeterAddress, replies: Iterable[Reply], *, believe_clear: bool = False) -> Answer:
+        """Open telegrams that a meter answered. Raises `MeterRefused`, `DecodeError`, `SecurityError`.
+
+        `believe_clear`: also of a meter that has a key, for one that is only now given it.
+        """
         primary = where if isinstance(where, int) else SELECTED
         expected = self._expected(where)
         telegrams: list[Telegram] = []
         parts: list[Records] = []
         for ci, octets in replies:
-            telegram = decode(build(RSP_UD, primary, ci, octets), link="wired", keys=self._looking(ci), meter=expected)
+            # An application error carries no value, and slaves send it as it is: it is told, not believed.
+            keys = None if believe_clear or ci == APPLICATION_ERROR else self.keys
+            telegram = decode(build(RSP_UD, primary, ci, octets), link="wired", keys=keys, meter=expected)
             meter = telegram.address
             if telegram.content is Content.ERROR:
                 error = ApplicationError.from_octets(telegram.application)
@@ -104,10 +109,6 @@ class Meters:
         if meter is not None and telegrams and telegrams[0].verified and isinstance(where, int):
             self._verified[where] = meter
         return Answer(meter, tuple(telegrams), joined(parts))
-
-    def _looking(self, ci: int) -> KeyStore | None:
-        # An application error carries no value, and slaves send it as it is: it is told, not believed.
-        return None if ci == APPLICATION_ERROR else self.keys
 
     def _expected(self, where: MeterAddress) -> Address | None:
         if isinstance(where, int):
@@ -161,13 +162,18 @@ class Meters:
         )
         yield from self.bus.send(where, ci, octets)
 
-    def _who(self, where: MeterAddress) -> Conversation[tuple[Address, Protection]]:
+    def _who(self, where: MeterAddress, *, believe_clear: bool = False) -> Conversation[tuple[Address, Protection]]:
         """Return who is there and how it protects what it says."""
         replies = yield from self.bus.read(where, limit=1)
         if replies and replies[0].ci == APPLICATION_ERROR:
             # What it refused before this order is not what is asked.
             replies = yield from self.bus.read(where, limit=1)
-        answer = self.opened(where, replies)
+        try:
+            answer = self.opened(where, replies)
+        except WeakProtection:
+            if not believe_clear:
+                raise
+            answer = self.opened(where, replies, believe_clear=True)
         if answer.meter is None or not answer.telegrams:
             if answer.meter is not None and not self.keys.knows(answer.meter):
                 return answer.meter, CLEAR
@@ -233,9 +239,10 @@ class Meters:
     ) -> Conversation[Answer]:
         """Give a meter a new key, wrapped `under` its default key, and see that it answers under it.
 
-        The store has the new key afterwards. Where the meter does not prove it the store keeps the old one.
+        The store has the new key afterwards. Where the meter does not prove it the store keeps the old one. A meter
+        that speaks in clear may get its first one: whoever answers in its place learns nothing from a wrapped key.
         """
-        meter, protection = yield from self._who(where)
+        meter, protection = yield from self._who(where, believe_clear=True)
         if form == "counted":
             counter = max(self._counters.get(meter.link, -1) + 1, stamp)
             wrapped = wrap_counted(under, new, meter, counter, key_id)

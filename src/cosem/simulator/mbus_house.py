@@ -29,6 +29,8 @@ REACTION: Final = 22
 """Channel of noise."""
 MOST: Final = 1000
 FIRST_NUMBER: Final = 10_000_000
+SPREAD: Final = 61_803_399
+"""Numbers of neighbours lie far apart, as in a house where meters were exchanged one by one."""
 
 
 class Wanted(NamedTuple):
@@ -70,7 +72,7 @@ def speakers(meters: Iterable[Wanted], *, seed: int, now: int, days: int, key: b
             number += 1
             own = seed * MOST + number
             flows = consumption(str(model.simulated.get("medium")), own)
-            identification = f"{FIRST_NUMBER + own % (10 * FIRST_NUMBER - FIRST_NUMBER)}"
+            identification = f"{FIRST_NUMBER + own * SPREAD % (9 * FIRST_NUMBER)}"
             start = now - days * DAY
             speaker = simulated(model, flows, start, default_key=DEFAULT_KEY, key=key, identification=identification)
             speaker.meter.settle(now)
