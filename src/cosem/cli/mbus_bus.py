@@ -13,7 +13,7 @@ import click
 
 from cosem.cli.mbus_listen import flat_reading, known_models, models_option
 from cosem.cli.output import DONE, SAID_NO, note, print_json, print_table
-from cosem.errors import ConfigError, CosemError, DecodeError, RemoteProtocolError, Timeout
+from cosem.errors import ConfigError, ConnectionLost, CosemError, DecodeError, RemoteProtocolError, Timeout
 
 if TYPE_CHECKING:
     from cosem.client.mbus import MBus
@@ -131,12 +131,12 @@ Reading = Union["TelegramExplained", CosemError]
 
 
 def _readings(bus: MBus, meters: Sequence[MeterAddress], keys: KeysOf) -> list[Reading]:
-    """Read meters one after the other; one that is silent or garbled costs itself only."""
+    """Read meters one after the other; one that is silent or garbled, or a line that breaks, costs itself only."""
     found: list[Reading] = []
     for where in meters:
         try:
             found.append(_explained(bus.read(where), where, keys))
-        except (Timeout, RemoteProtocolError, DecodeError) as error:
+        except (ConnectionLost, Timeout, RemoteProtocolError, DecodeError) as error:
             found.append(error)
     return found
 

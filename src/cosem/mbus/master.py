@@ -37,6 +37,9 @@ QUIET_BITS = 33
 MAX_ANSWER = 0x100 + 8
 """Octets of the longest frame, and some noise: a line that never falls silent is given up on."""
 
+SPREAD = 1.0
+"""Seconds over which a slow network may spread the octets of one answer beside their time on the line."""
+
 
 @dataclass(frozen=True, slots=True)
 class MasterTimes:
@@ -253,7 +256,7 @@ class BusMaster:
             return
         self._move(MasterEvent.SEND)
         self._deadline = sent + self.answer_time()
-        self._limit = self._deadline + self.line.settings.seconds(MAX_ANSWER) + self._gap
+        self._limit = self._deadline + self.line.settings.seconds(MAX_ANSWER) + self._gap + SPREAD
 
     def take(self) -> bytes:
         """Return the octets to send."""
@@ -282,8 +285,7 @@ class BusMaster:
             self.statistics.unasked += len(octets)
             self._free_at = max(self._free_at, self.now + self._gap)
             return
-        if len(self._buffer) < MAX_ANSWER:
-            self._buffer += octets
+        self._buffer = (self._buffer + octets)[:MAX_ANSWER]
         if step.wants is Wants.RESPONSE:
             for item in self._splitter.feed(octets):
                 if isinstance(item, Discarded) or self._frame is not None or not _answers(item[0], step.address):

@@ -56,6 +56,7 @@ _NAME = r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*"
 _FIELD = re.compile(rf"({_NAME})\s+((?:[0-9A-F]{{2}})+(?:/(?:[0-9A-F]{{2}})+)*)(?:\s+=\s+(\S.*))?")
 _ORDER = re.compile(r"([a-z]+(?: [a-z_]+)?)\s+((?:[0-9A-F]{2})+(?:/(?:[0-9A-F]{2})+)*)")
 _RECOGNISED = re.compile(r"([A-Z]{3})-([0-9A-F]{2}|\*)-([0-9A-F]{2})")
+_NUMBER = re.compile(r"[0-9]{1,3}")
 ORDERS: Final = frozenset(("clock", "valve", "acknowledge", "key", "due", "store"))
 VALVE_ACTIONS: Final = frozenset(("close", "release", "open"))
 
@@ -292,7 +293,7 @@ class _Reader:
             raise self._wrong(place, "a table of numbers and words is wanted")
         found = {}
         for number, word in table.items():
-            if not number.isdecimal() or int(number) not in numbers or not isinstance(word, str):
+            if not _NUMBER.fullmatch(number) or int(number) not in numbers or not isinstance(word, str):
                 raise self._wrong(place, f"{number} = {word!r}: {numbers[0]} to {numbers[-1]} and a text")
             found[int(number)] = word
         return found
@@ -320,7 +321,8 @@ class _Reader:
             flags=tuple(self._texts(table, "flags")),
             status=self._numbered(table.get("status", {}), "status", range(5, 8)),
             words={
-                name: self._numbered(item, f"words.{name}", range(256)) for name, item in table.get("words", {}).items()
+                name: self._numbered(item, f"words.{name}", range(256))
+                for name, item in self._typed(table, "words", dict, {}).items()
             },
             orders=tuple(self._order(line) for line in self._texts(table, "orders")),
             valve=valve,
@@ -379,15 +381,15 @@ class _Reader:
         if not isinstance(names, list) or not names:
             raise self._wrong(place, "a list of fields is wanted")
         for name in names:
-            if name not in known:
+            if not isinstance(name, str) or name not in known:
                 raise self._wrong(place, f"{name!r} is no field")
         return tuple(names)
 
     def _wired(self, table: Any, known: set[str]) -> WiredPart:
         self._check("wired", table)
         applications = {APPLICATION_ALL: self._names(table.get("sends"), "wired.sends", known)}
-        for number, names in table.get("applications", {}).items():
-            if not number.isdecimal() or not 0 < int(number) < 16:
+        for number, names in self._typed(table, "applications", dict, {}).items():
+            if not _NUMBER.fullmatch(number) or not 0 < int(number) < 16:
                 raise self._wrong("wired.applications", f"{number} is no application: 1 to 15")
             applications[int(number)] = self._names(names, f"wired.applications.{number}", known)
         return WiredPart(self._protection(table), applications)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cosem.device.load import noise
 from cosem.device.utility.speaker import Speaker
-from cosem.errors import ConfigError
+from cosem.errors import ConfigError, CounterExhausted
 from cosem.mbus.wireless import Format
 
 _PHASE, _JITTER = 11, 12
@@ -30,7 +30,7 @@ class RadioMeter:
     speaker: Speaker
     seed: int = 1
     next_at: float | None = field(init=False)
-    """When the next telegram is sent; None once the battery is empty."""
+    """When the next telegram is sent; None once the battery is empty or no message counter is left."""
     _base: float = field(init=False)
     _number: int = field(init=False, default=0)
 
@@ -42,7 +42,7 @@ class RadioMeter:
         self.next_at = self._base
 
     def send(self) -> Sent | None:
-        """Let the meter count up to `next_at` and send; None where its battery ended before."""
+        """Let the meter count up to `next_at` and send; None where its battery or counter ended before."""
         radio, at = self.speaker.model.radio, self.next_at
         if radio is None or at is None:
             return None
@@ -51,7 +51,11 @@ class RadioMeter:
         if not meter.alive:
             self.next_at = None
             return None
-        frame = self.speaker.radio_frame()
+        try:
+            frame = self.speaker.radio_frame()
+        except CounterExhausted:
+            self.next_at = None
+            return None
         self._number += 1
         off = radio.jitter * (2 * noise(self.seed, self._number, _JITTER) - 1)
         # Every telegram is off its own place and not off the one before: clocks do not wander apart by chance.

@@ -13,7 +13,7 @@ from cosem.device.utility.consumption import Consumption
 from cosem.device.utility.meter import Medium, UtilityMeter, UtilitySettings
 from cosem.device.utility.orders import Orders
 from cosem.device.utility.quantities import Sources
-from cosem.errors import ConfigError
+from cosem.errors import ConfigError, CounterExhausted
 from cosem.mbus.afl import AuthenticationLayer, message_control
 from cosem.mbus.ci import HeaderKind
 from cosem.mbus.dib import MORE_RECORDS_FOLLOW
@@ -31,6 +31,9 @@ WIRED_RECORDS, SHORT_RECORDS, BARE_RECORDS = 0x72, 0x7A, 0x78
 ROOM: Final = 200
 """Octets of records in one telegram, so that every header and tag fits beside them."""
 MAC: Final = 8
+MAX_COUNTER: Final = 0xFFFF_FFFF
+MAX_SESSION: Final = (1 << 29) - 1
+"""Minutes in 25 bits, sessions in 4."""
 _MORE: Final = bytes((MORE_RECORDS_FOLLOW,))
 
 
@@ -72,7 +75,12 @@ class Speaker:
             self.records(names)
 
     def install(self, key: bytes, key_id: int) -> None:
-        """Use a key from now on, under its id and as the one of modes that have no id."""
+        """Use a key from now on, under its id and as the one of modes that have no id.
+
+        A message counter that is at its end begins anew under another key.
+        """
+        if key != self.key and self.counter >= MAX_COUNTER:
+            self.counter = 0
         self.key = key
         for number in {0, key_id & 0x0F, *(part.key_id for part in self._protections())}:
             self.keys.add(self.address, key, number)
@@ -83,6 +91,12 @@ class Speaker:
     def records(self, names: Iterable[str]) -> list[Record]:
         """Return the records of these fields, of what the meter shows now."""
         return [self.sources.record(self.model.by_name[name]) for name in names]
+
+    def _count(self) -> None:
+        """Take the next message counter. Raises `CounterExhausted`: one that came again would show the plain text."""
+        if self.counter >= MAX_COUNTER:
+            raise CounterExhausted(f"meter {self.address} has no message counter left: it needs a new key")
+        self.counter += 1
 
     def _next(self) -> int:
         self.access_number = self.access_number + 1 & 0xFF
@@ -112,7 +126,7 @@ class Speaker:
         answer = []
         for index, piece in enumerate(pieces):
             text = plain_text(protection.mode, piece, _MORE if index < len(pieces) - 1 else b"")
-            self.counter += 1
+            self._count()
             header = self._header(HeaderKind.LONG, protection, text)
             answer.append(wired_message(Telegram.on_wire(RSP_UD, 0, WIRED_RECORDS, text, header), self.keys))
         return answer
@@ -121,6 +135,8 @@ class Speaker:
         """Return a session number that was never there: more than sixteen in a minute borrow from the next one."""
         minutes = (self.meter.now - self.meter.start) // 60
         self._session = max(minutes << 4, self._session + 1)
+        if self._session > MAX_SESSION:
+            raise CounterExhausted(f"meter {self.address} has no session number left")
         return SessionNumber(int(self.key is not None), self._session >> 4, self._session & 0x0F)
 
     # --- by radio ------------------------------------------------------------------------------------------
@@ -130,7 +146,7 @@ class Speaker:
         radio = self.model.radio
         if radio is None:
             raise ConfigError(f"model {self.model.name}: nothing is said of how it sends")
-        self.counter += 1
+        self._count()
         protection = self._now(radio.protection)
         text = plain_text(protection.mode, encode_records(self.records(radio.sends)))
         ell, header, ci = None, NO_HEADER, BARE_RECORDS

@@ -7,7 +7,7 @@ from typing import Any
 
 from cosem.device.utility.orders import ACCESS_DENIED, UNKNOWN_RECEIVER, WRONG_KEY, WRONG_PARAMETER
 from cosem.device.utility.speaker import Speaker
-from cosem.errors import DecodeError, SecurityError, TagMismatch, WeakProtection
+from cosem.errors import CounterExhausted, DecodeError, SecurityError, TagMismatch, WeakProtection
 from cosem.link.mbus_frame import Frame
 from cosem.mbus.addresses import FABRICATION_RECORD, SecondaryAddress
 from cosem.mbus.ci import Content, Direction, meaning
@@ -31,6 +31,8 @@ class WiredApplication:
     def answer(self, request: Request) -> Sequence[tuple[int, bytes]]:
         """Return the telegrams of what was asked; of an application that the model has not, everything.
 
+        A meter whose message counter is at its end has nothing to say until it gets a new key.
+
         An alarm is there while something is not acknowledged or lasts. A meter that protects says it in a protected
         telegram with its error flags, others in an alarm telegram.
         """
@@ -41,10 +43,13 @@ class WiredApplication:
         wired = speaker.model.wired
         if wired is None:
             return ()
-        if request.alarm:
-            return self._alarm()
         names = wired.applications.get(request.subcode >> 4, wired.applications[APPLICATION_ALL])
-        telegrams = speaker.wired_telegrams(names)
+        try:
+            if request.alarm:
+                return self._alarm()
+            telegrams = speaker.wired_telegrams(names)
+        except CounterExhausted:
+            return ()
         # The lower half of the subcode is the telegram that is wanted first.
         return telegrams[request.subcode & 0x0F :] or telegrams[-1:]
 
