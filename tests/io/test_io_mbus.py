@@ -13,13 +13,18 @@ import pytest
 
 from cosem.client import AsyncMBus, MBus, mbus_connect, mbus_connect_async
 from cosem.client.mbus import BusUrl, meter_address
+from cosem.device.utility.wired import UtilityStation
 from cosem.errors import ConfigError, ConnectionLost, Timeout
+from cosem.explain.mbus import by_number
 from cosem.io.mbus_server import BusServer
 from cosem.io.server import serving
 from cosem.link.line import Line, LineSettings
 from cosem.mbus.addresses import SecondaryAddress
+from cosem.mbus.keys import KeyStore
+from cosem.mbus.record import decode_records
 from cosem.simulator.mbus_bus import SimulatedBus
 from support.mbus_meters import meter, station
+from support.utility_meters import DEFAULT_KEY, KEY, NEW_KEY, START, speaker
 
 QUICK = "baud=38400&timeout=0.15&latency=0"
 
@@ -72,6 +77,66 @@ async def test_two_buses_at_once_and_many_calls_on_each() -> None:
     finally:
         for master in masters:
             master.close()
+        for server in servers:
+            await server.stop()
+
+
+def keyed(key: bytes) -> KeyStore:
+    return KeyStore(ask=by_number({"12345678": key}))
+
+
+def house(key: bytes) -> SimulatedBus:
+    voices = [speaker("gas-wired", key=key), speaker("water-wired", identification="22222222")]
+    stations = [
+        UtilityStation(voice, epoch=START, primary=place, baud=38400, reaction=0.002)
+        for place, voice in enumerate(voices, 1)
+    ]
+    return SimulatedBus(stations, line=Line(LineSettings(38400, parity="E")))
+
+
+def test_meters_are_read_and_ordered_by_their_models() -> None:
+    keys = keyed(KEY)
+    with (
+        serving(BusServer(house(KEY))) as [(host, port)],
+        mbus_connect(f"mbus+tcp://{host}:{port}?{QUICK}", keys=keys) as bus,
+    ):
+        assert isinstance(bus, MBus)
+        assert bus.reading(1, name="cellar").values["valve"] == "open"
+        assert bus.close_valve(1).meter == bus.release_valve(1).meter
+        assert bus.set_clock(2) is not None
+        assert bus.set_clock(255) is None
+        assert bus.acknowledge_alarms(1) is not None
+        assert bus.change_key(1, NEW_KEY, under=DEFAULT_KEY).telegrams[0].verified
+        assert bus.send_records(1, decode_records(bytes.fromhex("0dfd1003414243")).records) is not None
+        assert bus.reading(1).values["site"] == "CBA"
+        with pytest.raises(ConfigError):
+            bus.open_valve(1)
+
+
+async def test_two_buses_with_protected_meters_at_once() -> None:
+    servers = [BusServer(house(key)) for key in (KEY, NEW_KEY)]
+    places = [await server.start() for server in servers]
+    stores = [
+        KeyStore(ask=lambda meter, key=key: key if meter.number == "12345678" else None) for key in (KEY, NEW_KEY)
+    ]
+    buses = [
+        await mbus_connect_async(f"mbus+tcp://{host}:{port}?{QUICK}", keys=store)
+        for (host, port), store in zip(places, stores, strict=True)
+    ]
+    try:
+        calls = [bus.close_valve(1) for bus in buses] + [bus.set_clock(2) for bus in buses]
+        await asyncio.gather(*calls)
+        readings = await asyncio.gather(*(bus.reading(place) for bus in buses for place in (1, 2)))
+        assert [found.values.get("valve") for found in readings] == ["closed", None, "closed", None]
+        await asyncio.gather(*(bus.release_valve(1) for bus in buses))
+        with pytest.raises(ConfigError):
+            await buses[0].open_valve(1)
+        assert await buses[0].acknowledge_alarms(2)
+        assert await buses[0].change_key(1, NEW_KEY, under=DEFAULT_KEY)
+        assert await buses[0].send_records(1, decode_records(bytes.fromhex("0dfd1003414243")).records)
+    finally:
+        for bus in buses:
+            bus.close()
         for server in servers:
             await server.stop()
 
