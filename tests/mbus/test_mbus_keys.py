@@ -26,9 +26,9 @@ def test_a_key_belongs_to_a_meter_and_an_id() -> None:
     assert keys.find(METER) == KEY
     assert keys.find(METER, 3) == OTHER_KEY
     assert len(keys) == 1
-    with pytest.raises(KeyMissing, match=r"no key 1 of meter 9315\.12345678\.33\.03"):
+    with pytest.raises(KeyMissing, match=r"no key 1 of meter 12345678-ELS-33-03"):
         keys.find(METER, 1)
-    with pytest.raises(KeyMissing, match=r"34\.03"):
+    with pytest.raises(KeyMissing, match="34-03"):
         keys.find(STRANGER)
     assert keys.knows(METER)
     assert not keys.knows(STRANGER)

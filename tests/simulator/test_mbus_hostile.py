@@ -131,6 +131,8 @@ def test_whatever_comes_back_reading_ends_with_values_or_a_declared_error(
     # A bus that has become honest is read, whatever was left half done.
     bus.share = 0.0
     desk.run(quiet(200.0))
+    with contextlib.suppress(MeterRefused):  # what an altered order was refused for
+        desk.run(desk.meters.read(5))
     answer = desk.run(desk.meters.read(5))
     assert "total_energy_consumption_kwh" in desk.meters.values(answer)
 

@@ -270,15 +270,10 @@ def _raw(telegrams: Sequence[Reply]) -> list[dict[str, Any]]:
 def _explained(telegrams: Sequence[Reply], where: MeterAddress, keys: KeysOf) -> TelegramExplained:
     """Return what the telegrams of one answer say: the one place where a bus's octets become values."""
     from cosem.explain.mbus import explain_answer
-    from cosem.mbus.addresses import SecondaryAddress
     from cosem.mbus.wireless import Address
 
     if isinstance(where, int):
         return explain_answer(telegrams, keys=keys, address=where)
     # An answer with a short header does not say whose it is: then it is that of who was asked.
     meter = Address.from_header(where.octets) if "F" not in where.identification else None
-    said = explain_answer(telegrams, keys=keys, address=SELECTED, meter=meter)
-    who = said.address
-    if who is not None and who != meter and not SecondaryAddress(where.octets).matches(SecondaryAddress(who.header)):
-        raise RemoteProtocolError(f"meter {where} was asked, and {SecondaryAddress(who.header)} answers")
-    return said
+    return explain_answer(telegrams, keys=keys, address=SELECTED, meter=meter)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from cosem.errors import DecodeError, IncompleteError, KeyMissing, SecurityError
+from cosem.errors import DecodeError, IncompleteError, KeyMissing, SecurityError, WeakProtection
 from cosem.explain.keyring import KeyEntry, Keyring
 from cosem.explain.mbus_document import MBusExplanation, TelegramExplained, header_of_fixed
 from cosem.explain.mbus_input import Item, line_size, octets_in, telegrams_in
@@ -237,7 +237,7 @@ class MBusExplainer:
             if content is Content.RECORDS:
                 self._records(said, decode_records(octets))
             elif content is Content.FIXED:
-                said.fixed = FixedData.from_octets(octets)
+                said.fixed = self._believed(FixedData.from_octets(octets))
                 said.header_fields = header_of_fixed(said.fixed)
             elif content is Content.COMPACT:
                 self._compact(said, octets)
@@ -260,7 +260,7 @@ class MBusExplainer:
         except RecordError as error:
             said.records = error.before
             said.fail(error, "apl")
-        except DecodeError as error:
+        except (DecodeError, WeakProtection) as error:
             said.fail(error, "apl")
 
     def _records(self, said: TelegramExplained, records: Records) -> None:
@@ -268,6 +268,13 @@ class MBusExplainer:
         if records.records:
             headers = headers_of(records)
             self._learn(format_signature(headers), headers)
+
+    def _believed(self, data: FixedData) -> FixedData:
+        """Return a fixed structure, which nothing protects, unless its meter has a key."""
+        if not self._already_decrypted and self._keys.knows(Address(b"\xff\xff", data.identification, 0xFF, 0xFF)):
+            number = data.identification_number
+            raise WeakProtection(f"meter {number} has a key, and this telegram came in clear")
+        return data
 
     def _compact(self, said: TelegramExplained, octets: bytes) -> None:
         try:

@@ -10,7 +10,6 @@ from cosem.explain.tree import Explanation, Failure
 from cosem.mbus.ci import Content, HeaderKind, meaning
 from cosem.mbus.fixed import FixedData
 from cosem.mbus.header import status_words
-from cosem.mbus.manufacturer import manufacturer_code
 from cosem.mbus.media import medium_name
 from cosem.mbus.moments import Moment
 from cosem.mbus.profile import Series, compact_series, load_profiles, storage_interval
@@ -256,7 +255,7 @@ def _address(address: Address | None) -> dict[str, Any]:
     if address is None:
         return dict.fromkeys(("manufacturer", "identification", "version", "medium", "medium_name"))
     return {
-        "manufacturer": manufacturer_code(address.manufacturer),
+        "manufacturer": address.code,
         "identification": address.number,
         "version": address.version,
         "medium": address.medium,

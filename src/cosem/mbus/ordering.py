@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 from cosem.errors import ConfigError, DecodeError, MeterRefused, RemoteProtocolError, SecurityError, WeakProtection
 from cosem.link.conversing import Sleep
 from cosem.link.mbus_frame import build
-from cosem.mbus.addresses import BROADCAST, SELECTED, SecondaryAddress
+from cosem.mbus.addresses import BROADCAST, SELECTED
 from cosem.mbus.ci import Content
 from cosem.mbus.fixed import FixedData
 from cosem.mbus.key_change import wrap, wrap_counted
@@ -90,18 +90,11 @@ class Meters:
             # An application error carries no value, and slaves send it as it is: it is told, not believed.
             keys = None if believe_clear or ci == APPLICATION_ERROR else self.keys
             telegram = decode(build(RSP_UD, primary, ci, octets), link="wired", keys=keys, meter=expected)
-            meter = telegram.address
             if telegram.content is Content.ERROR:
                 error = ApplicationError.from_octets(telegram.application)
                 raise MeterRefused(named(where), error.code, error.words)
             if telegram.content is Content.FIXED:
-                self._check_number(where, FixedData.from_octets(telegram.application))
-            elif isinstance(where, SecondaryAddress) and meter is not None:
-                _check_identity(where, SecondaryAddress(meter.header))
-            if telegrams and meter != telegrams[0].address:
-                raise RemoteProtocolError(
-                    f"{named(where)}: one answer of two meters, {telegrams[0].address} and {meter}"
-                )
+                self._check_number(FixedData.from_octets(telegram.application))
             telegrams.append(telegram)
             if telegram.content is Content.RECORDS:
                 parts.append(decode_records(telegram.application))
@@ -115,13 +108,11 @@ class Meters:
             return self._verified.get(where)
         return Address.from_header(where.octets) if "F" not in where.identification else None
 
-    def _check_number(self, where: MeterAddress, data: FixedData) -> None:
-        """Refuse the fixed structure, which nothing protects, of a meter that has a key or was not asked."""
+    def _check_number(self, data: FixedData) -> None:
+        """Refuse the fixed structure, which nothing protects, of a meter that has a key."""
         meter = Address(b"\xff\xff", data.identification, 0xFF, 0xFF)
         if self.keys.knows(meter):
             raise WeakProtection(f"meter {data.identification_number} has a key, and this telegram came in clear")
-        if isinstance(where, SecondaryAddress):
-            _check_identity(where, SecondaryAddress(data.identification + where.octets[4:]))
 
     def values(self, answer: Answer) -> dict[str, JsonValue]:
         """Return the values of an answer by the names that its meter's model has for them."""
@@ -262,11 +253,6 @@ class Meters:
             # It may have the new one or the old one: whoever gave it knows both.
             undo()
             raise
-
-
-def _check_identity(asked: SecondaryAddress, answered: SecondaryAddress) -> None:
-    if not SecondaryAddress(asked.octets).matches(answered):
-        raise RemoteProtocolError(f"{named(asked)} was asked, and {answered} answers")
 
 
 def _heads(model: Model | None, kind: str) -> tuple[bytes, ...]:

@@ -6,7 +6,7 @@ An address is a primary one or a `SecondaryAddress`; the latter is selected firs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from cosem.errors import ConfigError, RemoteProtocolError, Timeout
@@ -157,6 +157,7 @@ class Primary:
                 break  # no data
             if heard.frame is None:
                 _fail(heard, address)
+            _check_speaker(address, heard.frame, telegrams)
             telegrams.append(Reply(heard.frame.ci, heard.frame.data))
             if not self.more_follows(heard.frame.ci, heard.frame.data):
                 break
@@ -170,6 +171,7 @@ class Primary:
             return None
         if heard.frame is None:
             _fail(heard, address)
+        _check_speaker(address, heard.frame, ())
         return Reply(heard.frame.ci, heard.frame.data)
 
     def _readable(self, address: MeterAddress) -> Conversation[int]:
@@ -252,6 +254,32 @@ def header_address(frame: LongFrame) -> SecondaryAddress | None:
     if frame.ci == FIXED_STRUCTURE and len(frame.data) >= 16:
         return SecondaryAddress(frame.data[:4] + b"\xff" * 4)
     return None
+
+
+def fits(frame: LongFrame, mask: SecondaryAddress) -> bool:
+    """Say whether an answer is of a meter that a mask means, as far as its header says whose it is."""
+    identity = identity_of(frame, mask)
+    return identity is None or SecondaryAddress(mask.octets).matches(identity)
+
+
+def identity_of(frame: LongFrame, mask: SecondaryAddress) -> SecondaryAddress | None:
+    """Return who answered: by the header, completed by the mask; None where neither knows the number."""
+    header = header_address(frame)
+    if header is None:
+        return mask if "F" not in mask.identification else None
+    if header.octets[4:] == b"\xff" * 4:
+        return SecondaryAddress(header.octets[:4] + mask.octets[4:])
+    return header
+
+
+def _check_speaker(asked: MeterAddress, frame: LongFrame, before: Sequence[Reply]) -> None:
+    """Refuse an answer of somebody else, and an answer of two meters."""
+    speaker = header_address(frame)
+    if isinstance(asked, SecondaryAddress) and not fits(frame, asked):
+        raise RemoteProtocolError(f"{named(asked)} was asked, and {speaker} answers")
+    first = header_address(LongFrame(frame.control, frame.address, *before[0], 0)) if before else speaker
+    if speaker != first:
+        raise RemoteProtocolError(f"{named(asked)}: one answer of two meters, {first} and {speaker}")
 
 
 def named(address: MeterAddress) -> str:

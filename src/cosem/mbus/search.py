@@ -21,7 +21,7 @@ from cosem.link.mbus_frame import LongFrame, build_short
 from cosem.mbus.addresses import ANY, LARGEST, SELECTED, SecondaryAddress
 from cosem.mbus.link_fields import SND_NKE
 from cosem.mbus.master import Exchange, Heard, Kind, Wants
-from cosem.mbus.primary import Conversation, Primary, Reply, header_address
+from cosem.mbus.primary import Conversation, Primary, Reply, fits, header_address, identity_of
 
 DIGITS = tuple(range(10))
 OCTETS = tuple(range(0xFF))
@@ -34,6 +34,8 @@ NOISE_PRIOR = (1.0, 10.0)
 CERTAINTY = 1e-5
 """How likely a silence may be the work of noise."""
 MIN_TRIES, MAX_TRIES = 2, 9
+PROOFS = 3
+"""How often a meter may say another thing of itself before its branch is split."""
 COLLISIONS = 3
 """Garbled answers that are a collision and not noise."""
 
@@ -237,7 +239,7 @@ class _Search:
         silent = garbled = 0
         while garbled < COLLISIONS and silent < self.tries:
             heard = yield from self.bus.request(SELECTED, tries=1, patient=True)
-            if heard.frame is not None and _fits(heard.frame, mask):
+            if heard.frame is not None and fits(heard.frame, mask):
                 self.noise.learn(heard._replace(tries=1 + silent + garbled))
                 return heard.frame
             if heard.kind is Kind.SILENCE:
@@ -253,21 +255,27 @@ class _Search:
 
     def _prove(self, mask: SecondaryAddress, frame: LongFrame) -> Conversation[bool]:
         """Select the meter by its own address and read it again: octets that collided may look like an answer."""
-        identity = _identity(frame, mask)
-        if identity is None:
-            # Neither header nor mask says who it is: the tree goes on to the last digit.
-            return False
-        own = SecondaryAddress(identity.octets, mask.fabrication)
-        if own in self.found:
-            return True
-        heard = yield from self._select(own)
-        if heard.kind is not Kind.ACKNOWLEDGED:
-            return False
-        again = yield from self._identify(own)
-        if again is None:
-            return False
-        self._add(own, again)
-        return True
+        for _ in range(PROOFS):
+            identity = identity_of(frame, mask)
+            if identity is None:
+                # Neither header nor mask says who it is: the tree goes on to the last digit.
+                return False
+            own = SecondaryAddress(identity.octets, mask.fabrication)
+            if own in self.found:
+                return True
+            heard = yield from self._select(own)
+            if heard.kind is not Kind.ACKNOWLEDGED:
+                return False
+            again = yield from self._identify(own)
+            if again is None:
+                return False
+            proof = identity_of(again, own)
+            if proof is not None and proof.octets == own.octets:
+                self._add(own, again)
+                return True
+            # The header says another thing now: one of the two was altered on its way.
+            frame = again
+        return False
 
     def _add(self, address: SecondaryAddress, frame: LongFrame) -> None:
         meter = FoundSecondary(address, frame.address, Reply(frame.ci, frame.data))
@@ -297,18 +305,3 @@ def _with_octet(mask: SecondaryAddress, place: int, value: int) -> SecondaryAddr
     octets = bytearray(mask.octets)
     octets[place] = value
     return SecondaryAddress(bytes(octets), mask.fabrication)
-
-
-def _fits(frame: LongFrame, mask: SecondaryAddress) -> bool:
-    identity = _identity(frame, mask)
-    return identity is None or SecondaryAddress(mask.octets).matches(identity)
-
-
-def _identity(frame: LongFrame, mask: SecondaryAddress) -> SecondaryAddress | None:
-    """Return who answered: by the header, completed by the mask; None where neither knows the number."""
-    header = header_address(frame)
-    if header is None:
-        return mask if "F" not in mask.identification else None
-    if header.octets[4:] == b"\xff" * 4:
-        return SecondaryAddress(header.octets[:4] + mask.octets[4:])
-    return header

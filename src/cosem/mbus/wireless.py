@@ -15,7 +15,9 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from cosem.errors import DecodeError, EncodeError
+from cosem.mbus.addresses import SecondaryAddress
 from cosem.mbus.crc import crc16
+from cosem.mbus.manufacturer import manufacturer_code, manufacturer_octets
 
 HEADER = 10
 """Octets of L, C, M and A."""
@@ -55,8 +57,6 @@ class Address(NamedTuple):
     @classmethod
     def of(cls, code: str, number: str, version: int, medium: int) -> Address:
         """Return the address of ``("KAM", "12345678", 1, 4)``. Raises `ConfigError` for a code that is none."""
-        from cosem.mbus.manufacturer import manufacturer_octets
-
         try:
             identification = bytes.fromhex(number)[::-1]
         except ValueError:
@@ -85,12 +85,10 @@ class Address(NamedTuple):
     @property
     def code(self) -> str:
         """Return the manufacturer's three letters."""
-        from cosem.mbus.manufacturer import manufacturer_code
-
         return manufacturer_code(self.manufacturer)
 
     def __str__(self) -> str:
-        return f"{self.manufacturer.hex()}.{self.number}.{self.version:02X}.{self.medium:02X}"
+        return str(SecondaryAddress(self.header))
 
 
 class WirelessFrame(NamedTuple):
