@@ -21,6 +21,7 @@ from cosem.explain.mbus import MAX_FORMATS, MBusExplainer, explain_answer, one_k
 from cosem.io.memory import MemoryDriver
 from cosem.link.conversing import Sleep
 from cosem.link.line import Line
+from cosem.link.mbus_frame import build, build_short
 from cosem.mbus.addresses import SecondaryAddress
 from cosem.mbus.continuation import more_follows
 from cosem.mbus.keys import KeyStore
@@ -30,9 +31,11 @@ from cosem.mbus.model import models
 from cosem.mbus.ordering import Meters
 from cosem.mbus.primary import Primary
 from cosem.mbus.readings import reading
+from cosem.mbus.record import decode_records
 from cosem.mbus.relays import Received, Relay
 from cosem.mbus.search import scan_primary, scan_secondary
 from cosem.mbus.secondary import Request, SecondaryStation
+from cosem.mbus.sending import order
 from cosem.mbus.telegram import decode
 from cosem.mbus.wireless import Address, Format, WirelessFrame
 from cosem.simulator.mbus_bus import SimulatedBus
@@ -329,3 +332,46 @@ def test_an_altered_protected_telegram_never_gives_values(seed: int, mutation: M
     assert said.error is not None or not said.records.records or said.sealed
     with pytest.raises((CosemError, SecurityError)):
         decode(octets, form=frame.form, keys=KeyStore(ask=one_key(NEW_KEY)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**9), st.sampled_from(("gas-wired", "electricity-wired", "heat-wired", "gas-wired-gcm")))
+def test_a_meter_survives_whatever_a_master_sends(seed: int, name: str) -> None:
+    """Orders with any data in clear and under the key, broken frames, and frames of no known kind: it answers on."""
+    rnd = random.Random(seed)
+    meters = speaker(name, key=rnd.choice((None, KEY)))
+    wired = meters.model.wired
+    assert wired is not None
+    bus = SimulatedBus([UtilityStation(meters, epoch=START, primary=5)], line=Line(STANDARD_LINE))
+    heads = [head for item in meters.model.orders for head in item.heads]
+    now = 0.0
+    for turn in range(40):
+        octets = rnd.choice(heads) + rnd.randbytes(rnd.randrange(12))
+        ci = 0x51
+        if meters.key is not None and rnd.random() < 0.5:
+            with contextlib.suppress(CosemError):
+                records = decode_records(octets).records
+                ci, octets = order(
+                    meters.address, records, protection=wired.protection, keys=meters.keys, counter=turn + 1
+                )
+        sent = rnd.choice(
+            (
+                rnd.randbytes(rnd.randrange(40)),
+                build(0x53, rnd.choice((5, 253, 254, 255)), rnd.randrange(0x100), rnd.randbytes(rnd.randrange(40))),
+                build(0x53, 5, ci, octets),
+                build_short(rnd.choice((0x40, 0x5B, 0x7B, 0x5A, 0x7A)), rnd.choice((5, 253, 254))),
+            )
+        )
+        bus.receive(sent, now)
+        now += 5.0
+        bus.handle_timer(now)
+        bus.take()
+
+
+@pytest.mark.parametrize(("name", "year"), [("gas-wired", 2399), ("electricity-wired", 2103)])
+def test_a_clock_beyond_what_a_type_knows_is_no_time(name: str, year: int) -> None:
+    voice = speaker(name)
+    voice.meter.set_clock(START + (year - 2026) * 365 * 86_400)
+    said = explain_answer(voice.wired_telegrams(("meter_datetime",)))
+    found = reading(said.telegram, models(), timestamp=datetime(2026, 1, 1), records=said.records)  # type: ignore[arg-type]
+    assert found.values["meter_datetime"] is None

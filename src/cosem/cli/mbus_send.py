@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,7 +76,7 @@ def send_command(
     cosem mbus send mbus+tcp://converter:4001 12345678 --valve close --keys keys.toml
     cosem mbus send mbus+tcp://converter:4001 5 017A08            a new primary address, by its record
     """
-    from cosem.cli.mbus_decode import meter_keys
+    from cosem.cli.mbus_decode import meter_keys, meter_names
     from cosem.client.mbus import mbus_connect, meter_address
     from cosem.explain.mbus import no_keys
     from cosem.mbus.keys import KeyStore
@@ -99,7 +99,7 @@ def send_command(
         )
     ask, _ = meter_keys(None, key_file, None)
     wrapped = None if new_key is None else _new_key(key_file, new_key)
-    store = KeyStore(ask=ask)
+    store, names = KeyStore(ask=ask), meter_names(key_file)
     with mbus_connect(url, keys=store, known=known_models(model_folder), trace=trace_of(verbose)) as bus:
         if reset:
             if not isinstance(where, int):
@@ -110,18 +110,18 @@ def send_command(
         if octets and ask is not no_keys and ci.upper() == CI_DATA_SEND:
             from cosem.mbus.record import decode_records
 
-            _tell(bus, bus.send_records(where, decode_records(octets).records))
+            _tell(bus, names, bus.send_records(where, decode_records(octets).records))
         elif octets:
             bus.send(where, field[0], octets)
         if clock is not None:
-            _tell(bus, bus.set_clock(where, moment))
+            _tell(bus, names, bus.set_clock(where, moment))
         if valve is not None:
-            _tell(bus, _move(bus, where, valve))
+            _tell(bus, names, _move(bus, where, valve))
         if acknowledge:
-            _tell(bus, bus.acknowledge_alarms(where))
+            _tell(bus, names, bus.acknowledge_alarms(where))
         if wrapped is not None:
             key, default = wrapped
-            _tell(bus, bus.change_key(where, key, under=default, form=key_form))
+            _tell(bus, names, bus.change_key(where, key, under=default, form=key_form))
             note(f"the meter uses the key of [{new_key}] now: its own section has to say the same")
         if new is not None:
             bus.set_address(where, new)
@@ -136,14 +136,14 @@ def _move(bus: MBus, where: MeterAddress, action: str) -> Answer:
     return verbs[action](where)
 
 
-def _tell(bus: MBus, answer: Answer | None) -> None:
+def _tell(bus: MBus, names: dict[str, str], answer: Answer | None) -> None:
     """Print what a meter said after an order, as one flat line."""
-    from datetime import UTC
-
     from cosem.mbus.readings import reading
 
     if answer is not None and answer.telegrams:
-        found = reading(answer.telegrams[0], bus.meters.known, timestamp=datetime.now(UTC), records=answer.records)
+        name = "" if answer.meter is None else names.get(answer.meter.number, "")
+        now = datetime.now(UTC)
+        found = reading(answer.telegrams[0], bus.meters.known, timestamp=now, name=name, records=answer.records)
         click.echo(found.line())
 
 

@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final, NamedTuple
 
 from cosem.device.utility.meter import Kept, Medium, Status, Tamper, UtilityMeter, Valve
-from cosem.errors import ConfigError
+from cosem.errors import ConfigError, EncodeError
 from cosem.mbus import values
 from cosem.mbus.dib import BCD, INTEGERS, SIZES, DataField
 from cosem.mbus.model import Field
@@ -149,7 +149,11 @@ def octets_of(head: Head, quantity: Quantity, name: str = "") -> bytes:
         types = {2: "G", 4: "F", 6: "I"}
         if kind is not Kind.MOMENT or size not in types:
             raise ConfigError(f"{name}: this record holds no date")
-        return Moment.of(types[size], quantity).octets
+        try:
+            return Moment.of(types[size], quantity).octets
+        except EncodeError:
+            # Somebody has set the clock to a year that this type does not know.
+            return _nothing(head)
     raw = quantity if isinstance(quantity, str) else _raw(head, quantity, name)
     if isinstance(raw, int) and raw >= 0 and size > 0:
         raw %= 10 ** (2 * size) if data_field in BCD else 1 << (8 * size - (kind is Kind.SIGNED))
