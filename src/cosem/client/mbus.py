@@ -128,6 +128,7 @@ class _Bus:
         self.line = Line(self.url.line)
         self.master = BusMaster(self.line, replace(self.url.times), echo=self.url.echo)
         self.master.connected = False
+        keys = KeyStore() if keys is None else keys
         follows = partial(more_follows, keys=keys)
         self.primary = Primary(self.master, more_follows=follows, switchable=self.url.serial is not None)
         self.meters = Meters(self.primary, keys, known)
