@@ -409,7 +409,7 @@ def test_simulating_in_this_process(capsys: pytest.CaptureFixture[str], monkeypa
             threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
 
     monkeypatch.setattr(room.click, "echo", echo)
-    monkeypatch.setattr(room, "TICK", 0.02)
+    monkeypatch.setattr("cosem.cli.living.TICK", 0.02)
     for arguments in ([], ["--json", "--at", "2026-11-01T12:00+01:00"]):
         with pytest.raises(SystemExit) as ended:
             run(["simulate", "meter", "--port", "0", "--days", "0.01", *arguments])

@@ -37,7 +37,7 @@ def house() -> Iterator[str]:
     """A gas meter at 1, a heat meter at 2, which speak in clear until they get a key."""
     meters = wanted("gas-wired,heat-wired", models())
     voices = speakers(meters, seed=1, now=1_774_652_400, days=3, key=None)
-    slaves = stations(voices, seed=1, epoch=1_774_652_400, pace=1.0, baud=38400)
+    slaves = stations(voices, seed=1, baud=38400)
     line = Line(LineSettings(38400, parity="E"))
     with serving(BusServer(SimulatedBus(slaves, line=line))) as [(host, port)]:
         yield f"mbus+tcp://{host}:{port}?baud=38400&timeout=0.2&latency=0"

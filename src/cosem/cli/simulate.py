@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from cosem.cli.living import tick
 from cosem.cli.models import customer_keys, keys_of, model_meter, model_urls, present
 from cosem.cli.output import DONE, heading, is_terminal, note, print_json, print_table, printable
 from cosem.cli.simulate_gas import simulate_gas
@@ -18,10 +19,6 @@ from cosem.cli.simulate_mbus import simulate_mbus
 from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError
 
-TICK = 1.0
-"""Seconds between looks at the time where nobody asks."""
-SHORT = 0.01
-"""Seconds between looks where the meter is behind its time; enough for others to be heard."""
 PUBLIC, MANAGEMENT = 16, 1
 """The access points a heartbeat goes between."""
 MAKE_ONE = "pty"
@@ -39,9 +36,6 @@ _seed = click.option(
 @click.group("simulate")
 def simulate_command() -> None:
     """Be a device that behaves, in virtual time."""
-
-
-simulate_command.add_command(simulate_mbus)
 
 
 @simulate_command.command("meter")
@@ -332,7 +326,7 @@ async def serve(meter: Any, options: dict[str, Any], keys_note: str) -> None:
     meter.device.on_down += [wrapper.drop, hdlc.drop]
     ports = _ports(meter, options, live)
     p1 = None if options["p1"] is None else P1Server()
-    ticking = loop.create_task(_tick(live))
+    ticking = loop.create_task(tick(live))
     # A meter that stood still without a word would be taken for one that lives.
     ticking.add_done_callback(lambda _: stop.set())
     try:
@@ -470,15 +464,5 @@ def _urls(options: dict[str, Any], host: str, port: int, hdlc_port: int, ports: 
     }
 
 
-async def _tick(live: Any) -> None:
-    """Let the meter live also while nobody asks."""
-    in_time, told = True, False
-    while True:
-        await asyncio.sleep(TICK if in_time else SHORT)
-        was, in_time = in_time, live()
-        if not (in_time or was or told):
-            told = True
-            note("this machine cannot let it live that fast: it lives as fast as it can, and answers in between")
-
-
 simulate_command.add_command(simulate_gas)
+simulate_command.add_command(simulate_mbus)

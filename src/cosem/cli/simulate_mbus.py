@@ -7,15 +7,17 @@ import contextlib
 import signal
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cosem.cli.living import tick
 from cosem.cli.mbus_listen import known_models, models_option
 from cosem.cli.models import present
 from cosem.cli.output import DONE, note, print_json, print_table
+from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError, DecodeError
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ STICK = frozenset(("S1", "T1", "C1"))
 @click.command("mbus")
 @click.option("--meters", metavar="LIST", help="Models, and how many of each: gas-wired,heat-wired:3.")
 @click.option("--radio", is_flag=True, help="Print what a stick hears of radio meters, in the lines of rtl-wmbus.")
-@click.option("--hours", type=click.FloatRange(0, 100_000), help="With --radio: so many virtual hours, at once.")
+@click.option("--hours", type=NumberRange(0, 100_000), help="With --radio: so many virtual hours, at once.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=4001, type=click.IntRange(0, 65535), show_default=True, help="TCP port; 0: a free one.")
 @click.option("--pty", is_flag=True, help="Make a pseudo-terminal instead of listening on a TCP port.")
@@ -47,7 +49,7 @@ STICK = frozenset(("S1", "T1", "C1"))
 @click.option(
     "--noise",
     default=0.0,
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     show_default=True,
     help="Share of transmissions that are altered.",
 )
@@ -58,10 +60,10 @@ STICK = frozenset(("S1", "T1", "C1"))
     show_default=True,
     help="The same seed gives the same meters.",
 )
-@click.option("--at", "at", metavar="T", help="The meters' present, ISO 8601; now without it.")
 @click.option(
-    "--speed", default=1.0, type=click.FloatRange(0, 1e6), show_default=True, help="Virtual seconds per second."
+    "--at", "at", metavar="T", help="The meters' present, ISO 8601, UTC where no zone is said; now without it."
 )
+@click.option("--speed", default=1.0, type=NumberRange(0, 1e6), show_default=True, help="Virtual seconds per second.")
 @click.option(
     "--days",
     default=62,
@@ -93,7 +95,7 @@ def simulate_mbus(**options: Any) -> int:
     for model, _ in meters:
         if (model.radio if radio else model.wired) is None:
             raise ConfigError(f"model {model.name} does not {'send by radio' if radio else 'answer on the wire'}")
-    now = int((present(options) or datetime.now(UTC)).timestamp())
+    now = int(present(options).timestamp())
     voices = list(speakers(meters, seed=options["seed"], now=now, days=options["days"], key=key))
     with contextlib.suppress(KeyboardInterrupt):
         if radio:
@@ -149,15 +151,21 @@ async def _serve(voices: list[Any], now: int, options: dict[str, Any]) -> None:
     from cosem.link.line import Line, LineSettings
     from cosem.mbus.link_fields import STANDARD_LINE
     from cosem.simulator.mbus_bus import BusQuality, SimulatedBus
-    from cosem.simulator.mbus_house import stations
+    from cosem.simulator.mbus_house import House, stations
+    from cosem.simulator.pace import Pace
 
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
             loop.add_signal_handler(number, stop.set)
-    pace, baud, noise = options["speed"], options["baud"], options["noise"]
-    slaves = stations(voices, seed=options["seed"], epoch=now - loop.time() * pace, pace=pace, baud=baud)
+    baud, noise = options["baud"], options["noise"]
+    slaves = stations(voices, seed=options["seed"], baud=baud)
+    house = House(voices, now)
+    if options["at"] is None:
+        # Their past took a while to live.
+        house.advance(int(time.time()))
+    live = Pace(house, options["speed"], loop.time).live
     numbers = count()
     bus = SimulatedBus(
         slaves,
@@ -166,7 +174,8 @@ async def _serve(voices: list[Any], now: int, options: dict[str, Any]) -> None:
         quality=BusQuality(noise, noise / 10),
         echo=options["echo"],
     )
-    server = BusServer(bus)
+    server = BusServer(bus, before=live)
+    ticking = loop.create_task(tick(live))
     try:
         if options["pty"]:
             url = f"mbus+serial://{await server.open()}"
@@ -177,6 +186,7 @@ async def _serve(voices: list[Any], now: int, options: dict[str, Any]) -> None:
         _announce(f"{url}?{speed}{QUICK}", slaves, options)
         await stop.wait()
     finally:
+        ticking.cancel()
         await server.stop()
 
 

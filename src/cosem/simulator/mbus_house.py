@@ -79,13 +79,28 @@ def speakers(meters: Iterable[Wanted], *, seed: int, now: int, days: int, key: b
             yield speaker
 
 
-def stations(voices: Iterable[Speaker], *, seed: int, epoch: float, pace: float, baud: int) -> list[UtilityStation]:
-    """Return slaves at the primary addresses 1, 2, ... 250; who comes after that has none (0)."""
+class House:
+    """Meters that live together, as `cosem.simulator.pace` lets devices live. `now` is their time, UTC seconds."""
+
+    def __init__(self, voices: Iterable[Speaker], now: int) -> None:
+        self.voices = tuple(voices)
+        self.now = now
+
+    def advance(self, until: int) -> None:
+        """Let all of them count until then."""
+        for speaker in self.voices:
+            speaker.meter.settle(until)
+        self.now = max(self.now, until)
+
+
+def stations(voices: Iterable[Speaker], *, seed: int, baud: int) -> list[UtilityStation]:
+    """Return slaves at the primary addresses 1, 2, ... 250; who comes after that has none (0).
+
+    Their meters live in a `House`: being asked lets no time pass.
+    """
     return [
         UtilityStation(
             speaker,
-            epoch=epoch,
-            pace=pace,
             primary=number if number <= LARGEST else 0,
             baud=baud,
             speeds=(300, 600, 1200, 2400, 4800, 9600, 19200, 38400),

@@ -97,20 +97,18 @@ class WiredApplication:
 class UtilityStation(SecondaryStation):
     """A slave whose meter counts up to the moment at which it is asked, and is silent when its battery is empty.
 
-    `epoch`: UTC seconds at which the bus's own time was 0; `pace`: virtual seconds in one of the bus. `settings` are
-    those of `SecondaryStation`.
+    `epoch`: UTC seconds at which the bus's own time was 0. `settings` are those of `SecondaryStation`.
     """
 
-    def __init__(self, speaker: Speaker, *, epoch: float = 0, pace: float = 1.0, **settings: Any) -> None:
+    def __init__(self, speaker: Speaker, *, epoch: int = 0, **settings: Any) -> None:
         numbered = FABRICATION_RECORD in speaker.model.by_head
         identity = SecondaryAddress(speaker.address.header, speaker.address.identification if numbered else None)
         super().__init__(WiredApplication(speaker), identity, **settings)
         self.speaker = speaker
         self.epoch = epoch
-        self.pace = pace
 
     def hear(self, frame: Frame, now: float) -> bytes:
         """Take a frame as `SecondaryStation` does."""
         meter = self.speaker.meter
-        meter.settle(int(self.epoch + now * self.pace))
+        meter.settle(self.epoch + int(now))
         return super().hear(frame, now) if meter.alive else b""
