@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,24 @@ def test_the_general_command_shows_values_of_ordinary_meters(capsys: pytest.Capt
         run(["decode", CLEAR])
     assert exit_.value.code == 0
     assert "volume: 28504.27 m³" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Tokyo"])
+def test_listen_takes_the_time_of_the_line(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    heard = tmp_path / "heard.txt"
+    line = "T1;1;1;{};97;148;12345699;0x" + WATER + "\n"
+    years = ("2026-04-03 12:00:00.000", "0001-01-01 00:00:00", "9999-12-31 23:59:59")
+    heard.write_text("".join(map(line.format, years)), encoding="ascii")
+    status, out, _ = cosem(capsys, "listen", str(heard), "--json")
+    monkeypatch.undo()
+    time.tzset()
+    stamps = [json.loads(line)["timestamp"] for line in out.splitlines()]
+    assert (status, len(stamps)) == (0, 3)
+    assert stamps[0] == {"America/New_York": "2026-04-03T16:00:00Z", "Asia/Tokyo": "2026-04-03T03:00:00Z"}[zone]
 
 
 def test_listen_prints_readings(

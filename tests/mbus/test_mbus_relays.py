@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 
 import pytest
@@ -98,6 +99,23 @@ def test_any_line_is_a_frame_or_a_decode_error(line: str) -> None:
             assert parse(line).frame
         except DecodeError:
             continue
+
+
+FIELDS = ("T1", "1", "1", "2026-04-03 12:00:00.000", "97", "148", "12345699", "0x1e44ae4c99563412680778")
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.text("0123456789-+.:xTCS² \u0663", max_size=8)), max_size=3))
+def test_any_fields_of_rtl_wmbus_are_a_frame_or_a_decode_error(edits: list[tuple[int, str]]) -> None:
+    fields = list(FIELDS)
+    for place, text in edits:
+        fields[place] = text
+    with contextlib.suppress(DecodeError):
+        assert parse_line(";".join(fields)).frame
+
+
+@pytest.mark.parametrize("level", ["--5", "-", "²", "\u0663", "1" * 5000])
+def test_a_signal_that_is_no_number_is_none(level: str) -> None:
+    assert parse_line(";".join((*FIELDS[:4], level, *FIELDS[5:]))).level is None
 
 
 def test_a_line_without_an_end_is_refused() -> None:

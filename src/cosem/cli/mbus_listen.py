@@ -147,7 +147,9 @@ def flat_reading(said: TelegramExplained, known: Models, when: datetime, name: s
     received = said.received
     rssi = None if received is None else received.rssi
     if received is not None and received.time is not None:
-        when = received.time.astimezone(UTC)  # rtl-wmbus writes its machine's local time
+        # rtl-wmbus writes its machine's local time; the first and the last year there is have no neighbours.
+        with contextlib.suppress(OverflowError, ValueError):
+            when = received.time.astimezone(UTC)
     if said.fixed is not None:
         return fixed_reading(said.fixed, timestamp=when, name=name, rssi=rssi)
     assert said.telegram is not None

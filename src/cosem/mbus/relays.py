@@ -7,6 +7,7 @@ signal strength and time where they are told. Nothing here looks into the frame.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -14,6 +15,8 @@ from typing import NamedTuple
 from cosem.errors import DecodeError
 from cosem.link.base import Discarded
 from cosem.mbus.wireless import CONTROLS, HEADER, Format
+
+_LEVEL = re.compile(r"-?[0-9]{1,6}")
 
 
 class Relay(StrEnum):
@@ -96,7 +99,7 @@ def parse_rtl_wmbus(line: str) -> Received:
     return Received(
         _hex(fields[7][2:], at + 2),
         Relay.RTL_WMBUS,
-        level=int(level) if level.lstrip("-").isdigit() and len(level) < 8 else None,
+        level=int(level) if _LEVEL.fullmatch(level) else None,
         time=time.replace(tzinfo=None),
         mode=fields[0],
         form=Format.STRIPPED,
