@@ -155,8 +155,6 @@ def test_a_wireless_device_is_installed_by_its_identity_alone() -> None:
     meter = simulated_meter(end=END, days=0, utilities=())
     assert meter.equipment.mbus is None
     assert utilities_of(meter) is None
-    with pytest.raises(ConfigError):
-        Utilities(meter, ("gas",))
 
 
 def test_keys_travel_under_the_key_the_device_came_with() -> None:

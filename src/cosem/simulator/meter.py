@@ -12,6 +12,7 @@ from cosem.device.load import Household
 from cosem.device.meter import ElectricityMeter, MeterSettings
 from cosem.device.payment import PaymentSettings
 from cosem.device.random import SeededRandom
+from cosem.errors import ConfigError
 from cosem.security.counters import MemoryCounterStore
 from cosem.security.keys import Keys
 
@@ -93,7 +94,9 @@ def simulated_meter(
     if utilities:
         from cosem.simulator.utilities import Utilities
 
-        Utilities(meter, utilities, seed=seed)
+        if meter.equipment.mbus is None:
+            raise ConfigError("this meter has no M-Bus")
+        Utilities(meter.equipment.mbus, utilities, seed=seed)
     meter.advance(until)
     payment = meter.equipment.payment
     if payment is not None and payment.account.status is AccountStatus.NEW_INACTIVE:

@@ -29,6 +29,8 @@ from cosem.simulator.mbus_air import Air, AirReceiver
 from cosem.simulator.mbus_bus import SimulatedBus
 
 if TYPE_CHECKING:
+    from cosem.device.host import Host
+    from cosem.device.mbus.equipment import MBus
     from cosem.device.meter import ElectricityMeter
 
 HOUR: Final = 3600
@@ -86,29 +88,28 @@ def mbus_settings(kinds: Sequence[str]) -> MBusSettings:
 
 
 class Utilities:
-    """The utility meters behind one electricity meter, by channel, and what carries them: a bus, and the air."""
+    """The utility meters on one M-Bus, by channel, and what carries them: a bus, and the air. They are installed."""
 
-    def __init__(self, meter: ElectricityMeter, kinds: Sequence[str], *, seed: int = 1) -> None:
-        if meter.equipment.mbus is None:
-            raise ConfigError("this meter has no M-Bus")
-        self.mbus = meter.equipment.mbus
+    def __init__(self, mbus: MBus, kinds: Sequence[str], *, seed: int = 1) -> None:
+        self.mbus = mbus
+        self.host: Host = mbus.host
         self.mbus.behind = self
         self.speakers: dict[int, Speaker] = {}
         self.stations: dict[int, HouseStation] = {}
         line = Line(STANDARD_LINE)
         self.bus = SimulatedBus(line=line)
-        self.mbus.connect(SteppedBus(BusMaster(line), self.bus, lambda: meter.now))
+        self.mbus.connect(SteppedBus(BusMaster(line), self.bus, lambda: self.host.now))
         radios: list[RadioMeter] = []
         for channel, kind in enumerate(kinds, 1):
-            speaker = self.speakers[channel] = _speaker(meter, channel, kind, seed)
+            speaker = self.speakers[channel] = self._speaker(channel, kind, seed)
             if kind.endswith(RADIO):
                 radios.append(RadioMeter(speaker, seed * 100 + channel))
-                self._pair(meter, channel, speaker)
+                self._pair(channel, speaker)
             else:
                 # One at a time: all of them have address 0 at first.
                 station = self.stations[channel] = HouseStation(speaker)
                 self.bus.stations.append(station)
-                _invoke(meter, channel, _INSTALL, axdr.unsigned(0))
+                self._invoke(channel, _INSTALL, axdr.unsigned(0))
         if radios:
             transmissions = frozenset(
                 radio.speaker.model.radio.transmission for radio in radios if radio.speaker.model.radio is not None
@@ -116,7 +117,7 @@ class Utilities:
             self.air = Air(radios, [AirReceiver(_RECEIVER, transmissions)], seed=seed)
             self.mbus.listen_to(self.air.run)
 
-    def _pair(self, meter: ElectricityMeter, channel: int, speaker: Speaker) -> None:
+    def _pair(self, channel: int, speaker: Speaker) -> None:
         """Install a wireless meter by its identity, with the key that it sends under."""
         address = speaker.address
         number = int(address.number) if self.mbus.settings.version else int(address.number, 16)
@@ -127,9 +128,28 @@ class Utilities:
             (8, axdr.unsigned(address.version)),
             (9, axdr.unsigned(address.medium)),
         ):
-            meter.host.write(72, name, attribute, value)
-        _invoke(meter, channel, _INSTALL, axdr.unsigned(0))
-        _invoke(meter, channel, _SET_KEY, axdr.octet_string(DEMO_RADIO_KEY))
+            self.host.write(72, name, attribute, value)
+        self._invoke(channel, _INSTALL, axdr.unsigned(0))
+        self._invoke(channel, _SET_KEY, axdr.octet_string(DEMO_RADIO_KEY))
+
+    def _invoke(self, channel: int, method: int, parameter: axdr.Data) -> None:
+        result = self.host.invoke(72, _client(channel), method, parameter)
+        if result:
+            raise ConfigError(f"the utility meter of channel {channel} cannot be installed: {result.name}")
+
+    def _speaker(self, channel: int, kind: str, seed: int) -> Speaker:
+        wireless = kind.endswith(RADIO)
+        plain = kind.removesuffix(RADIO)
+        model = models().named(f"{plain}{RADIO if wireless else '-wired'}")
+        return simulated(
+            model,
+            CONSUMPTION[plain](seed * 100 + channel),
+            self.host.now,
+            default_key=DEMO_MBUS_KEY,
+            key=DEMO_RADIO_KEY if wireless else None,
+            identification=f"{seed % _IDENTIFICATIONS:04d}{channel:04d}",
+            zone=self.mbus.zone,
+        )
 
 
 def utilities_of(meter: ElectricityMeter) -> Utilities | None:
@@ -141,24 +161,3 @@ def utilities_of(meter: ElectricityMeter) -> Utilities | None:
 
 def _client(channel: int) -> Obis:
     return Obis(bytes((0, channel, 24, 1, 0, 255)))
-
-
-def _invoke(meter: ElectricityMeter, channel: int, method: int, parameter: axdr.Data) -> None:
-    result = meter.host.invoke(72, _client(channel), method, parameter)
-    if result:
-        raise ConfigError(f"the utility meter of channel {channel} cannot be installed: {result.name}")
-
-
-def _speaker(meter: ElectricityMeter, channel: int, kind: str, seed: int) -> Speaker:
-    wireless = kind.endswith(RADIO)
-    plain = kind.removesuffix(RADIO)
-    model = models().named(f"{plain}{RADIO if wireless else '-wired'}")
-    return simulated(
-        model,
-        CONSUMPTION[plain](seed * 100 + channel),
-        meter.now,
-        default_key=DEMO_MBUS_KEY,
-        key=DEMO_RADIO_KEY if wireless else None,
-        identification=f"{seed % _IDENTIFICATIONS:04d}{channel:04d}",
-        zone=-meter.settings.zone,
-    )
