@@ -14,6 +14,7 @@ import click
 from cosem.cli.living import tick
 from cosem.cli.models import customer_keys, keys_of, model_meter, model_urls, present
 from cosem.cli.output import DONE, heading, is_terminal, note, print_json, print_table, printable
+from cosem.cli.simulate_concentrator import simulate_concentrator
 from cosem.cli.simulate_gas import simulate_gas
 from cosem.cli.simulate_mbus import simulate_mbus
 from cosem.cli.values import NumberRange
@@ -464,5 +465,6 @@ def _urls(options: dict[str, Any], host: str, port: int, hdlc_port: int, ports: 
     }
 
 
+simulate_command.add_command(simulate_concentrator)
 simulate_command.add_command(simulate_gas)
 simulate_command.add_command(simulate_mbus)
