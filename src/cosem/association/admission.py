@@ -63,11 +63,17 @@ class Admission:
         association = Association(Session(profile, address), self.server)
         association.session.conformance = profile.conformance
         association.session.client_system_title = profile.client_system_title
+        association.session.client_max_pdu_size = self._longest(0)
         association.context = self.server.security_context(profile, profile.client_system_title)
         association.move(ServerEvent.ACCEPT)
         self._responder.hold(address, association)
         self.server.opened(association.session)
         return association
+
+    def _longest(self, client: int) -> int:
+        """Return the longest APDU that client and link take, 0 for any."""
+        limits = [limit for limit in (client, self._responder.settings.max_apdu) if limit]
+        return min(limits, default=0)
 
     def aarq(self, address: Address, octets: bytes) -> bytes | None:
         """Answer an AARQ: with an AARE, an exception where its counter is no good, or nobody where nobody is there."""
@@ -171,7 +177,7 @@ class Admission:
     ) -> bytes:
         session = association.session
         session.conformance = Conformance(int(profile.conformance) & initiate.conformance)
-        session.client_max_pdu_size = initiate.client_max_receive_pdu_size
+        session.client_max_pdu_size = self._longest(initiate.client_max_receive_pdu_size)
         if profile.mechanism == Mechanism.LOW and not _same(aarq.auth_value, profile.secret):
             self.server.authentication_failed(session)
             return self._reject(profile, AcseServiceUser.AUTHENTICATION_FAILURE)

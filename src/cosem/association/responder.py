@@ -69,13 +69,14 @@ class ResponderSettings:
     """`pending_timeout`: seconds a client has for its proof. `challenge_length`: octets of StoC, 8 to 64.
 
     `block_window`: blocks of a general block transfer taken in a row, 1 to 63. `tolerances`: the habits of clients'
-    APDUs that are put up with.
+    APDUs that are put up with. `max_apdu`: the longest APDU that the link carries, whatever a client takes; 0 for any.
     """
 
     pending_timeout: float = 60.0
     challenge_length: int = 16
     block_window: int = 8
     tolerances: Tolerances = SERVER_TOLERANCES
+    max_apdu: int = 0
 
 
 class Responder:

@@ -357,7 +357,7 @@ class ElectricityMeter:
             broadcast = AssociationSpec(
                 BROADCAST_CLIENT,
                 4,
-                lambda obj: _broadcast_rights(obj, self._management_rights(obj)),
+                lambda obj: broadcast_rights(obj, self._management_rights(obj)),
                 policy=settings.policy,
                 keys=settings.keys,
                 max_pdu_size=settings.max_pdu_size,
@@ -394,7 +394,7 @@ _BROADCAST_METHODS = {8: (1, 2, 3, 4, 5, 6), 18: (1, 2), 71: ()}
 """What may be written and called by broadcast, by class."""
 
 
-def _broadcast_rights(obj: Any, rights: AccessRights) -> AccessRights | None:
+def broadcast_rights(obj: Any, rights: AccessRights) -> AccessRights | None:
     """What goes to all meters at once: the time, blocks of an image, the emergency profile of a limiter."""
     written = _BROADCAST_WRITES.get(obj.class_id)
     if written is None:

@@ -127,6 +127,12 @@ class Mac:
         """The slot in which the last frame heard or sent is over, all its repetitions with it."""
         return self._busy_until
 
+    def take_settings(self, settings: MacSettings) -> None:
+        """Take other settings (class 50 was written); they hold from the next frame on. Time-outs: `set_timeouts`."""
+        self.settings = settings
+        self._check = settings.check
+        self.follower.take_settings(settings)
+
     # --- octets in ----------------------------------------------------------------------------------------------
 
     def receive(self, octets: bytes, quality: Reception, now: int) -> list[MacEvent]:

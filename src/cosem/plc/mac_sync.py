@@ -48,6 +48,10 @@ class Follower:
         if self.lock is Lock.LOCKED:
             self._start_addressed(now)
 
+    def take_settings(self, settings: MacSettings) -> None:
+        """Take other settings, but for the time-outs."""
+        self._settings = settings
+
     def set_timeouts(self, timeouts: Timeouts) -> None:
         """Take other time-outs (class 52 was written); those that run keep their end until something starts them
         anew."""
