@@ -124,6 +124,26 @@ class ProfileReader:
         table = yield from self._fetch(request)
         return table.project(chosen)
 
+    def assume(self, columns: tuple[Column, ...], period: int) -> None:
+        """Take the columns and the capture period as known, as of another meter of the same kind."""
+        self._columns, self._period = columns, period
+
+    @property
+    def period(self) -> int:
+        """The capture period in seconds as far as it is known, 0 otherwise."""
+        return self._period
+
+    def read_octets(self, start: When = None, end: When = None) -> Talk[bytes]:
+        """Read rows as the octets of an array, for who keeps them as they are; null-data is expanded.
+
+        A meter without selective access is read whole and filtered here.
+        """
+        described = yield from self.describe()
+        octets, selected = yield from self._octets(Request(self.name, start, end), described)
+        if not selected and (start is not None or end is not None):
+            octets = take_octets(octets, select(self._table(octets, described), start, end, None))
+        return expand_octets(octets, described, self._period)
+
     def resume(self, interrupted: ProfileInterrupted, end: When = None) -> Talk[ProfileTable]:
         """Read what is missing behind an interruption, and return it together with what had arrived.
 

@@ -174,7 +174,7 @@ def expand_octets(octets: bytes, columns: Sequence[Column], period: int) -> byte
     times = [index for index, column in enumerate(columns) if column.is_time]
     parts: list[bytes] = []
     before: list[bytes] | None = None
-    for head, cells in _cells(octets):
+    for head, cells in cells_of(octets):
         if before is not None and len(before) == len(cells):
             for index, cell in enumerate(cells):
                 if cell == NULL:
@@ -193,8 +193,8 @@ def _first_row(octets: bytes) -> int:
     return axdr.decode_length(octets, 1, len(octets))[1]
 
 
-def _cells(octets: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
-    """Return each row's header and the octets of its columns."""
+def cells_of(octets: bytes) -> Iterator[tuple[bytes, list[bytes]]]:
+    """Return of each row of an array its header and the octets of its columns. Raises `DecodeError`."""
     offset = _first_row(octets)
     while offset < len(octets):
         count, at = axdr.decode_length(octets, offset + 1, len(octets))
@@ -250,7 +250,7 @@ def select(table: ProfileTable, start: When, end: When, entries: tuple[int, int]
 
 def take_octets(octets: bytes, indexes: Sequence[int]) -> bytes:
     """Return an array of these of the rows of an array."""
-    rows = [b"".join((head, *cells)) for head, cells in _cells(octets)]
+    rows = [b"".join((head, *cells)) for head, cells in cells_of(octets)]
     return b"\x01" + axdr.encode_length(len(indexes)) + b"".join(rows[index] for index in indexes)
 
 
