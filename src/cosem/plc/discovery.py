@@ -1,11 +1,11 @@
 """How an initiator asks who is there: rounds of Discover whose probability, windows and credit follow what came back.
 
 A round has windows; who answers chooses one, and two in one window are lost unless one is much louder. Most come through
-where about as many answer as there are windows (about 37 of 100 then). So the number of those who have no address yet is
-estimated from what was heard and what was spoilt, and probability and windows are set to it. Silence may mean that
-nobody is there or that so many answered that not even one preamble was told from the others: lower and lower
-probabilities tell the two apart. One credit is asked for after the other, because near stations need no repetitions and
-repeat for the others once they are there.
+where about as many answer as there are windows (about 37 of 100 then), so probability and windows are set to the number
+of stations that are believed to be without an address. Few reports may mean that few are there, or so many that not even
+a preamble was told from the others: lower and lower probabilities tell the two apart, and all are asked only when these
+stayed silent. One credit is asked for after the other, because near stations need no repetitions and repeat for the
+others once they are there.
 """
 
 from __future__ import annotations
@@ -19,8 +19,12 @@ from cosem.plc.mac_frame import MAX_CREDIT
 COLLIDED: Final = 2.39
 """Stations in a window in which reports were lost, at the load that is aimed at (Schoute's estimate for slotted
 ALOHA)."""
-LADDER: Final = (100, 25, 6, 2)
-"""Probabilities in percent that have to stay silent one after the other until nobody is believed to be there."""
+POOR: Final = 8
+"""A round is poor in which fewer than one of so many windows brought a report: a good one has three times as many."""
+CLIMB: Final = 4
+"""By how much more stations are believed in behind a poor round."""
+LEAST_PROBABILITY: Final = 2
+"""Percent below which nothing more is expected: a thousand stations answer in two or three windows then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,10 @@ class Round(NamedTuple):
 
 
 class Discovery:
-    """One discovery, round by round: `plan` the next one, `learn` what came of it, until it is `over`."""
+    """One discovery, round by round: `plan` the next one, `learn` what came of it, until it is `over`.
+
+    `waiting` is how many are believed to be without an address and within reach of the present credit.
+    """
 
     def __init__(self, settings: DiscoverySettings, settle: int, now: int) -> None:
         self.settings = settings
@@ -63,18 +70,23 @@ class Discovery:
         self._settle = settle
         self._last_new = now
         self._credit = 0
-        self._rung = 0
-        self._waiting: float | None = None
-        """Those who have no address yet and can be reached with the present credit; None for "nothing known"."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self.waiting: float = CLIMB * self.settings.first_windows
+        self._all = self._sure = False
 
     def plan(self) -> Round:
         """Return what to ask next."""
         settings = self.settings
-        if self._waiting is None:
-            windows = settings.first_windows if self._rung else settings.least_windows
-            return Round(LADDER[self._rung], windows, self._credit)
-        windows = min(max(round(self._waiting), settings.least_windows), settings.most_windows)
-        return Round(max(1, min(100, round(100 * windows / max(self._waiting, 1)))), windows, self._credit)
+        if self._all:
+            return Round(100, settings.least_windows, self._credit)
+        windows = min(max(round(self.waiting), settings.first_windows), settings.most_windows)
+        if not self._sure:
+            # Few windows tell as well that nobody is there.
+            windows = settings.first_windows
+        probability = round(100 * windows / max(self.waiting, windows))
+        return Round(max(LEAST_PROBABILITY, probability), windows, self._credit)
 
     def learn(self, asked: Round, reports: int, spoilt: int, new: int, now: int) -> None:
         """Take what came of a round: reports heard, frames that were spoilt, and systems that were not known before."""
@@ -84,24 +96,27 @@ class Discovery:
             self._last_new = now
         # All repetitions of a spoilt report may have been counted.
         lost = spoilt / (asked.credit + 1)
-        if not reports and not lost:
-            if self._waiting is None:
-                self._rung += 1
-            self._waiting = None
-            if self._rung == len(LADDER):
+        estimate = max((reports + COLLIDED * lost) * 100 / asked.probability - reports, 0.0)
+        if self._all:
+            if not reports and not lost:
                 self._further(now)
-            return
-        self._rung = 0
-        estimate = (reports + COLLIDED * lost) * 100 / asked.probability
-        self._waiting = max(estimate - reports, 1.0)
-        if not reports and asked.windows >= self.settings.most_windows:
-            # All were lost: there are many more than can be told apart.
-            self._waiting = max(self._waiting, 2 * asked.windows * 100 / asked.probability)
+            elif estimate > asked.windows:
+                self.waiting, self._all, self._sure = estimate, False, True
+        elif reports * POOR < asked.windows:
+            self._sure = False
+            if asked.probability <= LEAST_PROBABILITY:
+                self._all = True
+            else:
+                self.waiting = max(CLIMB * asked.windows * 100 / asked.probability, estimate)
+        else:
+            # What collided unheard is in no estimate, so that the belief falls by half at the most.
+            self.waiting = max(estimate, (self.waiting - reports) / 2)
+            self._all, self._sure = self.waiting < self.settings.least_windows, True
 
     def _further(self, now: int) -> None:
         """Go on to those who are further away, and from the furthest to the nearest until nobody new was found for long
         enough."""
-        self._rung, self._waiting = 0, None
+        self._begin()
         if self._credit < self.settings.max_credit:
             self._credit += 1
         elif now - self._last_new >= self._settle:

@@ -25,6 +25,9 @@ HOPELESS: Final = 4.0
 _REMEMBERED: Final = 512
 """Sets of senders; each takes some tens of kilobytes with a thousand stations."""
 
+_MANY: Final = 8
+"""Who sends something else at the same time, from which on their sum is worked out once for all of them."""
+
 
 @dataclass(slots=True)
 class Hearing:
@@ -74,6 +77,7 @@ class FeederChannel:
                 row = [power(level + lift + sign * tilts[j]) for j, level in enumerate(levels)]
                 row[sender] = 0.0
                 self._rows[tone].append(row)
+        self._all_of: tuple[frozenset[int], tuple[list[float], list[float]]] | None = None
         self._noises: dict[int, tuple[list[float], list[float]]] = {}
         self._hearings: dict[tuple[frozenset[int], frozenset[int], int], Hearing] = {}
 
@@ -137,6 +141,17 @@ class FeederChannel:
             [0.0 if station in deaf else sum(pick(mark[station])) for station in at],
         )
 
+    def _rest(self, senders: frozenset[int], deaf: frozenset[int]) -> tuple[list[float], list[float]]:
+        """Return the power of all but `senders` of many who send at once: each of these asks for the same sum."""
+        if self._all_of is None or self._all_of[0] != deaf:
+            self._all_of = deaf, self._sums(deaf, deaf)
+        own = self._sums(senders, deaf)
+        space, mark = (
+            [max(a - b, 0.0) for a, b in zip(total, part, strict=True)]
+            for total, part in zip(self._all_of[1], own, strict=True)
+        )
+        return space, mark
+
     def _noise_rows(self, hour: int) -> tuple[list[float], list[float]]:
         rows = self._noises.get(hour)
         if rows is None:
@@ -170,7 +185,7 @@ class FeederChannel:
         powers = self._sums(senders, deaf)
         noises = self._noise_rows(hour)
         if others:
-            disturbing = self._sums(others, deaf)
+            disturbing = self._sums(others, deaf) if len(others) < _MANY else self._rest(senders, deaf)
             noises = (
                 [a + b for a, b in zip(noises[0], disturbing[0], strict=True)],
                 [a + b for a, b in zip(noises[1], disturbing[1], strict=True)],
