@@ -23,6 +23,9 @@ POOR: Final = 8
 """A round is poor in which fewer than one of so many windows brought a report: a good one has three times as many."""
 CLIMB: Final = 4
 """By how much more stations are believed in behind a poor round."""
+MOST_BARREN: Final = 12
+"""Rounds with one credit in which nobody could be registered until the next credit has its turn, whatever is heard:
+noise, and systems that nothing can be done about, must not keep a discovery from its end."""
 LEAST_PROBABILITY: Final = 2
 """Percent below which nothing more is expected: a thousand stations answer in two or three windows then."""
 
@@ -75,6 +78,7 @@ class Discovery:
     def _begin(self) -> None:
         self.waiting: float = CLIMB * self.settings.first_windows
         self._all = self._sure = False
+        self._barren = 0
 
     def plan(self) -> Round:
         """Return what to ask next."""
@@ -89,11 +93,18 @@ class Discovery:
         return Round(max(LEAST_PROBABILITY, probability), windows, self._credit)
 
     def learn(self, asked: Round, reports: int, spoilt: int, new: int, now: int) -> None:
-        """Take what came of a round: reports heard, frames that were spoilt, and systems that were not known before."""
+        """Take what came of a round.
+
+        `reports` of systems that can be registered, frames that were `spoilt`, and systems that are `new`.
+        """
         self.rounds += 1
         self.found += new
         if new:
             self._last_new = now
+        self._barren = 0 if reports else self._barren + 1
+        if self._barren >= MOST_BARREN:
+            self._further(now)
+            return
         # All repetitions of a spoilt report may have been counted.
         lost = spoilt / (asked.credit + 1)
         estimate = max((reports + COLLIDED * lost) * 100 / asked.probability - reports, 0.0)

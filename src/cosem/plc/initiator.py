@@ -128,6 +128,7 @@ class PowerLineInitiator:
         self._step: Step | None = None
         self._gathered: list[MacIndication] = []
         self._extended = 0
+        self._registering = 0
         self._alarm_wanted = False
         self._pinged: set[bytes] = set()
         self._since_call = 0
@@ -290,6 +291,7 @@ class PowerLineInitiator:
         lost = system.membership is Membership.LOST
         if system.move(MemberInput.HEARD):
             if suspect:
+                system.shadowed = True
                 self._events.append(DuplicateTitle(system.title, True, indication.at))
             else:
                 self._events.append(SystemPresent(system.title, system.address, lost, indication.at))
@@ -298,6 +300,7 @@ class PowerLineInitiator:
         system.failures += 1
         system.missed += 1
         suspect = system.membership is Membership.SUSPECT
+        system.shadowed = system.shadowed and system.missed < self.settings.misses
         if (suspect or system.missed >= self.settings.misses) and system.move(MemberInput.SILENT) and not suspect:
             self._events.append(SystemLost(system.title, system.address, cause, self.now))
 
@@ -420,9 +423,10 @@ class PowerLineInitiator:
         known = set(self.registry.systems)
         self._take_reports(heard)
         new = len(set(self.registry.systems) - known)
-        discovery.learn(asked, len(heard), spoilt, new, self.now)
-        self._events.append(RoundOver(discovery.rounds, *asked, len(heard), spoilt, new, self.now))
         yield from self._register(asked.credit)
+        # What nothing could be done about does not keep the discovery from its end.
+        discovery.learn(asked, self._registering, spoilt, new, self.now)
+        self._events.append(RoundOver(discovery.rounds, *asked, len(heard), spoilt, new, self.now))
         if self._since_call and (discovery.over or self._since_call >= self.settings.call_after > 0):
             yield from self._call()
         if discovery.over:
@@ -459,10 +463,11 @@ class PowerLineInitiator:
         # New, or under an address that is not known to be its own: it gets one that is.
         before = self.registry.systems.get(title)
         stood = None if before is None else before.membership
+        if before is not None and before.shadowed and stood is Membership.PRESENT:
+            return None
         system = self.registry.reported(title, item.delta, item.quality.level, item.at)
-        if times > 1 and system.move(MemberInput.TWICE):
-            if system.membership is Membership.DUPLICATE:
-                self._events.append(DuplicateTitle(title, False, item.at))
+        if times > 1 and system.move(MemberInput.TWICE) and system.membership is Membership.DUPLICATE:
+            self._events.append(DuplicateTitle(title, False, item.at))
         if system.membership is Membership.SUSPECT and stood is not Membership.SUSPECT:
             self.ping(title, Priority.URGENT)
         return system
@@ -482,6 +487,7 @@ class PowerLineInitiator:
             self._since_call += not again
             entries.append(Registration(system.title, system.address))
             self._events.append(SystemRegistered(system.title, system.address, system.credit, again, self.now))
+        self._registering = len(entries)
         for start in range(0, len(entries), room):
             pdu = Register(self.settings.title, tuple(entries[start : start + room]))
             sent = yield Say(MacRequest(ALL_PHYSICAL, self._packed(pdu), credit))

@@ -67,6 +67,7 @@ class System:
     """One reporting system. `heard` is the slot of its last answer, `level` in dBµV how that was heard.
 
     `hops` are the repetitions that its last exchanges took in the worse direction; `credit` is what the next one gets.
+    `shadowed`: another has its title, and its reports are not listened to while this one is there.
     """
 
     title: bytes
@@ -79,6 +80,7 @@ class System:
     alarm: int | None = None
     failures: int = 0
     exchanges: int = 0
+    shadowed: bool = False
 
     def move(self, event: MemberInput) -> bool:
         """Take a transition; say whether it led anywhere else."""

@@ -94,7 +94,7 @@ class FeederNetwork:
         homes = {INITIATOR: HOME, **(others or {})}
         if len(set(homes.values())) != len(homes):
             raise ConfigError("initiators with one MAC address")
-        macs = [self._mac(station, homes.get(station)) for station in range(len(feeder.stations))]
+        macs = [self._mac(homes.get(station)) for station in range(len(feeder.stations))]
         hour = start % 86400 / 3600
         self.medium = FeederMedium(
             FeederChannel(feeder, seed=seed), macs, watch=self._watch, seed=seed, start_hour=hour
@@ -108,10 +108,10 @@ class FeederNetwork:
 
     # --- building -------------------------------------------------------------------------------------------------
 
-    def _mac(self, station: int, home: int | None, address: int = NEW, follows: int = NO_BODY) -> Mac:
+    def _mac(self, home: int | None, address: int = NEW, follows: int = NO_BODY, now: int = 0) -> Mac:
         if home is not None:
-            return Mac(replace(self.settings, initiator=True), address=home)
-        return Mac(self.settings, address=address, initiator=follows)
+            return Mac(replace(self.settings, initiator=True), address=home, now=now)
+        return Mac(self.settings, address=address, initiator=follows, now=now)
 
     def _named(self, station: int) -> InitiatorSettings:
         settings = self._initiator_settings
@@ -154,17 +154,22 @@ class FeederNetwork:
         """Let an initiator lose its supply and come back, with what it kept (what its registry says, unless given)."""
         old = self.initiators[station]
         remembered = old.registry.kept() if kept is None else kept
-        mac = self._mac(station, old.mac.address)
+        mac = self._mac(old.mac.address, now=self.now)
         self.medium.switch(station, False)
         self.medium.switch(station, True, mac)
         new = self.initiators[station] = PowerLineInitiator(mac, self._named(station), kept=remembered, now=self.now)
         self.flush(station)
         return new
 
+    def titled(self, station: int, title: bytes) -> None:
+        """Put a meter of another title up at a station; it is there with the next restart."""
+        self._titles[station] = title
+
     def restart_meter(self, station: int, *, forgets: bool = False) -> None:
         """Let a meter lose its supply and come back; it keeps address and initiator unless it `forgets`."""
         old = self.systems[station]
-        mac = self._mac(station, None) if forgets else self._mac(station, None, old.mac.address, old.mac.initiator)
+        kept = (NEW, NO_BODY) if forgets else (old.mac.address, old.mac.initiator)
+        mac = self._mac(None, *kept, now=self.now)
         self.medium.switch(station, False)
         self.medium.switch(station, True, mac)
         system = self.systems[station] = self._system(station, mac, NOBODY if forgets else old.active_initiator)
