@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from cosem.cli.feeder import feeder_command
 from cosem.cli.living import tick
 from cosem.cli.models import customer_keys, keys_of, model_meter, model_urls, present
 from cosem.cli.output import DONE, heading, is_terminal, note, print_json, print_table, printable
@@ -37,6 +38,9 @@ _seed = click.option(
 @click.group("simulate")
 def simulate_command() -> None:
     """Be a device that behaves, in virtual time."""
+
+
+simulate_command.add_command(feeder_command)
 
 
 @simulate_command.command("meter")

@@ -259,7 +259,8 @@ class DeviceServer:
     """Serves one physical device over TCP and, on the same port, with the wrapper over UDP where `udp` is true.
 
     `before` is called before every read, for example to advance its time. `behind` makes it a gateway: further devices
-    by network id and physical device address. `parameters` are the longest frames and widest windows of HDLC.
+    by network id and physical device address. `machines` makes it one in another way: it gives a machine for a device
+    by these, as `cosem.link.gateway.Gateway` asks for it. `parameters` are the longest frames and widest windows of HDLC.
     """
 
     def __init__(
@@ -272,9 +273,11 @@ class DeviceServer:
         before: Callable[[], Any] | None = None,
         udp: bool = False,
         behind: Mapping[tuple[int, bytes], ObjectServer] | None = None,
+        machines: Callable[[int | None, bytes], Machine | None] | None = None,
         parameters: HdlcParameters | None = None,
     ) -> None:
         self.device = device
+        self.machines = machines
         self.parameters = parameters
         self.framing = framing
         self.random = random
@@ -295,6 +298,8 @@ class DeviceServer:
         """Return the machine of one connection."""
         devices = (self.device, *(self.behind or {}).values())
         link = make_link(self.framing, *devices, datagram=datagram, calling=calling, parameters=self.parameters)
+        if self.machines is not None:
+            return Gateway(link, self.machines)
         if self.behind is None:
             return Responder(link, self.device, self.random, self.settings)
         return Gateway(link, self._device)
@@ -310,7 +315,7 @@ class DeviceServer:
         connection = Connection(self, self.connections, self.make_responder(calling=calling))
         connection.limit = MAX_CONNECTIONS
         # Of what goes on behind a gateway nothing is known here, and whom the device calls is no stranger.
-        connection.movable = not calling and self.behind is None
+        connection.movable = not calling and self.behind is None and self.machines is None
         return connection
 
     def make_room(self) -> bool:

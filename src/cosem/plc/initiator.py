@@ -81,8 +81,9 @@ class InitiatorSettings:
       take before it answers.
     - `keep_alive_s`: every system is spoken to at least as often, well within its time-out not addressed; `misses`:
       exchanges without an answer in a row until a system is lost.
-    - `call_after`: registrations after which repeaters are called anew in the middle of a discovery; `threshold`: dBµV
-      of a call, None for the default of 104; `spare`: slots of a call for stations without an address.
+    - `call_after`: registrations after which repeaters are called anew in the middle of a discovery, 0 for only at its
+      end, None for never; `threshold`: dBµV of a call, None for the default of 104; `spare`: slots of a call for stations
+      without an address.
     - `rediscover_s`: seconds between two discoveries by itself, 0 for none.
     """
 
@@ -94,7 +95,7 @@ class InitiatorSettings:
     processing: int = 2
     keep_alive_s: int = 4 * 3600
     misses: int = 3
-    call_after: int = 40
+    call_after: int | None = 40
     threshold: int | None = None
     spare: int = 4
     rediscover_s: int = 0
@@ -102,7 +103,7 @@ class InitiatorSettings:
     def __post_init__(self) -> None:
         if len(self.title) not in ciase.TITLE_SIZES:
             raise ConfigError(f"a system title of {len(self.title)} octets: 6 or 8")
-        if self.attempts < 1 or self.processing < 0 or self.misses < 1 or self.call_after < 0:
+        if self.attempts < 1 or self.processing < 0 or self.misses < 1 or (self.call_after or 0) < 0:
             raise ConfigError("attempts and misses from 1, processing and call_after from 0")
 
 
@@ -427,7 +428,8 @@ class PowerLineInitiator:
         # What nothing could be done about does not keep the discovery from its end.
         discovery.learn(asked, self._registering, spoilt, new, self.now)
         self._events.append(RoundOver(discovery.rounds, *asked, len(heard), spoilt, new, self.now))
-        if self._since_call and (discovery.over or self._since_call >= self.settings.call_after > 0):
+        after = self.settings.call_after
+        if after is not None and self._since_call and (discovery.over or self._since_call >= after > 0):
             yield from self._call()
         if discovery.over:
             self.discovery = None
