@@ -196,7 +196,7 @@ def _levels(before: Any, after: Any, found: float) -> None:
     missing = len(after) - len(registered)
     if missing:
         note(f"{missing} meters are out of reach or in the middle of a search: they are not registered")
-    click.echo(f"found in {_clock(found).strip()} on the wire")
+    click.echo(f"found, and each heard under its address, in {_clock(found).strip()} on the wire")
 
 
 def _list(feeder: Any, views: Any) -> None:

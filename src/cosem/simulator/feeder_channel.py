@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import add, sub
 from random import Random
 from typing import Final
 
@@ -77,7 +77,7 @@ class FeederChannel:
                 row = [power(level + lift + sign * tilts[j]) for j, level in enumerate(levels)]
                 row[sender] = 0.0
                 self._rows[tone].append(row)
-        self._all_of: tuple[frozenset[int], tuple[list[float], list[float]]] | None = None
+        self._all_of: tuple[tuple[frozenset[int], int], tuple[list[float], list[float]]] | None = None
         self._noises: dict[int, tuple[list[float], list[float]]] = {}
         self._hearings: dict[tuple[frozenset[int], frozenset[int], int], Hearing] = {}
 
@@ -125,32 +125,32 @@ class FeederChannel:
         """Return the noise in dBµV, of the noisier tone, at `station` in that hour of the day."""
         return decibels(max(row[station] for row in self._noise_rows(hour % 24)))
 
-    def _sums(self, senders: Iterable[int], deaf: frozenset[int] = frozenset()) -> tuple[list[float], list[float]]:
-        """Return the power of both tones at every station; 0 where it is of no interest."""
+    def _sums(self, senders: Iterable[int]) -> tuple[list[float], list[float]]:
+        """Return the power of both tones at every station."""
         chosen = sorted(senders)
         space, mark = self._rows
         if not chosen:
             return [0.0] * self.stations, [0.0] * self.stations
         if len(chosen) == 1:
             return space[chosen[0]], mark[chosen[0]]
-        # Losses are the same in both directions, so a listener's own row says how it hears each sender.
-        pick = itemgetter(*chosen)
-        at = range(self.stations)
         return (
-            [0.0 if station in deaf else sum(pick(space[station])) for station in at],
-            [0.0 if station in deaf else sum(pick(mark[station])) for station in at],
+            list(map(sum, zip(*[space[sender] for sender in chosen], strict=True))),
+            list(map(sum, zip(*[mark[sender] for sender in chosen], strict=True))),
         )
 
-    def _rest(self, senders: frozenset[int], deaf: frozenset[int]) -> tuple[list[float], list[float]]:
-        """Return the power of all but `senders` of many who send at once: each of these asks for the same sum."""
-        if self._all_of is None or self._all_of[0] != deaf:
-            self._all_of = deaf, self._sums(deaf, deaf)
-        own = self._sums(senders, deaf)
-        space, mark = (
-            [max(a - b, 0.0) for a, b in zip(total, part, strict=True)]
-            for total, part in zip(self._all_of[1], own, strict=True)
-        )
-        return space, mark
+    def _disturbed(self, senders: frozenset[int], others: frozenset[int], hour: int) -> tuple[list[float], list[float]]:
+        """Return noise and the power of `others`. Of many who all send something else each asks for nearly the same."""
+        noises = self._noise_rows(hour)
+        if len(others) < _MANY:
+            own = self._sums(others)
+            return list(map(add, noises[0], own[0])), list(map(add, noises[1], own[1]))
+        key = senders | others, hour
+        if self._all_of is None or self._all_of[0] != key:
+            sums = self._sums(key[0])
+            self._all_of = key, (list(map(add, noises[0], sums[0])), list(map(add, noises[1], sums[1])))
+        own, everything = self._sums(senders), self._all_of[1]
+        # What is lost in the difference is far below any noise.
+        return list(map(sub, everything[0], own[0])), list(map(sub, everything[1], own[1]))
 
     def _noise_rows(self, hour: int) -> tuple[list[float], list[float]]:
         rows = self._noises.get(hour)
@@ -182,22 +182,21 @@ class FeederChannel:
 
     def _work_out(self, senders: frozenset[int], others: frozenset[int], hour: int) -> Hearing:
         deaf = senders | others
-        powers = self._sums(senders, deaf)
-        noises = self._noise_rows(hour)
-        if others:
-            disturbing = self._sums(others, deaf) if len(others) < _MANY else self._rest(senders, deaf)
-            noises = (
-                [a + b for a, b in zip(noises[0], disturbing[0], strict=True)],
-                [a + b for a, b in zip(noises[1], disturbing[1], strict=True)],
-            )
+        powers = self._sums(senders)
+        noises = self._disturbed(senders, others, hour) if others else self._noise_rows(hour)
         certain: list[int] = []
         perhaps: list[tuple[int, float]] = []
-        for station, (p0, n0, p1, n1) in enumerate(zip(powers[0], noises[0], powers[1], noises[1], strict=True)):
-            if (p0 < HOPELESS * n0 and p1 < HOPELESS * n1) or station in deaf:
+        audible = [
+            (station, p0 / n0, p1 / n1)
+            for station, (p0, n0, p1, n1) in enumerate(zip(powers[0], noises[0], powers[1], noises[1], strict=True))
+            if p0 >= HOPELESS * n0 or p1 >= HOPELESS * n1
+        ]
+        for station, ratio0, ratio1 in audible:
+            if station in deaf:
                 continue
             # Both tones usable and enough of them; where only one is, the probability says the same in a dearer way.
-            if p0 >= HOPELESS * n0 and p1 >= HOPELESS * n1 and p0 / n0 + p1 / n1 >= CERTAIN:
+            if ratio0 >= HOPELESS and ratio1 >= HOPELESS and ratio0 + ratio1 >= CERTAIN:
                 certain.append(station)
             else:
-                perhaps.append((station, subframe_ok(p0 / n0, p1 / n1)))
+                perhaps.append((station, subframe_ok(ratio0, ratio1)))
         return Hearing(tuple(certain), frozenset(certain), tuple(perhaps), powers, noises, {})

@@ -15,7 +15,7 @@ from cosem.simulator.feeder_network import FeederNetwork
 PHASES: Final = ("#8a8f98", "#d55e00", "#0072b2", "#009e73")
 """Colours of all phases and of L1 to L3: they stay apart for people who do not see red and green apart."""
 _INK, _PALE, _PAPER = "#22262e", "#c3c8d1", "#ffffff"
-_WIDTH, _LEFT, _RIGHT = 1180, 96, 40
+_WIDTH, _LEFT, _RIGHT = 1180, 96, 64
 _STACK: Final = 5
 """Meters of a cabinet that stand below each other."""
 
@@ -151,8 +151,12 @@ def _panel(
         y += height
     bottom = max(lines.values(), default=top)
     parts.append(f'<line x1="60" y1="{top - 12:.1f}" x2="60" y2="{bottom + 12:.1f}" stroke="{_INK}" stroke-width="5"/>')
-    parts.append(f'<text x="24" y="{(top + bottom) / 2 + 4:.0f}" font-size="11">0.4 kV</text>')
+    parts.append(
+        f'<text transform="translate(48 {(top + bottom) / 2:.0f}) rotate(-90)" font-size="11" text-anchor="middle">'
+        "transformer and concentrator</text>"
+    )
     marks: list[str] = []
+    origins = {lane.origin for lane in rows}
     for lane in rows:
         here = lines[lane.cabinets[0][0]]
         start = 60.0 if lane.origin is None else _LEFT + lane.begin * scale
@@ -162,7 +166,9 @@ def _panel(
         for joint, metres in lane.cabinets:
             x = _LEFT + metres * scale
             marks.append(f'<rect x="{x - 3:.1f}" y="{here - 3:.1f}" width="6" height="6" fill="{_INK}"/>')
-            marks += _meters(feeder, at.get(joint, ()), views, x, here, dot)
+            # Beside the branch that goes down from here, not on it.
+            aside = (2 * dot + 3) if joint in origins else 0.0
+            marks += _meters(feeder, at.get(joint, ()), views, x - aside, here, dot)
         end = lane.cabinets[-1][1]
         marks.append(f'<text x="{_LEFT + end * scale + 8:.1f}" y="{here - 5:.1f}" font-size="10">{end:.0f} m</text>')
     return parts + marks
