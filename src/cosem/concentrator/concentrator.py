@@ -25,6 +25,8 @@ from cosem.security.keys import Keys
 
 LIVE: Final = 1
 """Network id of the devices themselves."""
+QUIET: Final = 120.0
+"""Seconds behind the last APDU of a client until the concentrator itself speaks to a device again."""
 STORED: Final = 2
 """Network id of what the concentrator has of each."""
 
@@ -62,6 +64,7 @@ class Concentrator:
         self._keys = keys
         self._simulation = simulation
         self._counters = counters
+        self._wanted: dict[bytes, float] = {}
         self._stored: dict[bytes, KeptDevice] = {}
         self.local = LocalDevice(
             carrier,
@@ -81,10 +84,20 @@ class Concentrator:
         if network is None:
             return Responder(WrapperLink(server=True), self.local.device, self._random)
         if network == LIVE and self.carrier.device(name) is not None:
-            return Forwarder(self.carrier, name, settle=self._settle)
+            return Forwarder(self.carrier, name, settle=self._settle, used=self._used)
         if network == STORED and (stored := self.stored(name)) is not None:
             return Responder(WrapperLink(server=True), stored.device, self._random)
         return None
+
+    def _used(self, name: bytes) -> None:
+        """Let a client from outside go first: between two access points there is one association."""
+        self._wanted[name] = self.carrier.now
+        for reading in self.readings:
+            reading.give_way(name)
+
+    def _is_busy(self, name: bytes) -> bool:
+        wanted = self._wanted.get(name)
+        return wanted is not None and self.carrier.now - wanted < QUIET
 
     def stored(self, name: bytes) -> KeptDevice | None:
         """Return what is kept of a device as a device, with what was read up to now; None for nothing."""
@@ -114,7 +127,7 @@ class Concentrator:
         self.readings = [item for item in self.readings if not item.over]
         if any(item.plan.profile == plan.profile for item in self.readings):
             raise ConfigError(f"{plan.profile} is being read")
-        reading = Reading(self.carrier, self.kept, plan, self._settings, self._random, self._utc, devices)
+        reading = Reading(self.carrier, self.kept, plan, self._settings, self._random, self._utc, devices, self._is_busy)
         self.readings.append(reading)
         reading.start()
         return reading

@@ -25,7 +25,7 @@ class Forwarder:
     """One device for one client: implements `cosem.link.base.Machine`.
 
     `settle` is called when something waits, where whoever drives the carrier would not come by otherwise; `told` when
-    something came. With `tells_failures` false a client is left to its own time-out.
+    something came; `used` with every APDU of the client. With `tells_failures` false a client is left to its own time-out.
     """
 
     def __init__(
@@ -38,8 +38,10 @@ class Forwarder:
         settle: Callable[[Forwarder], object] | None = None,
         told: Callable[[], object] | None = None,
         failed: Callable[[str], object] | None = None,
+        used: Callable[[bytes], object] | None = None,
     ) -> None:
         self.name = name
+        self._used = used
         self.waiting = 0
         self.cause = ""
         """Why the last APDU was not answered."""
@@ -63,6 +65,8 @@ class Forwarder:
 
     def _carry(self, address: Address, apdu: bytes) -> None:
         self._addresses.add(address)
+        if self._used is not None:
+            self._used(self.name)
         if self.waiting >= MAX_WAITING:
             self._not_carried(address, "too many APDUs of one client")
             return

@@ -104,7 +104,7 @@ class LocalDevice:
         cells: Sequence[Data] = (
             axdr.octet_string(item.name),
             axdr.long_unsigned(item.address),
-            Data(Tag.VISIBLE_STRING, item.state.encode("ascii")),
+            Data(Tag.VISIBLE_STRING, item.state),
             axdr.long_unsigned(max(0, round(item.level))),
             axdr.unsigned(item.hops),
             axdr.double_long_unsigned(self.start + int(item.heard)),

@@ -21,6 +21,8 @@ from cosem.obis import Obis
 
 PATIENCE: Final = 3600.0
 """Seconds a conversation waits for an answer: the carrier knows sooner when there will be none."""
+PAUSE: Final = 30.0
+"""Seconds until devices that somebody else talks to are looked at again."""
 DAY: Final = 86400
 
 SettingsOf = Callable[[bytes], AssociationSettings]
@@ -65,7 +67,11 @@ class ReadingReport:
 
 
 class Reading:
-    """One run over devices: `start` it, let the carrier work, and look at the `report` when it is `over`."""
+    """One run over devices: `start` it, let the carrier work, and look at the `report` when it is `over`.
+
+    A device that is `busy`, because somebody from outside talks to it between the same access points, is left for later;
+    `give_way` ends a conversation for such a one.
+    """
 
     def __init__(
         self,
@@ -76,12 +82,16 @@ class Reading:
         random: Random,
         utc: Callable[[], int],
         devices: list[bytes] | None = None,
+        busy: Callable[[bytes], bool] = lambda name: False,
     ) -> None:
         self.carrier = carrier
         self.kept = kept
         self.plan = plan
         self.report = ReadingReport()
         self._settings = settings
+        self._busy = busy
+        self._given_way: set[bytes] = set()
+        self._look_again: float | None = None
         self._random = random
         self._utc = utc
         names = [item.name for item in carrier.devices() if item.there] if devices is None else devices
@@ -97,8 +107,17 @@ class Reading:
     def start(self) -> None:
         """Begin with as many devices as go side by side; the first one alone where it tells what all capture."""
         room = self.plan.side_by_side if self._known or not self.plan.alike else 1
+        put_off = 0
+        self._look_again = None
         while self._waiting and len(self._talks) < room:
             name, attempt = self._waiting.popleft()
+            if self._busy(name):
+                self._waiting.append((name, attempt))
+                put_off += 1
+                if put_off < len(self._waiting):
+                    continue
+                self._look_again = self.carrier.now + PAUSE
+                break
             settings = self._settings(name)
             settings.max_pdu_size = min(settings.max_pdu_size, self.carrier.max_apdu)
             settings.response_timeout = settings.connect_timeout = settings.release_timeout = PATIENCE
@@ -117,7 +136,7 @@ class Reading:
 
     def next_timer(self) -> float | None:
         """Return when `handle_timer` is needed next, in the carrier's seconds."""
-        times = [talk.next_timer() for talk, _ in self._talks.values()]
+        times = [self._look_again, *(talk.next_timer() for talk, _ in self._talks.values())]
         return min((time for time in times if time is not None), default=None)
 
     def handle_timer(self) -> None:
@@ -126,6 +145,15 @@ class Reading:
             due = talk.next_timer()
             if due is not None and due <= self.carrier.now:
                 talk.handle_timer()
+        if self._look_again is not None and self._look_again <= self.carrier.now:
+            self.start()
+
+    def give_way(self, name: bytes) -> None:
+        """Leave a device to somebody else, and read it later."""
+        held = self._talks.get(name)
+        if held is not None:
+            self._given_way.add(name)
+            held[0].cancel()
 
     def _conversation(self, name: bytes) -> Callable[[Core], Generator[Step, Any, int]]:
         def read(core: Core) -> Generator[Step, Any, int]:
@@ -150,7 +178,10 @@ class Reading:
         try:
             self.report.rows += talk.outcome()
         except CosemError as error:
-            if attempt < self.plan.attempts:
+            if talk.name in self._given_way:
+                self._given_way.discard(talk.name)
+                self._waiting.append((talk.name, attempt))
+            elif attempt < self.plan.attempts:
                 self._waiting.append((talk.name, attempt + 1))
             else:
                 self.report.failed[talk.name] = ReadFailure(talk.name, str(error), talk.cause)

@@ -56,6 +56,13 @@ class Talk:
         assert self.running is not None
         return self.running.outcome()
 
+    def cancel(self) -> None:
+        """End the conversation where it is: somebody else wants the device."""
+        assert self.running is not None
+        self.machine.cancel(self.running, self.carrier.now)
+        self._hang_up()
+        self.pump()
+
     def next_timer(self) -> float | None:
         """Return when `handle_timer` is needed next, in the carrier's seconds."""
         return None if self._finished else self.machine.next_timer()

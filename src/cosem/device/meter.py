@@ -323,16 +323,7 @@ class ElectricityMeter:
     # --- associations --------------------------------------------------------------------------------------
 
     def _management_rights(self, obj: Any) -> AccessRights:
-        """Let a manager do everything; what a behaviour takes it may write though it is dynamic, such as the time."""
-        rights = full_access(obj)
-        written = {number for class_id, number in _WRITABLE_TOO if class_id == obj.class_id}
-        name = bytes(obj.obis)
-        written |= {number for number in obj.attributes if (name, number) in self.device.writers}
-        attributes = tuple(
-            AttributeAccess(right.attribute_id, Access.READ_AND_WRITE) if right.attribute_id in written else right
-            for right in rights.attribute_access
-        )
-        return AccessRights(attributes, rights.method_access)
+        return management_rights(self.device, obj)
 
     def _associations(self) -> None:
         settings = self.settings
@@ -392,6 +383,19 @@ _WRITABLE_TOO = {(8, 2)}
 _BROADCAST_WRITES = {8: (2,), 18: (), 71: (8,)}
 _BROADCAST_METHODS = {8: (1, 2, 3, 4, 5, 6), 18: (1, 2), 71: ()}
 """What may be written and called by broadcast, by class."""
+
+
+def management_rights(device: PhysicalDevice, obj: Any) -> AccessRights:
+    """Let a manager do everything; what a behaviour takes it may write though it is dynamic, such as the time."""
+    rights = full_access(obj)
+    written = {number for class_id, number in _WRITABLE_TOO if class_id == obj.class_id}
+    name = bytes(obj.obis)
+    written |= {number for number in obj.attributes if (name, number) in device.writers}
+    attributes = tuple(
+        AttributeAccess(right.attribute_id, Access.READ_AND_WRITE) if right.attribute_id in written else right
+        for right in rights.attribute_access
+    )
+    return AccessRights(attributes, rights.method_access)
 
 
 def broadcast_rights(obj: Any, rights: AccessRights) -> AccessRights | None:

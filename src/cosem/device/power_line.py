@@ -21,15 +21,17 @@ MAX_NOTIFICATIONS: Final = 4
 """Notifications that wait for the initiator to ask; the oldest goes where another comes."""
 MAX_ANSWERS: Final = 8
 """Pairs of access points whose last answer is remembered."""
-_PROTECTED: Final = frozenset((*CIPHERED_NAMES, 0xDB, 0xDC))
+_AARQ, _RLRQ = 0x60, 0x62
+_ALIKE_IS_THE_SAME: Final = frozenset((*CIPHERED_NAMES, 0xDB, 0xDC, _AARQ, _RLRQ))
 
 
 class PowerLinePort:
     """One device on a power line.
 
     A request that comes again, octet for octet, is answered again without being carried out again: the initiator repeats
-    what got no answer, and an answer is lost as easily as a question. That holds for protected APDUs only, whose counter
-    says that two alike are one; of plain ones nobody knows, so they are served anew.
+    what got no answer, and an answer is lost as easily as a question. That holds for protected APDUs, whose counter says
+    that two alike are one, and for the ends of an association, which are there already; of other plain ones nobody
+    knows, so they are served anew.
     """
 
     def __init__(
@@ -94,7 +96,7 @@ class PowerLinePort:
 
     def _data(self, event: DataReceived, seconds: float) -> None:
         m_sdu, ends = event.m_sdu, event.m_sdu[1:HEADER]
-        if m_sdu[HEADER] in _PROTECTED and not event.to_all:
+        if m_sdu[HEADER] in _ALIKE_IS_THE_SAME and not event.to_all:
             known = self._answers.get(ends)
             if known is not None and known[0] == m_sdu:
                 self.repeated += 1

@@ -127,6 +127,7 @@ class PowerLineInitiator:
         self._queue: TurnQueue[tuple[Procedure, Exchange | None]] = TurnQueue()
         self._procedure: Procedure | None = None
         self._step: Step | None = None
+        self._job: Exchange | None = None
         self._gathered: list[MacIndication] = []
         self._extended = 0
         self._registering = 0
@@ -205,6 +206,19 @@ class PowerLineInitiator:
             if job is not None:
                 job.failed(cause, self.now)
 
+    def abandon(self, cause: str) -> None:
+        """Give up everything that waits or is under way: this initiator is no more."""
+        jobs = [] if self._job is None else [self._job]
+        while (item := self._queue.pop()) is not None:
+            item[0].close()
+            if item[1] is not None:
+                jobs.append(item[1])
+        if self._procedure is not None:
+            self._procedure.close()
+        self._procedure = self._step = self._job = None
+        for job in jobs:
+            job.failed(cause, self.now)
+
     def _put(self, procedure: Procedure, priority: Priority, flow: str) -> None:
         if self._queue.put((procedure, None), priority, flow):
             self._go()
@@ -260,7 +274,7 @@ class PowerLineInitiator:
 
     def _go(self) -> None:
         while self._procedure is None and (item := self._queue.pop()) is not None:
-            self._procedure = item[0]
+            self._procedure, self._job = item
             self._resume(None)
 
     def _resume(self, value: Any) -> None:
@@ -275,7 +289,7 @@ class PowerLineInitiator:
                 self._orders.append(step.call)
                 step = procedure.send(None)
         except StopIteration:
-            self._procedure = None
+            self._procedure = self._job = None
             self._go()
             return
         self._step = step

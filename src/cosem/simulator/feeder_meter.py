@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from cosem.classes.access import AccessRights
 from cosem.classes.c003_register import Register
 from cosem.classes.c050_sfsk_phy_mac_setup import DeltaElectricalPhase
 from cosem.classes.common import CaptureObject
+from cosem.classes.model import InterfaceClass
 from cosem.classes.c001_data import Data as DataObject
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
-from cosem.device.associations import AssociationSpec, full_access, only
+from cosem.device.associations import AssociationSpec, only
 from cosem.device.clock import DAY, QUARTER, DeviceClock
 from cosem.device.device import PhysicalDevice
 from cosem.device.host import Host
 from cosem.device.image import ImageOptions, ImageTransferBehaviour, signed_by
 from cosem.device.logical_device import LogicalDevice
-from cosem.device.meter import BROADCAST_CLIENT, CLOCK, LOAD_PROFILE, MANAGEMENT_CLIENT, PUBLIC_CLIENT, broadcast_rights
+from cosem.device.meter import (
+    BROADCAST_CLIENT,
+    CLOCK,
+    LOAD_PROFILE,
+    MANAGEMENT_CLIENT,
+    PUBLIC_CLIENT,
+    broadcast_rights,
+    management_rights,
+)
 from cosem.device.power_line import PowerLinePort
 from cosem.device.power_line_objects import PowerLineObjects
 from cosem.device.profile import Column, ProfileBuffer
@@ -109,20 +119,23 @@ class LightMeter:
         self.device.schedule.add(profile)
         return profile
 
+    def _rights(self, obj: InterfaceClass) -> AccessRights:
+        return management_rights(self.device, obj)
+
     def _associate(self, keys: Keys) -> None:
         largest = self.port.link.max_apdu
         public = only(("0-0:42.0.0.255", CLOCK, COUNTER))
         self.logical.associate(AssociationSpec(PUBLIC_CLIENT, 1, public, max_pdu_size=largest))
         self.logical.associate(
             AssociationSpec(
-                MANAGEMENT_CLIENT, 2, full_access, mechanism=5, policy=3, keys=keys, max_pdu_size=largest
+                MANAGEMENT_CLIENT, 2, self._rights, mechanism=5, policy=3, keys=keys, max_pdu_size=largest
             )
         )
         self.logical.associate(
             AssociationSpec(
                 BROADCAST_CLIENT,
                 3,
-                lambda obj: broadcast_rights(obj, full_access(obj)),
+                lambda obj: broadcast_rights(obj, self._rights(obj)),
                 policy=3,
                 keys=keys,
                 max_pdu_size=largest,

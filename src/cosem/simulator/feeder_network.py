@@ -158,6 +158,8 @@ class FeederNetwork:
         self.medium.switch(station, False)
         self.medium.switch(station, True, mac)
         new = self.initiators[station] = PowerLineInitiator(mac, self._named(station), kept=remembered, now=self.now)
+        # Who waits for an exchange learns it when the new one is there to be asked.
+        old.abandon("the initiator was restarted")
         self.flush(station)
         return new
 
