@@ -64,7 +64,7 @@ class LightMeter:
         delta: DeltaElectricalPhase = DeltaElectricalPhase.NOT_DEFINED,
     ) -> None:
         title = reporting.settings.title.ljust(8, b"\x00")
-        random = SeededRandom(number)
+        random = SeededRandom(0x4D00_0000 + number)
         self.number = number
         self.watts = 200 + number * 37 % 800
         self.device = PhysicalDevice(title, start - DAYS_KEPT * DAY, random, simulation=True, counters=MemoryCounterStore())

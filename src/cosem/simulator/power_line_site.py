@@ -172,8 +172,7 @@ class PowerLineSite:
             broadcast=True,
             max_pdu_size_of_peer=self.llc.max_sdu,
         )
-        link = LlcLink(self.llc)
-        machine = Initiator(link, settings)
+        machine = Initiator(LlcLink(self.llc), settings)
         core = Core(machine, self.random)
         pending = 0
 
@@ -186,16 +185,21 @@ class PowerLineSite:
             return (yield from broadcast_image(image, identifier, block_size))
 
         running = machine.start(talk(), self.carrier.now)
-        while not running.done or pending:
+        while True:
             order = machine.driver_step()
             if order is not None:
-                step = order[1]
-                machine.answer(order[0], getattr(step, "action", lambda: None)(), self.carrier.now)
+                machine.answer(order[0], getattr(order[1], "action", _nothing)(), self.carrier.now)
                 continue
-            while m_sdu := link.take():
+            while m_sdu := machine.take():
                 pending += 1
                 self.network.initiator.broadcast(Broadcast(m_sdu, sent=sent), self.network.now)
                 self.network.flush()
+            if running.done and not pending:
+                break
             self.network.run(self.network.now + 1_000, lambda: not pending)
             machine.handle_timer(self.carrier.now)
         return running.outcome()
+
+
+def _nothing() -> None:
+    return None
