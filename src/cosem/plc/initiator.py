@@ -110,7 +110,8 @@ class InitiatorSettings:
 class PowerLineInitiator:
     """One initiator above its `mac`; `kept` is what `registry.kept()` said before a restart.
 
-    `on_air` counts what exchanges carried: octets of M_sdu in both directions, for figures.
+    For figures: `carried` are octets of M_sdu in both directions that exchanges and broadcasts carried, `repeated` attempts
+    of exchanges beyond the first, `refused` what found no room in the queue.
     """
 
     def __init__(self, mac: Mac, settings: InitiatorSettings, *, kept: Iterable[Kept] = (), now: int = 0) -> None:
@@ -119,6 +120,7 @@ class PowerLineInitiator:
         self.registry = Registry(mac.settings.plan, kept)
         self.now = now
         self.carried = 0
+        self.repeated = 0
         self.refused = 0
         self.discovery: Discovery | None = None
         self._answers: tuple[list[MacIndication], int] = ([], 0)
@@ -362,6 +364,7 @@ class PowerLineInitiator:
         attempts = self.settings.attempts if job.repeatable else 1
         for attempt in range(attempts):
             credit = system.credit_of(attempt)
+            self.repeated += attempt > 0
             sent: MacConfirm | MacRefused = yield Say(MacRequest(address, job.m_sdu, credit))
             if isinstance(sent, MacRefused):
                 cause = sent.reason

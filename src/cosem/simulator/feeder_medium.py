@@ -144,6 +144,11 @@ class FeederMedium:
         self._calls.setdefault(begin, []).append(station)
         self.wake(station)
 
+    @property
+    def off(self) -> frozenset[int]:
+        """The stations without supply."""
+        return frozenset(self._off)
+
     def wake(self, station: int) -> None:
         """Ask `station` anew when it has something to do; needed after anything was asked of its MAC layer."""
         self._catch_up(station)
