@@ -1,4 +1,4 @@
-"""A street on the power line: 200 meters found, read from outside over TCP, through a noisy hour, and all sent firmware.
+"""A street on the power line: 200 meters found, read from outside by TCP, through a noisy hour, and sent firmware.
 
 The whole of it is simulated in virtual time: what took hours on the wire is over in seconds.
 """
@@ -44,8 +44,7 @@ def served(site: PowerLineSite) -> Iterator[str]:
 
 
 def noisy(feeder: Feeder) -> Feeder:
-    """Return the feeder with machines on it that jam one of the two tones, here this one, there the other, from 15 to 16
-    o'clock."""
+    """Return the feeder with machines on it that jam one of the two tones from 15 to 16 o'clock, not all the same."""
     hour = frozenset({15})
     joints = range(5, len(feeder.segments), 10)
     jammers = tuple(Interferer(joint, joint // 10 % 2, 117.0, hour) for joint in joints)
@@ -60,12 +59,16 @@ network = site.network
 # --- found and registered, repeaters called -----------------------------------------------------------------------
 network.discover()
 registry = network.initiator.registry
-print(f"{len(registry.registered)} meters found and registered in {network.medium.seconds / 60:.0f} minutes on the wire")
+print(
+    f"{len(registry.registered)} meters found and registered in {network.medium.seconds / 60:.0f} minutes on the wire"
+)
 before = sum(system.mac.repeats for system in network.systems.values())
 network.initiator.call_repeaters(network.now)
 network.flush()
 network.run(network.now + 200)
-print(f"repeaters called: {before} repeated before, {sum(system.mac.repeats for system in network.systems.values())} do")
+print(
+    f"repeaters called: {before} repeated before, {sum(system.mac.repeats for system in network.systems.values())} do"
+)
 
 # --- read from outside, with GMAC, authenticated and encrypted -----------------------------------------------------
 with served(site) as url:
@@ -73,6 +76,7 @@ with served(site) as url:
     for number in (1, 100, 200):
         with connect(behind + title_of(number).hex(), device=KEYS, counters=COUNTERS) as meter:
             print(f"meter {number}: {meter[Register, '1-0:1.8.0'].value} Wh")
+
 
 # --- the concentrator reads by itself: a whole day, and then what is new, in a quiet hour and in a noisy one --------
 def until(hours: float) -> None:
@@ -82,8 +86,9 @@ def until(hours: float) -> None:
 def read(when: str) -> None:
     begun, repeated = network.medium.seconds, network.initiator.repeated
     report = site.read_profiles().report
+    minutes = (network.medium.seconds - begun) / 60
     print(
-        f"{when}: {report.rows} rows of {len(report.read)} meters in {(network.medium.seconds - begun) / 60:.0f} minutes, "
+        f"{when}: {report.rows} rows of {len(report.read)} meters in {minutes:.0f} minutes, "
         f"{network.initiator.repeated - repeated} exchanges repeated, {len(report.failed)} meters given up"
     )
 

@@ -34,6 +34,13 @@ SAYS = {
         "10:25:00+01:00 pressure unusable",
         "gas quality changed",
         "picture of",
+    "power_line.py": [
+        "200 meters found and registered",
+        "200 repeated before",
+        "in a noisy hour: ",
+        "0 meters given up",
+        "meter 7: ",
+        "all 200 meters run it",
     ],
     "be_a_meter.py": ["2026-11-01T02:00:00+01:00", "disconnected", "72 rows captured"],
 }

@@ -207,7 +207,7 @@ def test_a_noisy_hour_costs_time_and_no_row() -> None:
         took[name] = made.network.medium.seconds - begun
         assert report.rows == 96 * len(report.read)
         assert len(report.read) + len(report.failed) == len(made.network.initiator.registry.registered)
-    assert took["loud"] > 0 and took["quiet"] > 0
+    assert took["loud"] > took["quiet"]
 
 
 def test_a_conversation_ends_with_the_cause_where_the_network_gives_up() -> None:

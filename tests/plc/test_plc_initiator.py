@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.power_line import heard, initiator
 
 from cosem.errors import ConfigError
 from cosem.plc.addresses import AddressPlan
@@ -19,7 +20,6 @@ from cosem.plc.phy import exchange_slots
 from cosem.plc.procedures import Exchange, NoAddressLeft, SystemLost
 from cosem.plc.queue import MAX_QUEUED, PATIENCE, Priority, TurnQueue
 from cosem.plc.registry import MEMBERS, REGISTERED, Kept, MemberInput, Membership, Registry, System
-from tests.support.power_line import heard, initiator
 
 GET = bytes.fromhex("900110c001c100080000010000ff0200")
 ANSWER = bytes.fromhex("901001c401c10005")
@@ -45,9 +45,7 @@ def test_no_walk_makes_a_member_of_somebody_without_an_address(walk: list[Member
 
 
 @given(
-    st.lists(
-        st.tuples(st.sampled_from(("report", "assign", "lose", "forget")), st.integers(0, 30)), max_size=200
-    ),
+    st.lists(st.tuples(st.sampled_from(("report", "assign", "lose", "forget")), st.integers(0, 30)), max_size=200),
     st.integers(3, 12),
 )
 def test_an_address_never_has_two_owners(steps: list[tuple[str, int]], last: int) -> None:

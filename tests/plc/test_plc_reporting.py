@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.power_line import INITIATOR, heard
 
 from cosem.errors import ConfigError
 from cosem.plc import ciase, llc
@@ -43,7 +44,6 @@ from cosem.plc.reporting import (
     StationInput,
     report_window,
 )
-from tests.support.power_line import INITIATOR, heard
 
 TITLE, OTHER, MASTER = b"CSM00001", b"CSM00002", b"CSMCON01"
 SETTINGS = MacSettings(timeouts=Timeouts(search_initiator_s=5, not_addressed_min=2, frame_not_ok_s=20))
@@ -64,7 +64,13 @@ class Bench:
         return self.draws.pop(0) % below if self.draws else 0
 
     def hear(
-        self, sdu: bytes, *, destination: int = ALL_PHYSICAL, source: int = INITIATOR, credit: int = 0, level: float = 110.0
+        self,
+        sdu: bytes,
+        *,
+        destination: int = ALL_PHYSICAL,
+        source: int = INITIATOR,
+        credit: int = 0,
+        level: float = 110.0,
     ) -> list[Any]:
         frame = MacFrame(source, destination, Credits(credit, credit, 0), sdu)
         self.now = max(self.now, self.mac.busy_until) + frame.subframes

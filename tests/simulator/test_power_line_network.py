@@ -240,8 +240,12 @@ def test_a_meter_without_supply_is_lost_with_the_cause_and_comes_back() -> None:
 
 
 def test_a_meter_that_is_spoken_to_stays_and_one_that_is_not_becomes_new() -> None:
-    kept = FeederNetwork(random_feeder(3, seed=2), settings=QUICK, initiator=InitiatorSettings(b"CSMCON01", keep_alive_s=600))
-    silent = FeederNetwork(random_feeder(3, seed=2), settings=QUICK, initiator=InitiatorSettings(b"CSMCON01", keep_alive_s=0))
+    kept = FeederNetwork(
+        random_feeder(3, seed=2), settings=QUICK, initiator=InitiatorSettings(b"CSMCON01", keep_alive_s=600)
+    )
+    silent = FeederNetwork(
+        random_feeder(3, seed=2), settings=QUICK, initiator=InitiatorSettings(b"CSMCON01", keep_alive_s=0)
+    )
     for network in (kept, silent):
         network.discover()
         run(network, 2 * 3600)
@@ -297,7 +301,12 @@ def test_an_exchange_is_repeated_within_its_budget_and_then_reported() -> None:
     sent: list[int] = []
     network.medium.on_air = lambda item: sent.append(item.begin)
     failures: list[str] = []
-    job = Exchange(title_of(2), bytes.fromhex("900110c001c100080000010000ff0200"), pytest.fail, lambda why, at: failures.append(why))
+    job = Exchange(
+        title_of(2),
+        bytes.fromhex("900110c001c100080000010000ff0200"),
+        pytest.fail,
+        lambda why, at: failures.append(why),
+    )
     network.initiator.exchange(job, network.now)
     network.flush()
     run(network, 120)

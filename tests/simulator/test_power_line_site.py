@@ -102,12 +102,14 @@ def test_the_smallest_frame_carries_blocks_of_a_pre_established_association() ->
     assert isinstance(meter, LightMeter)
     meter.logical.associate(AssociationSpec(3, 4, read_only, pre_established=True, max_pdu_size=23))
     meter.logical.build()
+
     def talk(core: Core) -> Any:
         yield from core.open()
         return (yield from core.get_data(7, Obis.parse("1-0:99.1.0.255"), 3))
 
-    columns = made.run(title_of(1), talk, client_sap=3, mechanism=0, protection=0, pre_established=True,
-                       max_pdu_size_of_peer=23)
+    columns = made.run(
+        title_of(1), talk, client_sap=3, mechanism=0, protection=0, pre_established=True, max_pdu_size_of_peer=23
+    )
     assert len(columns.value) == 2
 
 

@@ -1,4 +1,4 @@
-"""``cosem simulate feeder``: a low-voltage feeder with its meters, found and read by a concentrator over the power line."""
+"""``cosem simulate feeder``: a low-voltage feeder, its meters found and read by a concentrator over the power line."""
 
 from __future__ import annotations
 
@@ -31,9 +31,13 @@ OWN_CALLS = 300
 )
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Write a picture of the feeder to a file.")
 @click.option("--list", "as_list", is_flag=True, help="List every meter at the end.")
-@click.option("--serve", type=click.Choice(("tcp",)), help="Then be the concentrator on a port: a gateway to the meters.")
+@click.option(
+    "--serve", type=click.Choice(("tcp",)), help="Then be the concentrator on a port: a gateway to the meters."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=4059, type=click.IntRange(0, 65535), show_default=True, help="Port; 0 takes a free one.")
+@click.option(
+    "--port", default=4059, type=click.IntRange(0, 65535), show_default=True, help="Port; 0 takes a free one."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def feeder_command(**options: Any) -> int:
     """Find the meters of a feeder over the power line (S-FSK, IEC 61334), step by step.
@@ -45,7 +49,6 @@ def feeder_command(**options: Any) -> int:
     them addresses and calls repeaters, in virtual time.
     """
     from cosem.plc.initiator import InitiatorSettings
-    from cosem.plc.procedures import RoundOver
     from cosem.simulator.feeder import Line, random_feeder
     from cosem.simulator.feeder_meter import CONCENTRATOR_TITLE
     from cosem.simulator.feeder_picture import picture, snapshot
@@ -62,33 +65,25 @@ def feeder_command(**options: Any) -> int:
     if not quiet:
         _tree(feeder, options)
         heading("\ndiscovery")
-        print_round = _Rounds(network)
-        network.on_event = lambda station, event: print_round(event)
-    rounds = 0
-
-    def count(station: int, event: Any) -> None:
-        nonlocal rounds
-        rounds += isinstance(event, RoundOver)
-
-    if quiet:
-        network.on_event = count
+    course = _Course(network, None if quiet else _Rounds(network))
+    network.on_event = lambda station, event: course(event)
     network.discover()
-    before = snapshot(network)
+    before = snapshot(network) if apart else course.before
     found = network.medium.seconds
     network.initiator.call_repeaters(network.now)
     network.flush()
     network.run(network.now + network.medium.rate.slots_in(120))
     after = snapshot(network)
     if quiet:
-        print_json(_document(feeder, before, after, found, rounds))
+        print_json(_document(feeder, before, after, found, course.rounds))
     else:
         _levels(before, after, found)
         if options["as_list"]:
             _list(feeder, after)
     if options["svg"] is not None:
         title = f"Feeder of {options['meters']} meters, seed {options['seed']}"
-        call = "the repeater call" if apart else "the last repeater call"
-        panels = ((f"Before {call}", before), (f"After {call}", after))
+        first, last = ("the repeater call",) * 2 if apart else ("the first repeater call", "the last one")
+        panels = ((f"Before {first}", before), (f"After {last}", after))
         _write(options["svg"], picture(feeder, panels, title=title))
         if not quiet:
             click.echo(f"\npicture: {options['svg']}")
@@ -128,6 +123,29 @@ def _tree(feeder: Any, options: dict[str, Any]) -> None:
         click.echo(f"{'│  ' * lane.depth}{corner} {what:<6} {span:>14}  {places:<12} {len(stations):>3} meters  {here}")
 
 
+class _Course:
+    """Counts the rounds of a discovery, and keeps how the network stood before repeaters were called at first."""
+
+    def __init__(self, network: Any, tell: _Rounds | None) -> None:
+        self.network = network
+        self.rounds = 0
+        self.before: list[Any] = []
+        self._tell = tell
+        self._called = False
+
+    def __call__(self, event: Any) -> None:
+        from cosem.plc.procedures import RepeatersCalled, RoundOver
+        from cosem.simulator.feeder_picture import snapshot
+
+        if isinstance(event, RoundOver):
+            self.rounds += 1
+            if not self._called:
+                self.before = snapshot(self.network)
+        self._called = self._called or isinstance(event, RepeatersCalled)
+        if self._tell is not None:
+            self._tell(event)
+
+
 class _Rounds:
     """Prints what happens in a discovery as it happens."""
 
@@ -164,7 +182,9 @@ class _Rounds:
 
     def _silence(self) -> None:
         if self.idle:
-            click.echo(f"            {self.idle} rounds in silence" if self.idle > 1 else "            a round in silence")
+            click.echo(
+                f"            {self.idle} rounds in silence" if self.idle > 1 else "            a round in silence"
+            )
             self.idle = 0
 
 
@@ -246,7 +266,9 @@ async def _serve(site: Any, options: dict[str, Any]) -> None:
 
     report = site.read_profiles().report
     if not options["as_json"]:
-        click.echo(f"\nload profiles of {len(report.read)} meters read, {report.rows} rows; {len(report.failed)} failed")
+        click.echo(
+            f"\nload profiles of {len(report.read)} meters read, {report.rows} rows; {len(report.failed)} failed"
+        )
     concentrator = site.concentrator
     server = DeviceServer(concentrator.local.device, machines=concentrator.machine)
     _, port = await server.start(options["host"], options["port"])

@@ -127,7 +127,9 @@ class Concentrator:
         self.readings = [item for item in self.readings if not item.over]
         if any(item.plan.profile == plan.profile for item in self.readings):
             raise ConfigError(f"{plan.profile} is being read")
-        reading = Reading(self.carrier, self.kept, plan, self._settings, self._random, self._utc, devices, self._is_busy)
+        reading = Reading(
+            self.carrier, self.kept, plan, self._settings, self._random, self._utc, devices, self._is_busy
+        )
         self.readings.append(reading)
         reading.start()
         return reading

@@ -1,4 +1,4 @@
-"""What stands for a device behind the concentrator: a machine that speaks the wrapper and hands APDUs to the carrier."""
+"""What stands for a device behind the concentrator: a machine that speaks the wrapper and has APDUs carried."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class Forwarder:
     """One device for one client: implements `cosem.link.base.Machine`.
 
     `settle` is called when something waits, where whoever drives the carrier would not come by otherwise; `told` when
-    something came; `used` with every APDU of the client. With `tells_failures` false a client is left to its own time-out.
+    something came; `used` with every APDU of the client. With `tells_failures` false a client is left to its own
+    time-out.
     """
 
     def __init__(

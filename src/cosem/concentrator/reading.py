@@ -69,8 +69,8 @@ class ReadingReport:
 class Reading:
     """One run over devices: `start` it, let the carrier work, and look at the `report` when it is `over`.
 
-    A device that is `busy`, because somebody from outside talks to it between the same access points, is left for later;
-    `give_way` ends a conversation for such a one.
+    A device that is `busy`, because somebody from outside talks to it between the same access points, is left for
+    later; `give_way` ends a conversation for such a one.
     """
 
     def __init__(

@@ -28,10 +28,10 @@ _ALIKE_IS_THE_SAME: Final = frozenset((*CIPHERED_NAMES, 0xDB, 0xDC, _AARQ, _RLRQ
 class PowerLinePort:
     """One device on a power line.
 
-    A request that comes again, octet for octet, is answered again without being carried out again: the initiator repeats
-    what got no answer, and an answer is lost as easily as a question. That holds for protected APDUs, whose counter says
-    that two alike are one, and for the ends of an association, which are there already; of other plain ones nobody
-    knows, so they are served anew.
+    A request that comes again, octet for octet, is answered again without being carried out again: the initiator
+    repeats what got no answer, and an answer is lost as easily as a question. That holds for protected APDUs, whose
+    counter says that two alike are one, and for the ends of an association, which are there already; of other plain
+    ones nobody knows, so they are served anew.
     """
 
     def __init__(
@@ -88,9 +88,7 @@ class PowerLinePort:
 
         Raise an alarm (`ReportingSystem.raise_alarm`) to be asked.
         """
-        self.responder.notify(
-            address, service, invoke=invoke, protection=protection, max_pdu_size=self.link.max_apdu
-        )
+        self.responder.notify(address, service, invoke=invoke, protection=protection, max_pdu_size=self.link.max_apdu)
         while m_sdu := self.link.take():
             self._notifications.append(m_sdu)
 

@@ -260,7 +260,8 @@ class DeviceServer:
 
     `before` is called before every read, for example to advance its time. `behind` makes it a gateway: further devices
     by network id and physical device address. `machines` makes it one in another way: it gives a machine for a device
-    by these, as `cosem.link.gateway.Gateway` asks for it. `parameters` are the longest frames and widest windows of HDLC.
+    by these, as `cosem.link.gateway.Gateway` asks for it. `parameters` are the longest frames and widest windows of
+    HDLC.
     """
 
     def __init__(

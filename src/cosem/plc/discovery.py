@@ -1,11 +1,11 @@
 """How an initiator asks who is there: rounds of Discover whose probability, windows and credit follow what came back.
 
-A round has windows; who answers chooses one, and two in one window are lost unless one is much louder. Most come through
-where about as many answer as there are windows (about 37 of 100 then), so probability and windows are set to the number
-of stations that are believed to be without an address. Few reports may mean that few are there, or so many that not even
-a preamble was told from the others: lower and lower probabilities tell the two apart, and all are asked only when these
-stayed silent. One credit is asked for after the other, because near stations need no repetitions and repeat for the
-others once they are there.
+A round has windows; who answers chooses one, and two in one window are lost unless one is much louder. Most come
+through where about as many answer as there are windows (about 37 of 100 then), so probability and windows are set to
+the number of stations that are believed to be without an address. Few reports may mean that few are there, or so many
+that not even a preamble was told from the others: lower and lower probabilities tell the two apart, and all are asked
+only when these stayed silent. One credit is asked for after the other, because near stations need no repetitions and
+repeat for the others once they are there.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ LEAST_PROBABILITY: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class DiscoverySettings:
-    """Windows of a round: how many at the least, where nothing is known yet, and at the most. `settle_s`: seconds without
-    a new station until a discovery is over, longer than a search for an initiator. `max_credit`: how far it goes.
+    """Windows of a round: how many at the least, where nothing is known yet, and at the most. `settle_s`: seconds
+    without a new station until a discovery is over, longer than a search for an initiator. `max_credit`: how far it
+    goes.
 
     None of these numbers is in a public source; a round of 48 windows without repetitions takes 14 s at 2400 bit/s.
     """

@@ -58,7 +58,7 @@ from cosem.plc.procedures import (
 )
 from cosem.plc.queue import Priority, TurnQueue
 from cosem.plc.registry import REGISTERED, Kept, MemberInput, Membership, Registry, System
-from cosem.plc.repeater_call import PIECES, RepeaterCall
+from cosem.plc.repeater_call import RepeaterCall
 from cosem.plc.reporting import AlarmOrder, report_window
 
 MAX_EVENTS: Final = 10_000
@@ -82,8 +82,8 @@ class InitiatorSettings:
     - `keep_alive_s`: every system is spoken to at least as often, well within its time-out not addressed; `misses`:
       exchanges without an answer in a row until a system is lost.
     - `call_after`: registrations after which repeaters are called anew in the middle of a discovery, 0 for only at its
-      end, None for never; `threshold`: dBµV of a call, None for the default of 104; `spare`: slots of a call for stations
-      without an address.
+      end, None for never; `threshold`: dBµV of a call, None for the default of 104; `spare`: slots of a call for
+      stations without an address.
     - `rediscover_s`: seconds between two discoveries by itself, 0 for none.
     """
 
@@ -110,8 +110,8 @@ class InitiatorSettings:
 class PowerLineInitiator:
     """One initiator above its `mac`; `kept` is what `registry.kept()` said before a restart.
 
-    For figures: `carried` are octets of M_sdu in both directions that exchanges and broadcasts carried, `repeated` attempts
-    of exchanges beyond the first, `refused` what found no room in the queue.
+    For figures: `carried` are octets of M_sdu in both directions that exchanges and broadcasts carried, `repeated`
+    attempts of exchanges beyond the first, `refused` what found no room in the queue.
     """
 
     def __init__(self, mac: Mac, settings: InitiatorSettings, *, kept: Iterable[Kept] = (), now: int = 0) -> None:

@@ -260,9 +260,7 @@ class ReportingSystem:
         frame = indication.frame
         return [DataReceived(frame.sdu, frame.source, frame.destination != self.mac.address)]
 
-    def _pdu(
-        self, pdu: CiasePdu, indication: MacIndication, kind: LlcKind, sap: int, now: int
-    ) -> list[ReportingEvent]:
+    def _pdu(self, pdu: CiasePdu, indication: MacIndication, kind: LlcKind, sap: int, now: int) -> list[ReportingEvent]:
         frame = indication.frame
         match pdu:
             case Discover():

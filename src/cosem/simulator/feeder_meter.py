@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from cosem.classes.access import AccessRights
+from cosem.classes.c001_data import Data as DataObject
 from cosem.classes.c003_register import Register
 from cosem.classes.c050_sfsk_phy_mac_setup import DeltaElectricalPhase
 from cosem.classes.common import CaptureObject
 from cosem.classes.model import InterfaceClass
-from cosem.classes.c001_data import Data as DataObject
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
 from cosem.device.associations import AssociationSpec, only
@@ -67,7 +67,9 @@ class LightMeter:
         random = SeededRandom(0x4D00_0000 + number)
         self.number = number
         self.watts = 200 + number * 37 % 800
-        self.device = PhysicalDevice(title, start - DAYS_KEPT * DAY, random, simulation=True, counters=MemoryCounterStore())
+        self.device = PhysicalDevice(
+            title, start - DAYS_KEPT * DAY, random, simulation=True, counters=MemoryCounterStore()
+        )
         schedule = self.device.schedule
         self.clock = DeviceClock(lambda: schedule.now)
         self.logical = self.device.add(LogicalDevice(1, title[:3] + b"%08d" % number))
@@ -127,9 +129,7 @@ class LightMeter:
         public = only(("0-0:42.0.0.255", CLOCK, COUNTER))
         self.logical.associate(AssociationSpec(PUBLIC_CLIENT, 1, public, max_pdu_size=largest))
         self.logical.associate(
-            AssociationSpec(
-                MANAGEMENT_CLIENT, 2, self._rights, mechanism=5, policy=3, keys=keys, max_pdu_size=largest
-            )
+            AssociationSpec(MANAGEMENT_CLIENT, 2, self._rights, mechanism=5, policy=3, keys=keys, max_pdu_size=largest)
         )
         self.logical.associate(
             AssociationSpec(

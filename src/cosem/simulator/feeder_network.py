@@ -20,6 +20,7 @@ from cosem.plc.mac_events import MacConfirm, MacEvent, MacRequest
 from cosem.plc.mac_settings import MacSettings
 from cosem.plc.procedures import InitiatorEvent
 from cosem.plc.registry import Kept
+from cosem.plc.repeater_call import RepeaterCall
 from cosem.plc.reporting import (
     NOBODY,
     ActiveInitiator,
@@ -28,7 +29,6 @@ from cosem.plc.reporting import (
     ReportingSettings,
     ReportingSystem,
 )
-from cosem.plc.repeater_call import RepeaterCall
 from cosem.simulator.feeder import INITIATOR, Feeder
 from cosem.simulator.feeder_channel import FeederChannel
 from cosem.simulator.feeder_medium import FeederMedium
@@ -99,9 +99,7 @@ class FeederNetwork:
         self.medium = FeederMedium(
             FeederChannel(feeder, seed=seed), macs, watch=self._watch, seed=seed, start_hour=hour
         )
-        self.initiators = {
-            station: PowerLineInitiator(macs[station], self._named(station)) for station in homes
-        }
+        self.initiators = {station: PowerLineInitiator(macs[station], self._named(station)) for station in homes}
         self.systems = {
             station: self._system(station, macs[station]) for station in range(len(macs)) if station not in homes
         }
@@ -193,11 +191,14 @@ class FeederNetwork:
         if told:
             for item in told:
                 self._tell(station, item)
-        elif type(event) is MacConfirm and (meter := self.meters.get(station)) is not None:
-            if meter.port.behind_answer:
-                meter.port.sent(now)
-                self.medium.wake(station)
+        elif type(event) is MacConfirm and (port := self._port(station)) is not None and port.behind_answer:
+            port.sent(now)
+            self.medium.wake(station)
         self._carry(station, system.take())
+
+    def _port(self, station: int) -> PowerLinePort | None:
+        meter = self.meters.get(station)
+        return None if meter is None else meter.port
 
     def _tell(self, station: int, event: ReportingEvent) -> None:
         if self.on_reporting is not None:

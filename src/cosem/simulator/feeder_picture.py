@@ -191,17 +191,17 @@ def _meters(
         view = views.get(station)
         colour = PHASES[feeder.stations[station].phase]
         tip = f"<title>{escape(_words(feeder, station, view))}</title>"
+        if view is not None and view.repeats:
+            parts.append(
+                f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="{dot + 1.6:.1f}" fill="none" stroke="{_INK}" '
+                f'stroke-width="{dot * 0.4:.1f}"/>'
+            )
         if view is None or not view.address:
             parts.append(
                 f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="{dot - 0.8:.1f}" fill="{_PAPER}" stroke="{colour}" '
                 f'stroke-width="1.4">{tip}</circle>'
             )
             continue
-        if view.repeats:
-            parts.append(
-                f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="{dot + 1.6:.1f}" fill="none" stroke="{_INK}" '
-                'stroke-width="1.6"/>'
-            )
         parts.append(f'<circle cx="{cx:.1f}" cy="{cy:.1f}" r="{dot:.1f}" fill="{colour}">{tip}</circle>')
         if view.hops:
             parts.append(
@@ -226,7 +226,9 @@ def _legend(y: float) -> list[str]:
         parts.append(f'<circle cx="{x:.0f}" cy="{y + 6:.0f}" r="4" fill="{PHASES[phase]}"/>')
         parts.append(f'<text x="{x + 10:.0f}" y="{y + 10:.0f}">on L{phase}</text>')
         x += 72
-    parts.append(f'<circle cx="{x:.0f}" cy="{y + 6:.0f}" r="3.2" fill="{_PAPER}" stroke="{PHASES[0]}" stroke-width="1.4"/>')
+    parts.append(
+        f'<circle cx="{x:.0f}" cy="{y + 6:.0f}" r="3.2" fill="{_PAPER}" stroke="{PHASES[0]}" stroke-width="1.4"/>'
+    )
     parts.append(f'<text x="{x + 10:.0f}" y="{y + 10:.0f}">not registered</text>')
     x += 124
     parts.append(f'<circle cx="{x:.0f}" cy="{y + 6:.0f}" r="4" fill="{PHASES[0]}"/>')
@@ -235,9 +237,12 @@ def _legend(y: float) -> list[str]:
     x += 180
     parts.append(f'<circle cx="{x:.0f}" cy="{y + 6:.0f}" r="4.6" fill="{PHASES[0]}"/>')
     parts.append(
-        f'<text x="{x:.0f}" y="{y + 9:.0f}" font-size="8" font-weight="bold" fill="{_PAPER}" text-anchor="middle">2</text>'
+        f'<text x="{x:.0f}" y="{y + 9:.0f}" font-size="8" font-weight="bold" fill="{_PAPER}" '
+        'text-anchor="middle">2</text>'
     )
-    parts.append(f'<text x="{x + 10:.0f}" y="{y + 10:.0f}">repetitions to the concentrator (none where no number)</text>')
+    parts.append(
+        f'<text x="{x + 10:.0f}" y="{y + 10:.0f}">repetitions to the concentrator (none where no number)</text>'
+    )
     x += 320
     parts.append(f'<rect x="{x - 3:.0f}" y="{y + 3:.0f}" width="6" height="6" fill="{_INK}"/>')
     parts.append(f'<text x="{x + 10:.0f}" y="{y + 10:.0f}">cabinet; its place is its cable in metres</text>')

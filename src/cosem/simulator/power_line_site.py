@@ -19,10 +19,10 @@ from cosem.device.random import SeededRandom
 from cosem.errors import Timeout
 from cosem.obis import Obis
 from cosem.plc.initiator import InitiatorSettings
+from cosem.plc.link import EVERYBODY, LlcLink
 from cosem.plc.llc import LlcSettings
 from cosem.plc.mac_settings import MacSettings
 from cosem.plc.procedures import Broadcast
-from cosem.plc.link import EVERYBODY, LlcLink
 from cosem.plc.reporting import ReportingSystem
 from cosem.security.counters import MemoryCounterStore
 from cosem.security.keys import Keys
@@ -122,9 +122,7 @@ class PowerLineSite:
         limit = self.network.now + self.network.medium.rate.slots_in(DAY_OF_SLOTS)
         self.network.run(limit, lambda: not forwarder.waiting)
 
-    def run(
-        self, title: bytes, conversation: Callable[[Core], Generator[Step, Any, T]], **settings: Any
-    ) -> T:
+    def run(self, title: bytes, conversation: Callable[[Core], Generator[Step, Any, T]], **settings: Any) -> T:
         """Hold a conversation with the meter of `title` and return what came of it, or raise its error.
 
         Raises `Timeout` where it takes longer than a day.
@@ -174,11 +172,10 @@ class PowerLineSite:
         )
         machine = Initiator(LlcLink(self.llc), settings)
         core = Core(machine, self.random)
-        pending = 0
+        waiting: list[bytes] = []
 
         def sent(slot: int) -> None:
-            nonlocal pending
-            pending -= 1
+            waiting.pop()
 
         def talk() -> Generator[Step, Any, int]:
             yield from core.open()
@@ -191,12 +188,12 @@ class PowerLineSite:
                 machine.answer(order[0], getattr(order[1], "action", _nothing)(), self.carrier.now)
                 continue
             while m_sdu := machine.take():
-                pending += 1
+                waiting.append(m_sdu)
                 self.network.initiator.broadcast(Broadcast(m_sdu, sent=sent), self.network.now)
                 self.network.flush()
-            if running.done and not pending:
+            if running.done and not waiting:
                 break
-            self.network.run(self.network.now + 1_000, lambda: not pending)
+            self.network.run(self.network.now + 1_000, lambda: not waiting)
             machine.handle_timer(self.carrier.now)
         return running.outcome()
 
