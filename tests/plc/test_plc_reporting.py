@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.power_line import INITIATOR, heard
+from support.power_line import INITIATOR, heard
 
 from cosem.errors import ConfigError
 from cosem.plc import ciase, llc

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from cosem.apdu.base import AttributeDescriptor
 from cosem.apdu.notify import DataNotification
+from cosem.apdu.set import SetRequestNormal
+from cosem.association.steps import Post
 from cosem.classes.c018_image_transfer import ImageTransferStatus
 from cosem.client.core import Core
 from cosem.client.firmware import ImagePatience, ImageUpdate
@@ -22,12 +27,14 @@ from cosem.plc.llc import LlcSettings
 from cosem.plc.mac_settings import MacSettings, Timeouts
 from cosem.plc.procedures import Unsolicited
 from cosem.plc.registry import Membership
+from cosem.plc.reporting import ReportingSystem
 from cosem.security.image import ImagePart, make_image
 from cosem.simulator.feeder import line_of_repeaters, random_feeder
-from cosem.simulator.feeder_meter import ENERGY, IMAGE_BLOCK, LightMeter
+from cosem.simulator.feeder_meter import CONCENTRATOR_TITLE, ENERGY, IMAGE_BLOCK, LightMeter, MeterOnLine
 from cosem.simulator.feeder_network import title_of
-from cosem.simulator.meter import demo_signing_key
+from cosem.simulator.meter import demo_settings, demo_signing_key, simulated_meter
 from cosem.simulator.power_line_site import PowerLineSite
+from cosem.times import CosemDateTime
 
 SETUP, ACTIVE, TIMEOUTS = (Obis.parse(f"0-0:26.{number}.0.255") for number in (0, 1, 2))
 COUNTERS, LLC = Obis.parse("0-0:26.3.0.255"), Obis.parse("0-0:26.5.0.255")
@@ -278,6 +285,64 @@ def test_an_image_goes_to_all_and_gaps_are_filled_one_by_one() -> None:
     assert all(report.status == ImageTransferStatus.VERIFICATION_SUCCESSFUL for report in reports.values())
     assert [reports[station].sent for station in (1, 3, 4, 5)] == [0, 0, 0, 0]
     assert 0 < reports[2].sent < blocks
+
+
+def test_the_clocks_of_all_are_set_at_once() -> None:
+    made = site(4)
+    meters = {station: made.network.meter(station) for station in made.network.systems}
+    moment = CosemDateTime.from_datetime(datetime(2027, 1, 1, 12, tzinfo=UTC))
+
+    def set_all(core: Core) -> Any:
+        target = AttributeDescriptor(8, Obis.parse("0-0:1.0.0.255"), 2)
+        yield Post(SetRequestNormal(target, None, axdr.encode(axdr.octet_string(moment.to_octets()))))
+
+    made.broadcast(set_all)
+    for meter in meters.values():
+        assert isinstance(meter, LightMeter)
+        assert abs(meter.clock.now - int(moment.to_datetime().timestamp())) < 30
+
+
+def test_whole_meters_live_on_the_line_and_take_an_emergency_together() -> None:
+    def build(station: int, reporting: ReportingSystem) -> MeterOnLine:
+        settings = replace(
+            demo_settings(station),
+            system_title=reporting.settings.title,
+            broadcast_title=CONCENTRATOR_TITLE,
+            max_pdu_size=131,
+        )
+        end = datetime.fromtimestamp(made.network.utc, UTC)
+        return MeterOnLine(reporting, simulated_meter(seed=station, end=end, days=0.1, settings=settings))
+
+    made = PowerLineSite(random_feeder(2, seed=2), seed=2, meter=build)
+    made.network.discover()
+    meters = [made.network.meter(station) for station in (1, 2)]
+    limiter = Obis.parse("0-0:17.0.0.255")
+    (groups, listed) = made.run(
+        title_of(1),
+        opened(
+            put(71, limiter, 9, Data(Tag.ARRAY, (axdr.long_unsigned(7),))),
+            get(15, Obis.parse("0-0:40.0.0.255"), 2),
+        ),
+    )
+    assert groups is None
+    assert {50, 51, 52, 53, 55, 56} <= {item.value[0].value for item in listed.value}
+    begin = CosemDateTime.from_datetime(datetime.fromtimestamp(made.network.utc - 60, UTC))
+    profile = axdr.structure(
+        axdr.long_unsigned(7), axdr.octet_string(begin.to_octets()), axdr.double_long_unsigned(3600)
+    )
+
+    def emergency(core: Core) -> Any:
+        yield Post(SetRequestNormal(AttributeDescriptor(71, limiter, 8), None, axdr.encode(profile)))
+
+    made.broadcast(emergency)
+    made.network.run(made.network.now + 50)
+    active = []
+    for meter in meters:
+        assert isinstance(meter, MeterOnLine)
+        meter.advance(made.network.utc)
+        active.append(bool(meter.meter.equipment.limiter.object.emergency_profile_active))
+    # The other one does not belong to the group.
+    assert active == [True, False]
 
 
 # --- alarms -------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from cosem.device.meter import (
     LOAD_PROFILE,
     MANAGEMENT_CLIENT,
     PUBLIC_CLIENT,
+    ElectricityMeter,
     broadcast_rights,
     management_rights,
 )
@@ -143,3 +144,20 @@ class LightMeter:
                 client_system_title=CONCENTRATOR_TITLE,
             )
         )
+
+
+class MeterOnLine:
+    """A whole electricity meter (`ElectricityMeter`) on a power line: built with the ``max_pdu_size`` that a frame carries, and with the system
+    title that reports.
+    """
+
+    def __init__(self, reporting: ReportingSystem, meter: ElectricityMeter, *, llc: LlcSettings | None = None) -> None:
+        self.meter = meter
+        self.port = PowerLinePort(reporting, meter.device, SeededRandom(0x4E00_0000), llc)
+        self.objects = PowerLineObjects(meter.host, self.port)
+        # The tables of rights have to know them, too.
+        meter.logical.build()
+
+    def advance(self, until: int) -> None:
+        """Let the meter live up to `until`, UTC seconds."""
+        self.meter.advance(until)

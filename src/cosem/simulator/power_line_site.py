@@ -28,7 +28,7 @@ from cosem.security.counters import MemoryCounterStore
 from cosem.security.keys import Keys
 from cosem.simulator.feeder import Feeder
 from cosem.simulator.feeder_meter import CONCENTRATOR_TITLE, LightMeter
-from cosem.simulator.feeder_network import FeederNetwork
+from cosem.simulator.feeder_network import FeederNetwork, MakeMeter
 from cosem.simulator.meter import DEMO_IMAGE_KEY, DEMO_KEYS
 
 T = TypeVar("T")
@@ -40,7 +40,8 @@ class PowerLineSite:
     """A concentrator and the meters of its feeder, in virtual time; the same arguments give the same site.
 
     Meters are light ones (`LightMeter`), built when somebody speaks to them. `keys` are those of every meter and of the
-    concentrator's own objects. `others` and `titles` as in `FeederNetwork`.
+    concentrator's own objects. `others` and `titles` as in `FeederNetwork`; `meter` builds other ones, such as
+    `MeterOnLine`.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class PowerLineSite:
         others: Mapping[int, int] | None = None,
         titles: Mapping[int, bytes] | None = None,
         image_key: bytes | None = DEMO_IMAGE_KEY,
+        meter: MakeMeter | None = None,
     ) -> None:
         self.llc = llc or LlcSettings()
         self.keys = keys
@@ -65,7 +67,7 @@ class PowerLineSite:
             settings=mac,
             initiator=initiator or InitiatorSettings(title=CONCENTRATOR_TITLE, llc=self.llc),
             others=others,
-            meter=self._meter,
+            meter=meter or self._meter,
             titles=titles,
         )
         network = self.network
@@ -156,9 +158,16 @@ class PowerLineSite:
         return reading
 
     def broadcast_image(self, image: bytes, identifier: bytes, *, block_size: int) -> int:
-        """Send an image to all meters at once, protected under the broadcast key; return how many blocks that were.
+        """Send an image to all meters at once; return how many blocks that were.
 
         Who missed one gets it with `cosem.client.firmware.ImageUpdate`, alone.
+        """
+        return self.broadcast(lambda core: broadcast_image(image, identifier, block_size))
+
+    def broadcast(self, conversation: Callable[[Core], Generator[Step, Any, T]]) -> T:
+        """Hold a conversation with all meters at once, protected under the broadcast key: all it can do is to `Post`.
+
+        It returns when everything was on the air.
         """
         from cosem.association.initiator import Initiator
 
@@ -177,9 +186,9 @@ class PowerLineSite:
         def sent(slot: int) -> None:
             waiting.pop()
 
-        def talk() -> Generator[Step, Any, int]:
+        def talk() -> Generator[Step, Any, T]:
             yield from core.open()
-            return (yield from broadcast_image(image, identifier, block_size))
+            return (yield from conversation(core))
 
         running = machine.start(talk(), self.carrier.now)
         while True:
@@ -195,7 +204,8 @@ class PowerLineSite:
                 break
             self.network.run(self.network.now + 1_000, lambda: not waiting)
             machine.handle_timer(self.carrier.now)
-        return running.outcome()
+        result: T = running.outcome()
+        return result
 
 
 def _nothing() -> None:
