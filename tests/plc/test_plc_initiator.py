@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.power_line import heard, initiator
 
 from cosem.errors import ConfigError
 from cosem.plc.addresses import AddressPlan
@@ -20,6 +19,7 @@ from cosem.plc.phy import exchange_slots
 from cosem.plc.procedures import Exchange, NoAddressLeft, SystemLost
 from cosem.plc.queue import MAX_QUEUED, PATIENCE, Priority, TurnQueue
 from cosem.plc.registry import MEMBERS, REGISTERED, Kept, MemberInput, Membership, Registry, System
+from support.power_line import heard, initiator
 
 GET = bytes.fromhex("900110c001c100080000010000ff0200")
 ANSWER = bytes.fromhex("901001c401c10005")

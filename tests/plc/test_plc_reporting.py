@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.power_line import INITIATOR, heard
 
 from cosem.errors import ConfigError
 from cosem.plc import ciase, llc
@@ -44,6 +43,7 @@ from cosem.plc.reporting import (
     StationInput,
     report_window,
 )
+from support.power_line import INITIATOR, heard
 
 TITLE, OTHER, MASTER = b"CSM00001", b"CSM00002", b"CSMCON01"
 SETTINGS = MacSettings(timeouts=Timeouts(search_initiator_s=5, not_addressed_min=2, frame_not_ok_s=20))

@@ -147,8 +147,9 @@ class LightMeter:
 
 
 class MeterOnLine:
-    """A whole electricity meter (`ElectricityMeter`) on a power line: built with the ``max_pdu_size`` that a frame carries, and with the system
-    title that reports.
+    """A whole electricity meter (`ElectricityMeter`) on a power line.
+
+    It is built with the ``max_pdu_size`` that a frame carries, and with the system title that reports.
     """
 
     def __init__(self, reporting: ReportingSystem, meter: ElectricityMeter, *, llc: LlcSettings | None = None) -> None:
