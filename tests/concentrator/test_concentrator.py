@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -109,6 +110,25 @@ def test_it_reads_by_itself_keeps_and_answers_from_what_it_has() -> None:
     assert [row[1] for row in table.rows] == [station.energy(row.time) for row in station.profile.rows[-96:]]
     # Nothing went over the power line for it.
     assert made.network.medium.slots_used == used
+
+
+def test_nothing_is_protected_twice_with_one_counter() -> None:
+    """All that answers from the concentrator has one key and one title, so it may not have one counter twice."""
+    made = site(3)
+    made.read_profiles()
+    answering = [made.concentrator.local.device]
+    for number in (1, 2, 3):
+        stored = made.concentrator.stored(title_of(number))
+        assert stored is not None
+        answering.append(stored.device)
+    key = DEMO_KEYS.global_unicast_encryption_key
+    assert key is not None
+    ranges = sorted(
+        (counter.next, counter.next + counter.remaining)
+        for counter in (device.counters.sending(key) for device in answering)
+    )
+    assert all(one[1] <= two[0] for one, two in pairwise(ranges))
+    assert bytes(answering[0].system_title) != made.client_settings().system_title
 
 
 def test_what_is_read_again_is_only_what_is_new() -> None:

@@ -235,6 +235,25 @@ def test_a_reset_station_is_new_behind_its_answer_and_found_again() -> None:
     made.run(title_of(2), opened(get(3, Obis.parse(ENERGY), 2)))
 
 
+def test_a_meter_that_comes_back_has_its_counters_and_none_of_its_associations() -> None:
+    made = site(2)
+
+    def stay(core: Core) -> Any:
+        yield from core.open()
+
+    made.run(title_of(1), stay)
+    meter = light(made, 1)
+    key = made.keys.global_unicast_encryption_key or b""
+    counter = meter.device.received_counter(key)
+    assert counter > 0
+    made.network.restart_meter(1)
+    assert not meter.device.sessions
+    (address,) = made.run(title_of(1), opened(get(50, SETUP, 8)))
+    assert address.value == made.network.systems[1].mac.address != NEW
+    assert light(made, 1) is meter
+    assert meter.device.received_counter(key) > counter
+
+
 def test_associations_are_released_when_nobody_spoke_for_too_long() -> None:
     made = site(
         1,

@@ -20,7 +20,7 @@ from cosem.device.random import Random
 from cosem.errors import ConfigError
 from cosem.link.base import Machine
 from cosem.link.wrapper import WrapperLink
-from cosem.security.counters import CounterStore
+from cosem.security.counters import CounterStore, MemoryCounterStore
 from cosem.security.keys import Keys
 
 LIVE: Final = 1
@@ -34,9 +34,10 @@ STORED: Final = 2
 class Concentrator:
     """One concentrator over one `carrier`.
 
-    `settings` say how its own reading associates with a device; `keys` are those of its own objects. `settle` is called
-    when a client waits for a device, for carriers that run ahead in virtual time. `utc` is the moment, `start` the UTC
-    second at which the carrier's time is 0.
+    `settings` say how its own reading associates with a device. `keys` and `system_title` are those of its own objects:
+    where the keys are the meters' own, the title has to be another than the one it has as their client, because it
+    counts for itself. `settle` is called when a client waits for a device, for carriers that run ahead in virtual time.
+    `utc` is the moment, `start` the UTC second at which the carrier's time is 0.
     """
 
     def __init__(
@@ -63,7 +64,8 @@ class Concentrator:
         self._title = system_title
         self._keys = keys
         self._simulation = simulation
-        self._counters = counters
+        # One store for all that answer under one key and title: nothing may be protected twice with one counter.
+        self._counters = counters or MemoryCounterStore()
         self._wanted: dict[bytes, float] = {}
         self._stored: dict[bytes, KeptDevice] = {}
         self.local = LocalDevice(
@@ -74,7 +76,7 @@ class Concentrator:
             keys=keys,
             start=start,
             simulation=simulation,
-            counters=counters,
+            counters=self._counters,
         )
 
     # --- from above -----------------------------------------------------------------------------------------------

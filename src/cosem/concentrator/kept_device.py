@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from cosem.classes.c001_data import Data as DataObject
 from cosem.codec import axdr
+from cosem.codec.axdr import Data, Tag
 from cosem.concentrator.kept import MAX_ROWS, Kept, KeptProfile
 from cosem.device.associations import AssociationSpec, only, read_only
 from cosem.device.clock import DeviceClock
@@ -18,7 +20,7 @@ from cosem.obis import Obis
 from cosem.security.counters import CounterStore
 from cosem.security.keys import Keys
 
-NAME = "0-0:42.0.0.255"
+NAME, COUNTER = "0-0:42.0.0.255", "0-0:43.1.0.255"
 PUBLIC, MANAGEMENT = 16, 1
 
 
@@ -44,10 +46,15 @@ class KeptDevice:
         self.clock = DeviceClock(utc, zone=0, daylight_saving=False)
         self.logical = self.device.add(LogicalDevice(1, name[:16]))
         self.logical.add(DataObject(NAME, value=axdr.octet_string(self.logical.name)))
+        counter = DataObject(COUNTER)
+        key = keys.global_unicast_encryption_key or b""
+        shown: Any = counter.store
+        shown.computed[2] = lambda selection: Data(Tag.DOUBLE_LONG_UNSIGNED, self.device.received_counter(key))
+        self.logical.add(counter)
         self._profiles: list[tuple[ProfileBuffer, KeptProfile]] = []
         for profile, held in kept.of(name):
             self._add(profile, held)
-        self.logical.associate(AssociationSpec(PUBLIC, 1, only((NAME,))))
+        self.logical.associate(AssociationSpec(PUBLIC, 1, only((NAME, COUNTER))))
         self.logical.associate(AssociationSpec(MANAGEMENT, 2, read_only, mechanism=5, policy=3, keys=keys))
         self.device.build()
 

@@ -64,6 +64,13 @@ class PowerLinePort:
             while self._notifications:
                 self.reporting.send(self._notifications.popleft())
 
+    def restarted(self, reporting: ReportingSystem, seconds: float) -> None:
+        """Go on behind an outage with another reporting system: associations are gone, counters are not."""
+        self.reporting = reporting
+        self.behind_answer.clear()
+        self._answers.clear()
+        self.responder.lost(seconds)
+
     def sent(self, slot: int) -> None:
         """Learn that a frame of this station was sent: what had to wait for the answer is done."""
         self.now = slot

@@ -24,8 +24,9 @@ from cosem.device.host import Host
 from cosem.device.power_line import PowerLinePort
 from cosem.errors import ConfigError
 from cosem.plc.addresses import ALL_PHYSICAL, NO_BODY
+from cosem.plc.mac import Mac
 from cosem.plc.mac_settings import Timeouts
-from cosem.plc.reporting import Released
+from cosem.plc.reporting import Released, ReportingSystem
 from cosem.results import ActionResult, DataAccessResult
 
 PHY_MAC, ACTIVE_INITIATOR, TIMEOUTS = "0-0:26.0.0.255", "0-0:26.1.0.255", "0-0:26.2.0.255"
@@ -60,9 +61,7 @@ class PowerLineObjects:
     ) -> None:
         self.host = host
         self.port = port
-        self.mac = port.reporting.mac
-        self.reporting = port.reporting
-        settings = self.mac.settings
+        settings = port.reporting.mac.settings
         self.setup = host.add(
             SFSKPhyMACSetup(
                 PHY_MAC,
@@ -96,25 +95,34 @@ class PowerLineObjects:
         self._show(self.timeouts, {number: self._timeout(number) for number in _TIMEOUTS})
         host.writers(self.timeouts, {number: self._writes_timeout(number) for number in _TIMEOUTS})
         self.counters = host.add(SFSKMACCounters(COUNTERS))
-        counted = self.mac.counters
         self._show(
             self.counters,
             {
-                2: counted.synchronization_register,
-                3: counted.desynchronization_listing,
-                4: counted.broadcast_frames_counter,
-                5: lambda: counted.repetitions & _MAX_COUNT,
-                6: lambda: counted.transmissions & _MAX_COUNT,
-                7: lambda: counted.crc_ok & _MAX_COUNT,
-                8: lambda: counted.crc_nok & _MAX_COUNT,
+                2: lambda: self.mac.counters.synchronization_register(),
+                3: lambda: self.mac.counters.desynchronization_listing(),
+                4: lambda: self.mac.counters.broadcast_frames_counter(),
+                5: lambda: self.mac.counters.repetitions & _MAX_COUNT,
+                6: lambda: self.mac.counters.transmissions & _MAX_COUNT,
+                7: lambda: self.mac.counters.crc_ok & _MAX_COUNT,
+                8: lambda: self.mac.counters.crc_nok & _MAX_COUNT,
             },
         )
-        host.handle(self.counters, 1, lambda parameter: counted.reset())
+        host.handle(self.counters, 1, lambda parameter: self.mac.counters.reset())
         self.llc = host.add(IEC61334LLCSetup(LLC, reply_status_list=()))
         self._show(self.llc, {2: lambda: port.link.settings.max_frame_length})
         host.writers(self.llc, {2: self._write_frame_length})
         self.reporting_systems = host.add(SFSKReportingSystemList(REPORTING_SYSTEMS))
         self._show(self.reporting_systems, {2: lambda: tuple(self.reporting.others)})
+
+    @property
+    def reporting(self) -> ReportingSystem:
+        """The reporting system of the station: another one after an outage."""
+        return self.port.reporting
+
+    @property
+    def mac(self) -> Mac:
+        """Its MAC layer."""
+        return self.port.reporting.mac
 
     def _show(self, obj: InterfaceClass, values: dict[int, Callable[[], Any]]) -> None:
         """Let attributes be made when they are read."""

@@ -174,7 +174,8 @@ class FeederNetwork:
         self.medium.switch(station, True, mac)
         system = self.systems[station] = self._system(station, mac, NOBODY if forgets else old.active_initiator)
         system.alarm = old.alarm
-        self.meters.pop(station, None)
+        if (port := self._port(station)) is not None:
+            port.restarted(system, self.medium.seconds)
 
     # --- the course of events -------------------------------------------------------------------------------------
 

@@ -33,7 +33,9 @@ from cosem.simulator.meter import DEMO_IMAGE_KEY, DEMO_KEYS
 
 T = TypeVar("T")
 
-DAY_OF_SLOTS: Final = 24 * 3600
+DAY_SECONDS: Final = 24 * 3600
+UPWARD_TITLE: Final = b"CSMCONUP"
+"""The concentrator towards data collection systems: it has the example keys there, too, and counts for itself."""
 
 
 class PowerLineSite:
@@ -76,7 +78,7 @@ class PowerLineSite:
         self._client_counters = MemoryCounterStore()
         self.concentrator = Concentrator(
             self.carrier,
-            CONCENTRATOR_TITLE,
+            UPWARD_TITLE,
             same_settings(self.client_settings()),
             self.random,
             lambda: network.utc,
@@ -102,7 +104,13 @@ class PowerLineSite:
 
     def _next(self) -> int | None:
         due = self.concentrator.next_timer()
-        return None if due is None else self.network.medium.rate.slots_in(due)
+        return None if due is None else self._slot(due)
+
+    def _slot(self, seconds: float) -> int:
+        """Return the first slot that does not begin before a moment of the carrier's time."""
+        rate = self.network.medium.rate
+        slot = rate.slots_in(seconds)
+        return slot if rate.seconds(slot) >= seconds else slot + 1
 
     # --- as a client ----------------------------------------------------------------------------------------------
 
@@ -121,7 +129,7 @@ class PowerLineSite:
 
     def settle(self, forwarder: Forwarder) -> None:
         """Let time pass until a device has answered everything, or that was given up."""
-        limit = self.network.now + self.network.medium.rate.slots_in(DAY_OF_SLOTS)
+        limit = self.network.now + self.network.medium.rate.slots_in(DAY_SECONDS)
         self.network.run(limit, lambda: not forwarder.waiting)
 
     def run(self, title: bytes, conversation: Callable[[Core], Generator[Step, Any, T]], **settings: Any) -> T:
@@ -136,11 +144,11 @@ class PowerLineSite:
         options = ClientOptions(retries=0, reconnects=0, max_pdu_size=self.llc.max_sdu)
         talk = Talk(self.carrier, title, chosen, self.random, conversation, over.append, options)
         talk.start()
-        limit = self.network.now + self.network.medium.rate.slots_in(DAY_OF_SLOTS)
+        limit = self.network.now + self.network.medium.rate.slots_in(DAY_SECONDS)
         while not over:
             # Between two of its own time-outs nothing but an answer moves it.
             due = talk.next_timer()
-            until = limit if due is None else min(limit, self.network.medium.rate.slots_in(due))
+            until = limit if due is None else min(limit, self._slot(due))
             self.network.run(max(until, self.network.now), lambda: bool(over))
             if not over and self.network.now >= limit:
                 raise Timeout(f"the conversation with {title.hex()} took longer than a day")
@@ -154,7 +162,7 @@ class PowerLineSite:
     def read_profiles(self, plan: ReadingPlan | None = None, devices: list[bytes] | None = None) -> Reading:
         """Read a profile of every meter, and return how that went when it is over."""
         reading = self.concentrator.read(plan or ReadingPlan(Obis.parse(LOAD_PROFILE)), devices)
-        self.network.run(self.network.now + self.network.medium.rate.slots_in(7 * DAY_OF_SLOTS), lambda: reading.over)
+        self.network.run(self.network.now + self.network.medium.rate.slots_in(7 * DAY_SECONDS), lambda: reading.over)
         return reading
 
     def broadcast_image(self, image: bytes, identifier: bytes, *, block_size: int) -> int:
