@@ -10,13 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cosem.errors import ConfigError
+from cosem.plc import ciase, llc
 from cosem.plc.addresses import AddressPlan
+from cosem.plc.ciase import DiscoverReport
 from cosem.plc.discovery import Discovery, DiscoverySettings
 from cosem.plc.initiator import InitiatorSettings, PowerLineInitiator
-from cosem.plc.mac_events import MacConfirm, MacIndication, MacRefused, MacRequest
+from cosem.plc.llc import LlcData
+from cosem.plc.mac_events import AlarmHeard, MacConfirm, MacIndication, MacRefused, MacRequest
 from cosem.plc.mac_frame import Credits, MacFrame
 from cosem.plc.phy import exchange_slots
-from cosem.plc.procedures import Exchange, NoAddressLeft, SystemLost
+from cosem.plc.procedures import Broadcast, Exchange, NoAddressLeft, SystemLost
 from cosem.plc.queue import MAX_QUEUED, PATIENCE, Priority, TurnQueue
 from cosem.plc.registry import MEMBERS, REGISTERED, Kept, MemberInput, Membership, Registry, System
 from support.power_line import heard, initiator
@@ -354,6 +357,77 @@ def test_giving_up_tells_everybody_who_waits() -> None:
     bench.machine.abandon("restarted")
     assert bench.failures == ["restarted"] * 3
     assert not bench.machine.busy
+
+
+_WALK = st.one_of(
+    st.tuples(st.just("ask"), st.integers(1, 3)),
+    st.tuples(st.just("broadcast"), st.integers(1, 3)),
+    st.tuples(st.sampled_from(("discover", "ping", "call", "alarm", "confirm", "refuse", "timer")), st.just(0)),
+    st.tuples(st.just("report"), st.integers(0, 6)),
+    st.tuples(st.just("answer"), st.integers(0, 3)),
+    st.tuples(st.just("junk"), st.binary(min_size=1, max_size=24)),
+)
+
+
+@given(st.lists(_WALK, max_size=60))
+@settings(max_examples=150, deadline=None)
+def test_wherever_one_walks_every_question_ends_once_and_the_machine_comes_to_rest(walk: list[tuple[str, Any]]) -> None:
+    bench = Alone(keep_alive_s=0, attempts=2)
+    machine, pending = bench.machine, []
+    asked = sent = broadcast = 0
+
+    def done(slot: int) -> None:
+        nonlocal sent
+        sent += 1
+
+    def step(kind: str, what: Any) -> None:
+        nonlocal asked, broadcast
+        bench.now += 1
+        if kind == "ask":
+            asked += 1
+            bench.ask(what)
+        elif kind == "broadcast":
+            broadcast += 1
+            machine.broadcast(Broadcast(GET, what, sent=done), bench.now)
+        elif kind == "discover":
+            machine.discover(bench.now)
+        elif kind == "ping":
+            machine.ping(title(1))
+        elif kind == "call":
+            machine.call_repeaters(bench.now)
+        elif kind == "alarm":
+            machine.handle(AlarmHeard(80.0, bench.now), bench.now)
+        elif kind == "report":
+            sdu = llc.build(LlcData(0xFD, 0, ciase.build(DiscoverReport((title(what),), 1 if what == 2 else None))))
+            bench.answer(what if what == 2 else 0xFFE, sdu)
+        elif kind == "answer":
+            bench.answer(what, hops=what)
+        elif kind == "junk":
+            bench.answer(what[0] % 4, b"\x90" + what)
+        elif kind == "timer":
+            bench.now = max(bench.now, machine.next_timer() or 0)
+            machine.handle_timer(bench.now)
+        elif pending:
+            order = pending.pop(0)
+            if kind == "confirm":
+                bench.confirm(order)
+            else:
+                machine.handle(MacRefused(order, "no"), bench.now)
+
+    for kind, what in walk:
+        step(kind, what)
+        pending += [order for order in machine.take() if isinstance(order, MacRequest)]
+        addresses = [system.address for system in machine.registry if system.address]
+        assert len(addresses) == len(set(addresses))
+    for _ in range(20_000):
+        if not machine.busy:
+            break
+        step("confirm" if pending else "timer", 0)
+        pending += [order for order in machine.take() if isinstance(order, MacRequest)]
+    assert not machine.busy
+    assert machine.discovery is None
+    assert len(bench.answers) + len(bench.failures) == asked
+    assert sent == broadcast
 
 
 def test_a_full_network_says_so() -> None:
