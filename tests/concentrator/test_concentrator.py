@@ -146,15 +146,24 @@ def test_what_is_read_again_is_only_what_is_new() -> None:
 
 
 def test_local_objects_show_the_network() -> None:
-    made = site()
+    made = site(12)
+    made.network.medium.switch(5, False)
+    made.read_all()
     with served(made.concentrator) as port, dial(port) as concentrator:
         table = concentrator.profile(NETWORK).read()
         headings = [concentrator.get(1, column.obis, 2).value for column in table.columns]
         assert concentrator.get(56, "0-0:26.6.0", 2).value == ()
     assert headings[0] == b"system title"
-    assert {row[0] for row in table.rows} == {title_of(number) for number in range(1, 6)}
-    assert {row[1] for row in table.rows} == {1, 2, 3, 4, 5}
-    assert {row[2] for row in table.rows} == {"present"}
+    rows = {row[0]: row for row in table.rows}
+    for station, system in made.network.systems.items():
+        known = made.network.initiator.registry.systems[title_of(station)]
+        _, address, state, level, hops, repeats, heard, failures = rows[title_of(station)]
+        assert (address, state) == (known.address, known.membership.value)
+        assert (level, hops) == (round(known.level), known.credit)
+        assert repeats == (255 if station == 5 else int(system.mac.repeats))
+        assert failures == known.failures
+        assert made.network.start < heard <= made.network.utc
+    assert rows[title_of(5)][2] == "lost"
 
 
 def test_several_clients_take_turns_with_the_concentrators_own_reading() -> None:
@@ -228,6 +237,7 @@ def test_a_noisy_hour_costs_time_and_no_row() -> None:
         assert report.rows == 96 * len(report.read)
         assert len(report.read) + len(report.failed) == len(made.network.initiator.registry.registered)
     assert took["loud"] > took["quiet"]
+    assert loud.network.initiator.repeated > 0
 
 
 def test_a_conversation_ends_with_the_cause_where_the_network_gives_up() -> None:

@@ -264,7 +264,7 @@ async def _serve(site: Any, options: dict[str, Any]) -> None:
     from cosem.io.server import DeviceServer
     from cosem.simulator.feeder_network import title_of
 
-    report = site.read_profiles().report
+    report = site.read_all().report
     if not options["as_json"]:
         click.echo(
             f"\nload profiles of {len(report.read)} meters read, {report.rows} rows; {len(report.failed)} failed"

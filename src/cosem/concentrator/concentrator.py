@@ -75,6 +75,7 @@ class Concentrator:
             random,
             keys=keys,
             start=start,
+            kept=self.kept,
             simulation=simulation,
             counters=self._counters,
         )

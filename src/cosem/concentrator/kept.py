@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final, NamedTuple
 
+from cosem.apdu.base import AttributeDescriptor
 from cosem.client.table import TIME_OCTETS, Column, cells_of
+from cosem.codec.axdr import Data
 from cosem.errors import CosemError
 from cosem.obis import Obis
 from cosem.times import CosemDateTime
@@ -71,9 +73,11 @@ def _utc(cell: bytes) -> int | None:
 
 
 class Kept:
-    """Profiles by device and logical name, in memory."""
+    """Profiles by device and logical name, and single attributes, in memory."""
 
     def __init__(self) -> None:
+        self.values: dict[tuple[bytes, AttributeDescriptor], Data] = {}
+        """Single attributes of devices as they were last read."""
         self._profiles: dict[tuple[bytes, Obis], KeptProfile] = {}
 
     def profile(self, name: bytes, profile: Obis) -> KeptProfile | None:

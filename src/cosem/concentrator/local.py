@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from cosem.apdu.base import SelectiveAccess
+from cosem.apdu.base import AttributeDescriptor, SelectiveAccess
 from cosem.classes.c001_data import Data as DataObject
 from cosem.classes.c007_profile_generic import ProfileGeneric, SortMethod
 from cosem.classes.c056_sfsk_reporting_system_list import SFSKReportingSystemList
@@ -13,6 +13,7 @@ from cosem.classes.common import CaptureObject
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
 from cosem.concentrator.carrier import Carrier, Reached
+from cosem.concentrator.kept import Kept
 from cosem.device.associations import AssociationSpec, only, read_only
 from cosem.device.clock import DeviceClock
 from cosem.device.device import PhysicalDevice
@@ -32,15 +33,28 @@ NAME: Final = "0-0:42.0.0.255"
 CLOCK: Final = "0-0:1.0.0.255"
 COUNTER: Final = "0-0:43.1.0.255"
 PUBLIC, MANAGEMENT = 16, 1
-COLUMNS: Final = ("system title", "address", "state", "level in dBµV", "repetitions", "heard (UTC seconds)", "failures")
-"""What the columns of the table are, in order; each is a data object 0-0:94.128.2 to 0-0:94.128.8 with the heading."""
+COLUMNS: Final = (
+    "system title",
+    "address",
+    "state",
+    "level in dBµV",
+    "repetitions",
+    "repeats (255: not asked)",
+    "heard (UTC seconds)",
+    "failures",
+)
+"""What the columns of the table are, in order; each is a data object from 0-0:94.128.2 on that holds the heading."""
+REPEATS: Final = AttributeDescriptor(50, Obis.parse("0-0:26.0.0.255"), 11)
+"""Whether a station of a power line repeats (class 50, repeater_status): only the station itself knows."""
+NOT_ASKED: Final = 0xFF
 
 
 class LocalDevice:
     """The concentrator as a device: name, clock, reporting system list (class 56), and the table of the network.
 
     `utc` is the moment; `start` the UTC second at which the carrier's time is 0. The table is a profile that is made
-    when it is read: of a network there is only the present.
+    when it is read: of a network there is only the present. Who repeats is known where a reading asked for it
+    (`REPEATS` in `ReadingPlan.also`).
     """
 
     def __init__(
@@ -52,10 +66,12 @@ class LocalDevice:
         *,
         keys: Keys,
         start: int = 0,
+        kept: Kept | None = None,
         simulation: bool = False,
         counters: CounterStore | None = None,
     ) -> None:
         self.carrier = carrier
+        self.kept = Kept() if kept is None else kept
         self.start = start
         self.device = PhysicalDevice(system_title, utc(), random, simulation=simulation, counters=counters)
         self.clock = DeviceClock(utc, zone=0, daylight_saving=False)
@@ -100,6 +116,10 @@ class LocalDevice:
         rows = [self._row(item) for item in self.carrier.devices()]
         return axdr.encode(Data(Tag.ARRAY, tuple(rows)))
 
+    def _repeats(self, name: bytes) -> int:
+        held = self.kept.values.get((name, REPEATS))
+        return NOT_ASKED if held is None else int(bool(held.value))
+
     def _row(self, item: Reached) -> Data:
         cells: Sequence[Data] = (
             axdr.octet_string(item.name),
@@ -107,6 +127,7 @@ class LocalDevice:
             Data(Tag.VISIBLE_STRING, item.state),
             axdr.long_unsigned(max(0, round(item.level))),
             axdr.unsigned(item.hops),
+            axdr.unsigned(self._repeats(item.name)),
             axdr.double_long_unsigned(self.start + int(item.heard)),
             axdr.double_long_unsigned(item.failures),
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from cosem.apdu.base import AttributeDescriptor
 from cosem.association.settings import AssociationSettings
 from cosem.association.steps import Step
 from cosem.client.core import ClientOptions, Core
@@ -16,7 +17,7 @@ from cosem.client.table import Column
 from cosem.concentrator.carrier import Carrier
 from cosem.concentrator.kept import Kept
 from cosem.concentrator.talk import Random, Talk
-from cosem.errors import ConfigError, CosemError
+from cosem.errors import AccessError, ConfigError, CosemError
 from cosem.obis import Obis
 
 PATIENCE: Final = 3600.0
@@ -34,7 +35,8 @@ class ReadingPlan:
     """What is read: `profile`, from the newest row that is kept or `back` seconds before now, up to now.
 
     `side_by_side`: devices that are talked to at once; while one computes, another uses the medium. `attempts`: how
-    often a device is tried in one run. `alike`: all devices capture the same, so one of them is asked what.
+    often a device is tried in one run. `alike`: all devices capture the same, so one of them is asked what. `also` are
+    attributes that are read while one is there; what a device refuses is left out.
     """
 
     profile: Obis
@@ -42,6 +44,7 @@ class ReadingPlan:
     side_by_side: int = 3
     attempts: int = 3
     alike: bool = True
+    also: tuple[AttributeDescriptor, ...] = ()
 
     def __post_init__(self) -> None:
         if self.side_by_side < 1 or self.attempts < 1 or self.back < 0:
@@ -168,6 +171,13 @@ class Reading:
             begin = now - self.plan.back if profile.last is None else profile.last + 1
             octets = yield from reader.read_octets(_moment(begin), _moment(now))
             taken = profile.take(octets)
+            for target in self.plan.also:
+                try:
+                    value = yield from core.get_data(target.class_id, Obis(target.instance), target.attribute)
+                except AccessError:
+                    self.kept.values.pop((name, target), None)
+                else:
+                    self.kept.values[name, target] = value
             yield from core.close()
             return taken
 

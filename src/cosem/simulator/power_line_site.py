@@ -11,6 +11,7 @@ from cosem.client.core import ClientOptions, Core
 from cosem.client.firmware import broadcast_image
 from cosem.concentrator.concentrator import Concentrator
 from cosem.concentrator.forwarder import Forwarder
+from cosem.concentrator.local import REPEATS
 from cosem.concentrator.power_line import PowerLineCarrier
 from cosem.concentrator.reading import PATIENCE, Reading, ReadingPlan, same_settings
 from cosem.concentrator.talk import Talk
@@ -164,6 +165,10 @@ class PowerLineSite:
         reading = self.concentrator.read(plan or ReadingPlan(Obis.parse(LOAD_PROFILE)), devices)
         self.network.run(self.network.now + self.network.medium.rate.slots_in(7 * DAY_SECONDS), lambda: reading.over)
         return reading
+
+    def read_all(self) -> Reading:
+        """Read the load profile of every meter, and whether it repeats: what the concentrator shows of its network."""
+        return self.read_profiles(ReadingPlan(Obis.parse(LOAD_PROFILE), also=(REPEATS,)))
 
     def broadcast_image(self, image: bytes, identifier: bytes, *, block_size: int) -> int:
         """Send an image to all meters at once; return how many blocks that were.
