@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosem.errors import ConfigError
+from cosem.errors import ConfigError, DecodeError
 from cosem.plc import ciase, llc
 from cosem.plc.addresses import ALL_PHYSICAL, NEW
 from cosem.plc.ciase import (
@@ -23,6 +23,7 @@ from cosem.plc.ciase import (
     RepeaterCallPdu,
     SystemAlarm,
 )
+from cosem.plc.link import hdlc_frames
 from cosem.plc.llc import HdlcCiase, LlcData, LlcKind
 from cosem.plc.mac import Mac
 from cosem.plc.mac_events import MacRequest
@@ -313,3 +314,13 @@ def test_settings_that_cannot_be_are_refused() -> None:
         ReportingSettings(b"CSM")
     with pytest.raises(ConfigError):
         replace(ReportingSettings(TITLE), alarm_repetitions=16)
+
+
+def test_frames_of_hdlc_are_cut_apart_and_nothing_else_is() -> None:
+    one = llc.build_hdlc_ciase(HdlcCiase(False, ciase.build(Discover(100, 20))))
+    two = llc.build_hdlc_ciase(HdlcCiase(True, ciase.build(DiscoverReport((TITLE,)))))
+    assert hdlc_frames(one + two + one) == [one, two, one]
+    assert hdlc_frames(b"") == []
+    for octets in (one[:-1], one + b"\x7e", b"\x90" + one):
+        with pytest.raises(DecodeError):
+            hdlc_frames(octets)

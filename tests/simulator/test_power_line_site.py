@@ -138,6 +138,40 @@ def test_seven_repeaters_far_away_gmac_and_blocks_still_work() -> None:
     assert made.network.initiator.registry.systems[title].credit == 7
 
 
+@pytest.mark.parametrize("length", [60, 134, 242])
+def test_hdlc_and_the_connectionless_llc_share_a_line(length: int) -> None:
+    """HDLC cuts APDUs into segments, so that even short frames carry an AARQ with GMAC."""
+    made = site(2, llc=LlcSettings(length))
+    selected = get(7, Obis.parse("1-0:99.1.0.255"), 2)
+    energy, rows = made.run(title_of(1), opened(get(3, Obis.parse(ENERGY), 2), selected), hdlc=True, max_pdu_size=1024)
+    meter = light(made, 1)
+    assert 0 <= meter.energy(meter.device.now) - energy.value < 300
+    assert len(rows.value) == 192
+    if length > 60:
+        (again,) = made.run(title_of(1), opened(get(3, Obis.parse(ENERGY), 2)))
+        assert again.value >= energy.value
+    assert not meter.device.sessions
+
+
+def test_frames_of_hdlc_lost_on_the_line_come_again() -> None:
+    made = site(1)
+    initiator, count = made.network.initiator, 0
+    handle = initiator.handle
+
+    def lossy(event: Any, now: int) -> None:
+        nonlocal count
+        if hasattr(event, "frame") and event.frame.sdu[:1] == b"\x7e":
+            count += 1
+            if count % 3 == 0:
+                return
+        handle(event, now)
+
+    initiator.handle = lossy  # type: ignore[method-assign]
+    (rows,) = made.run(title_of(1), opened(get(7, Obis.parse("1-0:99.1.0.255"), 2)), hdlc=True)
+    assert len(rows.value) == 192
+    assert initiator.repeated > 5
+
+
 # --- objects ------------------------------------------------------------------------------------------------------
 
 

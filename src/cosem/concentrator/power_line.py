@@ -9,7 +9,7 @@ from cosem.concentrator.carrier import Carried, Reached
 from cosem.link.base import Address
 from cosem.plc import llc
 from cosem.plc.initiator import PowerLineInitiator
-from cosem.plc.link import EVERYBODY, LlcLink
+from cosem.plc.link import EVERYBODY, LlcLink, hdlc_frames
 from cosem.plc.llc import LlcData
 from cosem.plc.procedures import Broadcast, Exchange
 from cosem.plc.queue import Priority
@@ -87,6 +87,21 @@ class PowerLineCarrier:
         self._initiator().exchange(exchange, self._slot())
         self._flush()
 
+    def carry_frame(
+        self, name: bytes, frame: bytes, answered: Callable[[bytes], object], failed: Callable[[str], object]
+    ) -> None:
+        """Carry an HDLC frame as one M_sdu; the answer is one, too. HDLC knows a frame that comes twice."""
+        exchange = Exchange(
+            name,
+            frame,
+            lambda m_sdu, slot: answered(m_sdu),
+            lambda cause, slot: failed(cause),
+            Priority.READING,
+            (name, "hdlc"),
+        )
+        self._initiator().exchange(exchange, self._slot())
+        self._flush()
+
     def give_up(self, name: bytes, address: Address) -> None:
         """Forget what waits between these access points."""
         self._initiator().drop((name, address), "nobody waits for it any more")
@@ -101,6 +116,42 @@ class PowerLineCarrier:
     def reporting(self) -> tuple[bytes, ...]:
         """Return the titles of systems that reported and are not registered, the newest first."""
         return self._initiator().registry.reporting
+
+
+class HdlcLine:
+    """One device for one client by HDLC over the power line: a `cosem.concentrator.talk.Line` of whole frames."""
+
+    def __init__(self, carrier: PowerLineCarrier, name: bytes, told: Callable[[], object]) -> None:
+        self.cause = ""
+        self._carrier = carrier
+        self._name = name
+        self._told = told
+        self._in: list[bytes] = []
+        self._gone = False
+
+    def receive(self, octets: bytes, now: float) -> None:
+        """Take the frames of the client."""
+        for frame in hdlc_frames(octets):
+            self._carrier.carry_frame(self._name, frame, self._answered, self._failed)
+
+    def _answered(self, frame: bytes) -> None:
+        if not self._gone:
+            self._in.append(frame)
+            self._told()
+
+    def _failed(self, cause: str) -> None:
+        if not self._gone:
+            self.cause = cause
+            self._told()
+
+    def take(self) -> bytes:
+        """Return the frames for the client."""
+        octets, self._in = b"".join(self._in), []
+        return octets
+
+    def lost(self, now: float) -> None:
+        """Learn that the client is gone."""
+        self._gone = True
 
 
 def notification(m_sdu: bytes) -> tuple[Address, bytes]:

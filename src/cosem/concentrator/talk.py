@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, Protocol
 
 from cosem.association.initiator import Initiator
 from cosem.association.running import Running
@@ -13,15 +13,33 @@ from cosem.client.core import ClientOptions, Core
 from cosem.concentrator.carrier import Carrier
 from cosem.concentrator.forwarder import Forwarder
 from cosem.errors import ConnectionLost, CosemError
+from cosem.link.base import Link
 from cosem.link.wrapper import WrapperLink
 
 Random = Callable[[int], bytes]
 
 
+class Line(Protocol):
+    """The way to a device as the octets of a client's link; `cause` says why nothing came, and is taken off."""
+
+    cause: str
+
+    def receive(self, octets: bytes, now: float) -> None:
+        """Take octets of the client."""
+
+    def take(self) -> bytes:
+        """Return octets for the client."""
+
+    def lost(self, now: float) -> None:
+        """Learn that the client is gone."""
+
+
 class Talk:
     """One conversation with one device. `done` is called with the talk when it is over: `outcome` has what came of it.
 
-    What the carrier could not deliver ends the conversation as a lost connection, with the carrier's cause.
+    With `link` and `dial` it goes over another link than the wrapper: `dial` gives the line of a device, and is told
+    what to call when something came. What the carrier could not deliver ends the conversation as a lost connection,
+    with the carrier's cause.
     """
 
     def __init__(
@@ -33,16 +51,20 @@ class Talk:
         conversation: Callable[[Core], Generator[Step, Any, Any]],
         done: Callable[[Talk], object],
         options: ClientOptions | None = None,
+        *,
+        link: Link | None = None,
+        dial: Callable[[bytes, Callable[[], object]], Line] | None = None,
     ) -> None:
         self.name = name
         self.carrier = carrier
-        self.machine = Initiator(WrapperLink(), settings)
+        self.machine = Initiator(link or WrapperLink(), settings)
+        self._dial = dial or self._forwarder
         self.core = Core(self.machine, random, options)
         self.running: Running[Any] | None = None
         self.cause = ""
         self._conversation = conversation
         self._done = done
-        self._line: Forwarder | None = None
+        self._line: Line | None = None
         self._pumping = False
         self._finished = False
 
@@ -124,17 +146,13 @@ class Talk:
                 self.cause = "not known" if reached is None else reached.state
                 failure = ConnectionLost(f"{self.name.hex()} is {self.cause}")
             else:
-                self._line = Forwarder(
-                    self.carrier,
-                    self.name,
-                    urgent=False,
-                    tells_failures=False,
-                    told=self.pump,
-                    failed=lambda cause: self.pump(),
-                )
+                self._line = self._dial(self.name, self.pump)
         else:
             self._hang_up()
         self.machine.answer(running, value, self.carrier.now, failure)
+
+    def _forwarder(self, name: bytes, told: Callable[[], object]) -> Line:
+        return Forwarder(self.carrier, name, urgent=False, tells_failures=False, told=told, failed=lambda cause: told())
 
     def _hang_up(self) -> None:
         line, self._line = self._line, None

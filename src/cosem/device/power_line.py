@@ -10,11 +10,13 @@ from typing import Final
 from cosem.apdu.base import Service
 from cosem.apdu.ciphered import CIPHERED_NAMES
 from cosem.association.responder import Responder, ResponderSettings
-from cosem.association.server import ObjectServer
+from cosem.association.server import ALL_STATIONS, ObjectServer
 from cosem.device.random import Random
 from cosem.link.base import Address
-from cosem.plc.link import LlcLink
-from cosem.plc.llc import HEADER, LlcSettings
+from cosem.link.hdlc.link import HdlcLink
+from cosem.link.hdlc.parameters import HdlcParameters
+from cosem.plc.link import HDLC_OVERHEAD, LlcLink, hdlc_frames
+from cosem.plc.llc import HEADER, LlcKind, LlcSettings, kind_of
 from cosem.plc.reporting import DataReceived, Pinged, Released, ReportingEvent, ReportingSystem
 
 MAX_NOTIFICATIONS: Final = 4
@@ -44,6 +46,13 @@ class PowerLinePort:
         self.reporting = reporting
         self.link = LlcLink(settings, server=True)
         self.responder = Responder(self.link, device, random, ResponderSettings(max_apdu=self.link.max_apdu))
+        self.hdlc = Responder(
+            HdlcLink(server=True, parameters=_hdlc_parameters(self.link.settings), accepts=self._is_there),
+            device,
+            random,
+        )
+        """The other LLC of the network: told by the first octet of an M_sdu."""
+        self._device = device
         self.repeated = 0
         """Requests that came again and were answered from memory."""
         self.now = 0
@@ -70,6 +79,7 @@ class PowerLinePort:
         self.behind_answer.clear()
         self._answers.clear()
         self.responder.lost(seconds)
+        self.hdlc.lost(seconds)
 
     def sent(self, slot: int) -> None:
         """Learn that a frame of this station was sent: what had to wait for the answer is done."""
@@ -81,9 +91,10 @@ class PowerLinePort:
     def release(self) -> None:
         """End associations that can be released: those that were established by an AARQ."""
         self._answers.clear()
-        for session in self.responder.sessions:
-            if not session.profile.pre_established:
-                self.responder.close(session.address)
+        for responder in (self.responder, self.hdlc):
+            for session in responder.sessions:
+                if not session.profile.pre_established:
+                    responder.close(session.address)
 
     def set_frame_length(self, octets: int) -> None:
         """Take another max_frame_length (class 55). Raises `ConfigError`. New associations go by it."""
@@ -99,8 +110,25 @@ class PowerLinePort:
         while m_sdu := self.link.take():
             self._notifications.append(m_sdu)
 
+    def _is_there(self, address: Address) -> bool:
+        return address.server not in ALL_STATIONS and self._device.association_profile(address) is not None
+
+    def _frame(self, event: DataReceived, seconds: float) -> None:
+        """Take an HDLC frame; what was lost HDLC repeats by itself."""
+        due = self.hdlc.next_timer()
+        if due is not None and due <= seconds:
+            self.hdlc.handle_timer(seconds)
+        self.hdlc.receive(event.m_sdu, seconds)
+        octets = self.hdlc.take()
+        if not event.to_all:
+            for frame in hdlc_frames(octets):
+                self.reporting.send(frame)
+
     def _data(self, event: DataReceived, seconds: float) -> None:
         m_sdu, ends = event.m_sdu, event.m_sdu[1:HEADER]
+        if kind_of(m_sdu) is LlcKind.HDLC:
+            self._frame(event, seconds)
+            return
         if m_sdu[HEADER] in _ALIKE_IS_THE_SAME and not event.to_all:
             known = self._answers.get(ends)
             if known is not None and known[0] == m_sdu:
@@ -123,3 +151,9 @@ class PowerLinePort:
         self._answers.move_to_end(ends)
         while len(self._answers) > MAX_ANSWERS:
             self._answers.popitem(last=False)
+
+
+def _hdlc_parameters(settings: LlcSettings) -> HdlcParameters:
+    """Return information fields that fit a frame of the power line, one at a time: the medium is half-duplex."""
+    longest = min(settings.max_frame_length - HDLC_OVERHEAD, 128)
+    return HdlcParameters(longest, longest, 1, 1)

@@ -355,11 +355,7 @@ class PowerLineInitiator:
             job.failed("the system is not registered", self.now)
             return
         address, cause = system.address, ""
-        ends = (job.m_sdu[2], job.m_sdu[1])
-
-        def accept(indication: MacIndication) -> bool:
-            frame = indication.frame
-            return frame.source == address and tuple(frame.sdu[1:3]) == ends
+        accept = partial(_answers, address, job.m_sdu)
 
         attempts = self.settings.attempts if job.repeatable else 1
         for attempt in range(attempts):
@@ -564,6 +560,14 @@ class PowerLineInitiator:
 
 def _nothing(indication: MacIndication) -> bool:
     return False
+
+
+def _answers(address: int, question: bytes, indication: MacIndication) -> bool:
+    """Whether a frame is of the station asked, in the same LLC and, without connections, between the same L_SAPs."""
+    frame = indication.frame
+    if frame.source != address or frame.sdu[:1] != question[:1]:
+        return False
+    return question[0] != llc.DL_DATA or (frame.sdu[1:2], frame.sdu[2:3]) == (question[2:3], question[1:2])
 
 
 def _data_of(address: int, indication: MacIndication) -> bool:

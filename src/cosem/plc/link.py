@@ -17,6 +17,8 @@ from cosem.plc.llc import LlcData, LlcSettings, ServerSap
 
 EVERYBODY: Final = 0x7F
 """The server SAP that everybody listens to, as associations name it; FF on the line."""
+HDLC_OVERHEAD: Final = 16
+"""Octets of an HDLC frame around its information field, at the most: flags, format, addresses, control, two checks."""
 MAX_PAIRS: Final = 32
 """Pairs of access points of one server: a network has some few clients."""
 
@@ -85,3 +87,19 @@ class LlcLink(Connectionless):
         """Close every address: the station is unregistered, or cannot be reached."""
         self._out.clear()
         return self._all_down("the station is out of reach")
+
+
+def hdlc_frames(octets: bytes) -> list[bytes]:
+    """Cut what an HDLC link has to send into frames with their flags: each is an M_sdu of its own.
+
+    Raises `DecodeError` for what is no sequence of whole frames.
+    """
+    frames, offset = [], 0
+    while offset < len(octets):
+        head = octets[offset : offset + 3]
+        end = offset + 2 + ((head[1] & 0x07) << 8 | head[2]) if len(head) == 3 else len(octets) + 1
+        if head[:1] != b"\x7e" or end > len(octets):
+            raise DecodeError("no whole HDLC frame", offset)
+        frames.append(octets[offset:end])
+        offset = end
+    return frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from cosem.association.settings import AssociationSettings
@@ -12,15 +13,18 @@ from cosem.client.firmware import broadcast_image
 from cosem.concentrator.concentrator import Concentrator
 from cosem.concentrator.forwarder import Forwarder
 from cosem.concentrator.local import REPEATS
-from cosem.concentrator.power_line import PowerLineCarrier
+from cosem.concentrator.power_line import HdlcLine, PowerLineCarrier
 from cosem.concentrator.reading import PATIENCE, Reading, ReadingPlan, same_settings
-from cosem.concentrator.talk import Talk
+from cosem.concentrator.talk import Line, Talk
 from cosem.device.meter import BROADCAST_CLIENT, LOAD_PROFILE, MANAGEMENT_CLIENT
 from cosem.device.random import SeededRandom
 from cosem.errors import Timeout
+from cosem.link.base import Link
+from cosem.link.hdlc.link import HdlcLink, HdlcTimeouts
+from cosem.link.hdlc.parameters import HdlcParameters
 from cosem.obis import Obis
 from cosem.plc.initiator import InitiatorSettings
-from cosem.plc.link import EVERYBODY, LlcLink
+from cosem.plc.link import EVERYBODY, HDLC_OVERHEAD, LlcLink
 from cosem.plc.llc import LlcSettings
 from cosem.plc.mac_settings import MacSettings
 from cosem.plc.procedures import Broadcast
@@ -133,8 +137,12 @@ class PowerLineSite:
         limit = self.network.now + self.network.medium.rate.slots_in(DAY_SECONDS)
         self.network.run(limit, lambda: not forwarder.waiting)
 
-    def run(self, title: bytes, conversation: Callable[[Core], Generator[Step, Any, T]], **settings: Any) -> T:
+    def run(
+        self, title: bytes, conversation: Callable[[Core], Generator[Step, Any, T]], hdlc: bool = False, **settings: Any
+    ) -> T:
         """Hold a conversation with the meter of `title` and return what came of it, or raise its error.
+
+        With `hdlc` it goes by the other LLC, HDLC frames as M_sdus.
 
         Raises `Timeout` where it takes longer than a day.
         """
@@ -143,7 +151,15 @@ class PowerLineSite:
         chosen.meter_system_title = title.ljust(8, b"\x00")
         chosen.response_timeout = chosen.connect_timeout = PATIENCE
         options = ClientOptions(retries=0, reconnects=0, max_pdu_size=self.llc.max_sdu)
-        talk = Talk(self.carrier, title, chosen, self.random, conversation, over.append, options)
+        link: Link | None = None
+        dial: Callable[[bytes, Callable[[], object]], Line] | None = None
+        if hdlc:
+            longest = self.llc.max_frame_length - HDLC_OVERHEAD
+            # The initiator repeats and knows when there will be no answer.
+            timeouts = HdlcTimeouts(response=PATIENCE, retries=0)
+            link = HdlcLink(parameters=HdlcParameters(longest, longest, 1, 1), timeouts=timeouts)
+            dial = partial(HdlcLine, self.carrier)
+        talk = Talk(self.carrier, title, chosen, self.random, conversation, over.append, options, link=link, dial=dial)
         talk.start()
         limit = self.network.now + self.network.medium.rate.slots_in(DAY_SECONDS)
         while not over:
