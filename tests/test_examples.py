@@ -66,7 +66,7 @@ def test_an_example_runs_and_says_what_it_promises(name: str, tmp_path: Path) ->
         [sys.executable, "-W", "error", str(EXAMPLES / name)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": source, "PYTHONIOENCODING": "utf-8"},
         check=False,

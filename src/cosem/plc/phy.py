@@ -71,7 +71,7 @@ class Rate:
 
     def seconds(self, slots: int) -> float:
         """Return how long `slots` take."""
-        return float(slots * self.slot_time)
+        return slots * SLOT_BITS / self.bits_per_second
 
     def slots_in(self, seconds: float) -> int:
         """Return how many slots it takes until `seconds` are over."""
