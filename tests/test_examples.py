@@ -34,6 +34,7 @@ SAYS = {
         "10:25:00+01:00 pressure unusable",
         "gas quality changed",
         "picture of",
+    ],
     "power_line.py": [
         "200 meters found and registered",
         "200 repeated before",

@@ -40,9 +40,6 @@ def simulate_command() -> None:
     """Be a device that behaves, in virtual time."""
 
 
-simulate_command.add_command(feeder_command)
-
-
 @simulate_command.command("meter")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -470,5 +467,6 @@ def _urls(options: dict[str, Any], host: str, port: int, hdlc_port: int, ports: 
 
 
 simulate_command.add_command(simulate_concentrator)
+simulate_command.add_command(feeder_command)
 simulate_command.add_command(simulate_gas)
 simulate_command.add_command(simulate_mbus)
