@@ -174,12 +174,8 @@ class Plan:
         return self._counters
 
     def counter_name(self) -> str:
-        """A counter belongs to a key and a sender. The key is named by a digest that tells nothing about it."""
-        import hashlib
-
-        key = self.device.keys.global_unicast_encryption_key or b""
-        digest = hashlib.sha256(b"cosem invocation counter" + key).hexdigest()[:16]
-        return f"{self.settings.system_title.hex()}-{digest}"
+        """Return under which name the store keeps the invocation counter of the keys of now."""
+        return counter_name(self.settings.system_title, self.device.keys.global_unicast_encryption_key)
 
     def core(self) -> Core:
         """Return the conversations of a new machine."""
@@ -209,6 +205,14 @@ class Plan:
             referencing=self.url.referencing,
         )
         return self._core(settings)
+
+
+def counter_name(system_title: bytes, key: bytes | None) -> str:
+    """A counter belongs to a key and a sender. The key is named by a digest that tells nothing about it."""
+    import hashlib
+
+    digest = hashlib.sha256(b"cosem invocation counter" + (key or b"")).hexdigest()[:16]
+    return f"{system_title.hex()}-{digest}"
 
 
 def hdlc_parameters(url: MeterUrl) -> HdlcParameters:

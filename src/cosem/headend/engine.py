@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select, update
 
 from cosem.client.async_meter import AsyncMeter
 from cosem.client.core import ClientOptions
+from cosem.client.keyfile import DeviceKeys
 from cosem.client.plan import Plan as ClientPlan
 from cosem.errors import ConfigError
 from cosem.headend.collector import Collector, Slice
@@ -24,13 +25,14 @@ from cosem.headend.counters import DatabaseCounterStore
 from cosem.headend.database import open_database
 from cosem.headend.intervals import Intervals
 from cosem.headend.inventory import DeviceRow, DeviceType, Inventory
+from cosem.headend.keychanges import KeyChanges
 from cosem.headend.permits import Lane, Limits, Permits, Turns
 from cosem.headend.plans import DAY, Plan, Plans, slot
 from cosem.headend.results import take_over
 from cosem.headend.schema import gap, plan_run, progress, result
 from cosem.headend.schema import slice_ as slice_table
 from cosem.headend.session import ClockPolicy, Leased, Outcome, Target, Wanted, counter_name
-from cosem.headend.vault import KeyStore, Purpose, Sealer, Vault, device_keys
+from cosem.headend.vault import KeyState, KeyStore, Purpose, Sealer, Vault, device_keys
 from cosem.headend.work import WorkQueue
 
 CLIENT_TITLE: Final = b"CSMHE\x00\x00\x01"
@@ -92,6 +94,9 @@ class Headend:
             turns=self.turns,
         )
         self.commands = Commands(self.engine, queue, self.meter, clock=clock, two_persons=settings.two_persons)
+        self.key_changes = KeyChanges(
+            self.engine, queue, self.keys, self.meter, clock=clock, client_title=settings.client_title
+        )
         self.listeners: list[Callable[[int, Outcome], None]] = []
         """Told of every device's end in a run: the run's number and the outcome."""
         self.live: list[Callable[[str, dict[str, Any]], None]] = []
@@ -172,17 +177,20 @@ class Headend:
     # --- one device ---------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def meter(self, number: int) -> AsyncIterator[AsyncMeter]:
-        """Associate with one device at once, ahead of plans: `meter` as `cosem.client` has it.
+    async def meter(
+        self, number: int, *, lane: Lane = Lane.INTERACTIVE, state: KeyState = KeyState.ACTIVE
+    ) -> AsyncIterator[AsyncMeter]:
+        """Associate with one device at once, ahead of plans unless in their `lane`: `meter` as `cosem.client` has it.
 
-        Raises `ConfigError` for one that is not there or is not dialled, and what the client raises.
+        `state` NEW takes the keys that are on their way to it where there are such. Raises `ConfigError` for one that
+        is not there or is not dialled, and what the client raises.
         """
         async with self.turns.of(number):
-            plan, segment, limits = await asyncio.to_thread(self._client_plan, number)
-            async with self._permits_of(segment, limits).permit(Lane.INTERACTIVE), AsyncMeter(plan) as meter:
+            plan, segment, limits = await asyncio.to_thread(self._client_plan, number, state)
+            async with self._permits_of(segment, limits).permit(lane), AsyncMeter(plan) as meter:
                 yield meter
 
-    def _client_plan(self, number: int) -> tuple[ClientPlan, int, Limits]:
+    def _client_plan(self, number: int, state: KeyState) -> tuple[ClientPlan, int, Limits]:
         with self.engine.begin() as connection:
             inventory = Inventory(connection)
             row = inventory.by_number([number]).get(number)
@@ -190,11 +198,18 @@ class Headend:
                 raise ConfigError(f"device {number} is not there, or is not dialled itself")
             segment = inventory.segment(row.segment)
             secrets = self.keys.secrets(connection, [number])[number]
-            block = self.counters.lease_many(connection, {counter_name(number): 0}, LEASE)[counter_name(number)]
-        keys = device_keys(row.name, secrets, system_title=row.title, client_system_title=self.settings.client_title)
-        counters = Leased(counter_name(number), block, self.counters)
+            if state is KeyState.NEW:
+                secrets |= self.keys.secrets(connection, [number], KeyState.NEW)[number]
+            keys = self.device_keys(row, secrets)
+            name = counter_name(number, keys)
+            block = self.counters.lease_many(connection, {name: 0}, LEASE)[name]
+        counters = Leased(number, keys, block, self.counters)
         plan = ClientPlan(row.url, device=keys, counters=counters, options=self.settings.options)
         return plan, segment, self._limits(segment)
+
+    def device_keys(self, row: DeviceRow, secrets: Mapping[Purpose, bytes]) -> DeviceKeys:
+        """Return what the client needs to speak to a device by these secrets."""
+        return device_keys(row.name, secrets, system_title=row.title, client_system_title=self.settings.client_title)
 
     def _limits(self, segment: int) -> Limits:
         with self.engine.connect() as connection:
@@ -270,13 +285,15 @@ class Headend:
             for where, profile, begin in connection.execute(holes):
                 until = known.get(where, {})
                 until[profile] = min(until.get(profile, begin), begin - 1)
-        leases = self.counters.lease_many(connection, {counter_name(number): 0 for number in numbers}, LEASE)
+        keys = {number: self.device_keys(rows[number], secrets[number]) for number in numbers}
+        names = {number: counter_name(number, keys[number]) for number in numbers}
+        leases = self.counters.lease_many(connection, {name: 0 for name in names.values()}, LEASE)
         targets = []
         for number in numbers:
             row = rows[number]
             wanted = self._wanted(item, types.get(row.type or ""), known.get(number, {}))
             late = slot(item.name, number, round(item.window * item.spread)) if spread else 0
-            targets.append(self._target(row, secrets[number], wanted, item, leases[counter_name(number)], start + late))
+            targets.append(self._target(row, keys[number], wanted, item, leases[names[number]], start + late))
         return tuple(targets)
 
     def _wanted(self, item: Plan, kind: DeviceType | None, known: Mapping[str, int]) -> tuple[Wanted, ...]:
@@ -293,12 +310,11 @@ class Headend:
     def _target(
         self,
         row: DeviceRow,
-        secrets: Mapping[Purpose, bytes],
+        keys: DeviceKeys,
         wanted: tuple[Wanted, ...],
         item: Plan,
         lease: tuple[int, int],
         not_before: int,
     ) -> Target:
-        keys = device_keys(row.name, secrets, system_title=row.title, client_system_title=self.settings.client_title)
         policy = ClockPolicy() if item.clock else None
         return Target(row.id, row.name, row.url or "", keys, wanted, policy, lease, self.settings.zone, not_before)

@@ -365,10 +365,15 @@ outbox: Final = Table(
     Column("tries", Integer, nullable=False, server_default="0"),
     Column("next_try", Integer, nullable=False),
     Column("sent", Integer),
+    Column("dead", Integer),
+    Column("problem", Text),
     Index("ix_outbox_waiting", "channel", "sent", "next_try"),
     sqlite_autoincrement=True,
 )
-"""What is to be told outside: at least once, in order for each subject."""
+"""What is to be told outside: at least once, in order for each subject. `channel` is the name of its rule.
+
+`dead` is when it was given up after many tries; `problem` says why the last one failed.
+"""
 
 token: Final = Table(
     "token",
@@ -396,3 +401,161 @@ idempotency: Final = Table(
     sqlite_with_rowid=False,
 )
 """Answers given under an Idempotency-Key, so that asking twice is asking once."""
+
+key_change: Final = Table(
+    "key_change",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("device", Integer, ForeignKey("device.id"), nullable=False),
+    Column("purposes", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("requested_by", Text, nullable=False),
+    Column("requested", Integer, nullable=False),
+    Column("not_after", Integer, nullable=False),
+    Column("finished", Integer),
+    Column("detail", Text, nullable=False, server_default=""),
+    Index(
+        "ix_key_change_open",
+        "device",
+        unique=True,
+        sqlite_where=text("state IN ('waiting', 'sending')"),
+        postgresql_where=text("state IN ('waiting', 'sending')"),
+    ),
+    Index("ix_key_change_device", "device", "requested"),
+    sqlite_with_rowid=False,
+)
+"""Changes of keys, one open for a device. "sending": its new keys are kept, and it may have them. Holds no key."""
+
+firmware_image: Final = Table(
+    "firmware_image",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("identifier", Text, nullable=False, unique=True),
+    Column("version", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    Column("octets", Integer, nullable=False),
+    Column("types", Text, nullable=False, server_default="[]"),
+    Column("hardware", Text, nullable=False, server_default="[]"),
+    Column("from_versions", Text, nullable=False, server_default="[]"),
+    Column("added_by", Text, nullable=False),
+    Column("added", Integer, nullable=False),
+    Column("withdrawn", Integer),
+)
+"""The catalogue of images. The octets lie in a file that is named by `digest` (SHA-256); empty lists allow all."""
+
+firmware_history: Final = Table(
+    "firmware_history",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("device", Integer, ForeignKey("device.id", ondelete="CASCADE"), nullable=False),
+    Column("image", Integer, ForeignKey("firmware_image.id"), nullable=False),
+    Column("campaign", Integer),
+    Column("at", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Column("detail", Text, nullable=False, server_default=""),
+    Index("ix_firmware_history_device", "device", "at"),
+    sqlite_autoincrement=True,
+)
+"""What became of images at devices, and which versions they showed before and after."""
+
+campaign: Final = Table(
+    "campaign",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("kind", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("selection", Text, nullable=False),
+    Column("stages", Text, nullable=False),
+    Column("gate", Integer, nullable=False, server_default="0"),
+    Column("abort_share", Float, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("stage", Integer, nullable=False, server_default="0"),
+    Column("round", Integer, nullable=False, server_default="0"),
+    Column("requested_by", Text, nullable=False),
+    Column("confirmed_by", Text),
+    Column("created", Integer, nullable=False),
+    Column("not_after", Integer, nullable=False),
+    Column("finished", Integer),
+    Column("detail", Text, nullable=False, server_default=""),
+    Index("ix_campaign_state", "state"),
+    sqlite_autoincrement=True,
+)
+"""One thing done at many devices, stage after stage. Jobs of another `round` than this are fenced."""
+
+campaign_device: Final = Table(
+    "campaign_device",
+    metadata,
+    Column("campaign", Integer, ForeignKey("campaign.id", ondelete="CASCADE"), primary_key=True),
+    Column("device", Integer, ForeignKey("device.id", ondelete="CASCADE"), primary_key=True),
+    Column("stage", Integer, nullable=False),
+    Column("segment", Integer, nullable=False),
+    Column("state", Text, nullable=False, server_default="waiting"),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("answer", Text),
+    Column("detail", Text, nullable=False, server_default=""),
+    Column("finished", Integer),
+    Index("ix_campaign_device_stage", "campaign", "stage", "state"),
+    Index("ix_campaign_device_device", "device"),
+    sqlite_with_rowid=False,
+)
+"""What became of each device in a campaign."""
+
+broadcast_channel: Final = Table(
+    "broadcast_channel",
+    metadata,
+    Column("segment", Integer, ForeignKey("segment.id", ondelete="CASCADE"), primary_key=True),
+    Column("urls", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("sealed", LargeBinary),
+)
+"""How all meters of a segment are told at once: addresses, the sender's system title, and the broadcast key, sealed."""
+
+broadcast_sent: Final = Table(
+    "broadcast_sent",
+    metadata,
+    Column("campaign", Integer, ForeignKey("campaign.id", ondelete="CASCADE"), primary_key=True),
+    Column("segment", Integer, primary_key=True),
+    Column("at", Integer, nullable=False),
+    Column("problem", Text),
+    sqlite_with_rowid=False,
+)
+"""Which segments were told of a campaign at once; written before it is sent, so that it is sent once."""
+
+notify_rule: Final = Table(
+    "notify_rule",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("sender", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("sealed", LargeBinary),
+    Column("match", Text, nullable=False),
+    Column("active", Integer, nullable=False, server_default="1"),
+)
+"""Who is told of what. Secrets of the target are sealed."""
+
+storm: Final = Table(
+    "storm",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("rule", Integer, ForeignKey("notify_rule.id", ondelete="CASCADE"), nullable=False),
+    Column("segment", Integer, ForeignKey("segment.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("start", Integer, nullable=False),
+    Column("due", Integer, nullable=False),
+    Column("told", Integer),
+    Index("ix_storm_waiting", "told", "due"),
+    sqlite_autoincrement=True,
+)
+"""Alarms of a segment that are gathered until `due`, to be told as one."""
+
+storm_device: Final = Table(
+    "storm_device",
+    metadata,
+    Column("storm", Integer, ForeignKey("storm.id", ondelete="CASCADE"), primary_key=True),
+    Column("device", Integer, primary_key=True),
+    sqlite_with_rowid=False,
+)

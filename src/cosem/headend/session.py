@@ -14,7 +14,8 @@ from typing import Any
 from cosem.classes.c007_profile_generic import by_time
 from cosem.client.core import ClientOptions, Core
 from cosem.client.keyfile import DeviceKeys
-from cosem.client.plan import Plan, open_meter, read_counter
+from cosem.client.plan import DEFAULT_TITLE, Plan, open_meter, read_counter
+from cosem.client.plan import counter_name as name_of_counter
 from cosem.client.table import whole_rows
 from cosem.client.verbs import set_clock
 from cosem.errors import AccessError, CosemError, DecodeError
@@ -96,34 +97,43 @@ class Outcome:
     seconds: float = 0.0
 
 
-def counter_name(device: int) -> str:
-    """Return the name under which the invocation counters of a device are kept; they go on when its keys change."""
-    return f"device {device}"
+def counter_name(device: int, keys: DeviceKeys) -> str:
+    """Return under which name the invocation counters of a device are kept. New keys have counters of their own."""
+    title = keys.client_system_title or DEFAULT_TITLE
+    return f"device {device} {name_of_counter(title, keys.keys.global_unicast_encryption_key)}"
 
 
 class Leased:
-    """Gives out the block that was leased for this session; what it does not have comes from the store."""
+    """Gives out the block that was leased for this session; what it does not have comes from the store.
 
-    def __init__(self, name: str, block: tuple[int, int] | None, store: CounterStore) -> None:
-        self._name = name
+    The block is that of `keys`. Where keys change during the session, those of the new ones come from the store.
+    """
+
+    def __init__(self, device: int, keys: DeviceKeys, block: tuple[int, int] | None, store: CounterStore) -> None:
+        self._device = device
+        self._own = counter_name(device, keys)
         self._next, self._behind = block or (0, 0)
         self._store = store
 
+    def _name(self, name: str) -> str:
+        return f"device {self._device} {name}"
+
     def lease(self, name: str, count: int, at_least: int = 0) -> tuple[int, int]:
         """Return the next block."""
+        name = self._name(name)
         first, behind = self._next, min(self._next + count, self._behind)
-        if at_least > first or behind <= first:
-            return self._store.lease(self._name, count, at_least)
+        if name != self._own or at_least > first or behind <= first:
+            return self._store.lease(name, count, at_least)
         self._next = behind
         return first, behind
 
     def last_received(self, name: str) -> int | None:
         """Return the last accepted counter of the peer."""
-        return self._store.last_received(name)
+        return self._store.last_received(self._name(name))
 
     def commit_received(self, name: str, counter: int) -> None:
         """Persist the last accepted counter of the peer."""
-        self._store.commit_received(name, counter)
+        self._store.commit_received(self._name(name), counter)
 
 
 async def collect(
@@ -150,7 +160,7 @@ async def _session(
     plan = Plan(
         target.url,
         device=target.keys,
-        counters=Leased(counter_name(target.device), target.lease, store),
+        counters=Leased(target.device, target.keys, target.lease, store),
         options=options,
     )
     if plan.url.counter is not None and plan.settings.lease is not None:
