@@ -61,7 +61,7 @@ class Desk:
         self.commands = Commands(self.engine, self.queue, self.open, clock=lambda: self.now, **options)
 
     @asynccontextmanager
-    async def open(self, device: int):
+    async def open(self, device: int, *, lane):
         self.opened += 1
         if self.fail:
             raise self.fail.pop(0)

@@ -6,8 +6,7 @@ repeated after a crash: a person decides.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,47 +17,9 @@ from cosem.client.supply import Supply
 from cosem.client.verbs import DISCONNECTOR, LIMITER
 from cosem.codec.json import from_json, to_json
 from cosem.errors import AccessError, ConfigError
+from cosem.headend.command_kind import Kind, Parameters
+from cosem.headend.command_more import MORE
 from cosem.obis import Obis, obis
-
-Parameters = Mapping[str, Any]
-Act = Callable[[AsyncMeter, Parameters], Awaitable[Any]]
-Check = Callable[[AsyncMeter, Parameters], Awaitable[bool]]
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One kind. `check` prepares parameters (raises `ConfigError`), `act` does it and returns what JSON can say.
-
-    `seen` reads back whether it took effect. `repeatable` says that doing it twice is doing it once. `grave` wants a
-    second person where that is configured.
-    """
-
-    name: str
-    words: str
-    parameters: Mapping[str, type | tuple[type, ...]]
-    act: Act
-    seen: Check | None = None
-    repeatable: bool = False
-    grave: bool = False
-    required: tuple[str, ...] = ()
-
-    def check(self, given: Parameters) -> dict[str, Any]:
-        """Return the parameters. Raises `ConfigError` for unknown ones, wrong types, and what is missing."""
-        for name, value in given.items():
-            if name not in self.parameters:
-                known = ", ".join(self.parameters) or "none"
-                raise ConfigError(f"{self.name}: {name!r} is no parameter; there are: {known}")
-            if not isinstance(value, self.parameters[name]) or isinstance(value, bool) != (
-                self.parameters[name] is bool
-            ):
-                raise ConfigError(f"{self.name}: {name} has the wrong type")
-        for name in self.required:
-            if name not in given:
-                raise ConfigError(f"{self.name}: {name} is missing")
-        for name in ("object", "limiter"):
-            if name in given:
-                obis(given[name])
-        return dict(given)
 
 
 def _supply(found: Supply) -> dict[str, Any]:
@@ -190,6 +151,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind("invoke", "invoke a method", {"method": list, "parameter": dict}, _invoke, required=("method",)),
         Kind("clear alarms", "clear the alarm registers", {}, _clear_alarms, repeatable=True),
         Kind("push", "say where to push to", {"to": str, "setup": str}, _push, repeatable=True, required=("to",)),
+        *MORE,
     )
 }  # fmt: skip
 """The kinds by name."""

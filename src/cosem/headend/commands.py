@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -91,7 +91,7 @@ class CommandRow:
 
 
 class Commands:
-    """Commands of one head-end. `open_meter` associates with a device by its number, in the interactive lane.
+    """Commands of one head-end. `open_meter(number, lane=)` associates with a device.
 
     `two_persons` names the kinds that a second person confirms.
     """
@@ -132,12 +132,48 @@ class Commands:
 
         `identity` is the caller's own: asked for again under the same one they are not asked for twice.
         """
+        found, fresh = self._request(device, commands, who, identity, not_after, None)
+        if fresh and found[0].state is CommandState.WAITING:
+            await self._submit(found[0].bundle, found[0].device)
+        return found
+
+    async def request_and_carry_out(
+        self,
+        device: str,
+        commands: Sequence[NewCommand],
+        who: str,
+        *,
+        identity: str,
+        not_after: int,
+        confirmed_by: str | None,
+        lane: Lane = Lane.BACKGROUND,
+    ) -> list[CommandRow]:
+        """Carry commands out as part of durable work of the caller's own, which comes again after a crash.
+
+        `confirmed_by` has confirmed them as the second person already, with whatever they are part of.
+        """
+        found, _ = self._request(device, commands, who, identity, not_after, confirmed_by)
+        if found[0].state is CommandState.UNCONFIRMED:
+            raise ConfigError(f"{identity} waits for a second person's confirmation")
+        await self._carry_out(identity, found[0].device, lane)
+        return self.bundle(identity)
+
+    def _request(
+        self,
+        device: str,
+        commands: Sequence[NewCommand],
+        who: str,
+        identity: str | None,
+        not_after: int | None,
+        confirmed_by: str | None,
+    ) -> tuple[list[CommandRow], bool]:
+        """Write commands down; return them, and whether they are new."""
         if not 1 <= len(commands) <= MAX_BUNDLE:
             raise ConfigError(f"a bundle has 1 to {MAX_BUNDLE} commands")
         checked = [(kind_of(item.kind), kind_of(item.kind).check(item.parameters)) for item in commands]
         bundle = identity or uuid.uuid4().hex
         now = int(self._clock())
-        grave = any(kind.name in self._two_persons for kind, _ in checked)
+        grave = confirmed_by is None and self.wants_two(kind.name for kind, _ in checked)
         state = CommandState.UNCONFIRMED if grave else CommandState.WAITING
         with self._engine.begin() as connection:
             number = Inventory(connection).get(device).id
@@ -153,6 +189,7 @@ class Commands:
                     "requested_by": who,
                     "requested": now,
                     "not_after": now + KEPT_SECONDS if not_after is None else not_after,
+                    "confirmed_by": confirmed_by,
                 }
                 for position, (kind, parameters) in enumerate(checked)
             ]
@@ -161,7 +198,7 @@ class Commands:
                 wanted = [(number, kind.name, parameters) for kind, parameters in checked]
                 if [(row.device, row.kind, row.parameters) for row in known] != wanted:
                     raise ConfigError(f"{bundle} was asked for already, with other commands")
-                return known
+                return known, False
             try:
                 connection.execute(insert(command), rows)
             except IntegrityError:
@@ -169,10 +206,11 @@ class Commands:
             for row, (kind, parameters) in zip(rows, checked, strict=True):
                 after = {"command": row["id"], **_shown(kind, parameters)}
                 record(connection, now, who, f"ask for {kind.name}", device, after=after)
-            found = self._rows(connection, command.c.bundle == bundle)
-        if not grave:
-            await self._submit(bundle, number)
-        return found
+            return self._rows(connection, command.c.bundle == bundle), True
+
+    def wants_two(self, kinds: Iterable[str]) -> bool:
+        """Whether one of these kinds is confirmed by a second person."""
+        return not self._two_persons.isdisjoint(kinds)
 
     async def confirm(self, bundle: str, who: str) -> list[CommandRow]:
         """Confirm as the second person. Raises `ConfigError` where it is the first one, or nothing waits for it."""
@@ -237,12 +275,15 @@ class Commands:
         await self._queue.submit("bundle", f"bundle {bundle}", content, lane=Lane.INTERACTIVE, segment=0)
 
     async def _bundle(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
+        await self._carry_out(bundle := str(content["bundle"]), int(content["device"]), Lane.INTERACTIVE)
+        return {"states": [row.state for row in self.bundle(bundle)]}
+
+    async def _carry_out(self, bundle: str, device: int, lane: Lane) -> None:
         """Carry out a bundle: one association for all that is left of it, tried again while its time lasts."""
-        bundle, device = str(content["bundle"]), int(content["device"])
         pause = 1.0
         while rows := self._left(bundle):
             try:
-                async with self._open(device) as meter:
+                async with self._open(device, lane=lane) as meter:
                     for row in rows:
                         await self._one(meter, row)
             except (CosemError, OSError) as error:
@@ -252,7 +293,6 @@ class Commands:
                     break
                 await asyncio.sleep(min(pause, max(late, 0.0), 60.0))
                 pause *= 2
-        return {"states": [row.state for row in self.bundle(bundle)]}
 
     def _left(self, bundle: str) -> list[CommandRow]:
         """Return what is still to be done; what is too late is not."""

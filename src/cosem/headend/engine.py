@@ -19,10 +19,14 @@ from cosem.client.core import ClientOptions
 from cosem.client.keyfile import DeviceKeys
 from cosem.client.plan import Plan as ClientPlan
 from cosem.errors import ConfigError
+from cosem.headend.broadcast import Broadcasts
+from cosem.headend.campaign_kinds import CommandCampaign, FirmwareCampaign, KeyCampaign
+from cosem.headend.campaigns import Campaigns
 from cosem.headend.collector import Collector, Slice
 from cosem.headend.commands import Commands
 from cosem.headend.counters import DatabaseCounterStore
 from cosem.headend.database import open_database
+from cosem.headend.firmware import Firmware
 from cosem.headend.intervals import Intervals
 from cosem.headend.inventory import DeviceRow, DeviceType, Inventory
 from cosem.headend.keychanges import KeyChanges
@@ -38,6 +42,7 @@ from cosem.headend.work import WorkQueue
 CLIENT_TITLE: Final = b"CSMHE\x00\x00\x01"
 """The head-end's system title where a utility has none of its own."""
 LEASE: Final = 100
+SWEEP_SECONDS: Final = 900.0
 MAX_GAP_TRIES: Final = 5
 BACKFILL_DAYS: Final = 10
 """How far back gaps are asked for again."""
@@ -81,7 +86,8 @@ class Headend:
         self.engine = open_database(settings.folder / "headend.db")
         self.intervals = Intervals(settings.folder / "intervals")
         self.counters = DatabaseCounterStore(self.engine)
-        self.keys = KeyStore(sealer or Vault.find(settings.folder, create=True))
+        self.sealer = sealer or Vault.find(settings.folder, create=True)
+        self.keys = KeyStore(self.sealer)
         self.turns = Turns()
         self.collector = Collector(
             self.engine,
@@ -96,6 +102,20 @@ class Headend:
         self.commands = Commands(self.engine, queue, self.meter, clock=clock, two_persons=settings.two_persons)
         self.key_changes = KeyChanges(
             self.engine, queue, self.keys, self.meter, clock=clock, client_title=settings.client_title
+        )
+        self.firmware = Firmware(self.engine, settings.folder, clock=clock)
+        self.broadcasts = Broadcasts(self.engine, self.sealer, self.counters, clock=clock)
+        self.firmware_campaign = FirmwareCampaign(self.engine, self.firmware, self.meter, tell=self.tell)
+        self.campaigns = Campaigns(
+            self.engine,
+            queue,
+            (
+                CommandCampaign(self.engine, self.commands, self.broadcasts, clock=clock),
+                KeyCampaign(self.engine, self.key_changes),
+                self.firmware_campaign,
+            ),
+            clock=clock,
+            tell=self.tell,
         )
         self.listeners: list[Callable[[int, Outcome], None]] = []
         """Told of every device's end in a run: the run's number and the outcome."""
@@ -114,6 +134,8 @@ class Headend:
             self.intervals.sweep(connection)
         await self.queue.start()
         self._tasks.append(asyncio.create_task(self._write()))
+        self._tasks.append(asyncio.create_task(self.campaigns.run()))
+        self._tasks.append(asyncio.create_task(self._sweep()))
         if schedule:
             self._tasks.append(asyncio.create_task(self._schedule()))
 
@@ -164,6 +186,12 @@ class Headend:
             for plan, start in due:
                 await self.run(plan, start)
             await asyncio.sleep(5)
+
+    async def _sweep(self) -> None:
+        """Look again at changes of keys that are open: at the start, and now and then."""
+        while True:
+            await self.key_changes.sweep()
+            await asyncio.sleep(SWEEP_SECONDS)
 
     async def _write(self) -> None:
         while True:
@@ -287,7 +315,7 @@ class Headend:
                 until[profile] = min(until.get(profile, begin), begin - 1)
         keys = {number: self.device_keys(rows[number], secrets[number]) for number in numbers}
         names = {number: counter_name(number, keys[number]) for number in numbers}
-        leases = self.counters.lease_many(connection, {name: 0 for name in names.values()}, LEASE)
+        leases = self.counters.lease_many(connection, dict.fromkeys(names.values(), 0), LEASE)
         targets = []
         for number in numbers:
             row = rows[number]
