@@ -105,7 +105,7 @@ class Broadcasts:
 
     async def write(self, channel: Channel, class_id: int, name: Obis, attribute: int, value: axdr.Data) -> int:
         """Send one unconfirmed SET to all; return to how many addresses it went. Raises `OSError`."""
-        request = SetRequestNormal(AttributeDescriptor(class_id, name, attribute), axdr.encode(value))
+        request = SetRequestNormal(AttributeDescriptor(class_id, name, attribute), None, axdr.encode(value))
         keys = Keys()
         if channel.sealed is not None:
             keys = _parted(self._sealer.unseal(channel.sealed, _context(channel.segment)))

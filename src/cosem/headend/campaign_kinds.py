@@ -54,7 +54,7 @@ class CommandCampaign:
         commands = content.get("commands")
         if not isinstance(commands, (list, tuple)) or not 1 <= len(commands) <= 100:
             raise ConfigError("a campaign of commands has 1 to 100 of them")
-        kept = []
+        kept: list[dict[str, Any]] = []
         for item in commands:
             if not isinstance(item, Mapping) or not isinstance(item.get("parameters", {}), Mapping):
                 raise ConfigError('a command is {"kind": ..., "parameters": {...}}')

@@ -20,7 +20,8 @@ from sqlalchemy.exc import IntegrityError
 from cosem.client.async_meter import AsyncMeter
 from cosem.errors import ConfigError, CosemError
 from cosem.headend.audit import record
-from cosem.headend.command_kinds import KINDS, Kind
+from cosem.headend.command_kind import Kind
+from cosem.headend.command_kinds import KINDS
 from cosem.headend.inventory import Inventory
 from cosem.headend.permits import Lane
 from cosem.headend.reasons import AGAIN, reason_of
@@ -100,7 +101,7 @@ class Commands:
         self,
         engine: Engine,
         queue: WorkQueue,
-        open_meter: Callable[[int], Any],
+        open_meter: Callable[..., Any],
         *,
         clock: Callable[[], float],
         two_persons: frozenset[str] = frozenset(),

@@ -165,10 +165,9 @@ class Firmware:
 
     def all(self) -> list[Image]:
         """Return the catalogue, the newest first."""
+        query = select(firmware_image).order_by(firmware_image.c.id.desc())
         with self._engine.connect() as connection:
-            return [
-                _image(row) for row in connection.execute(select(firmware_image).order_by(firmware_image.c.id.desc()))
-            ]
+            return [_image(row) for row in connection.execute(query)]
 
     def withdraw(self, identifier: str, who: str) -> Image:
         """Let an image go to no further device."""
@@ -232,7 +231,17 @@ async def running_version(meter: AsyncMeter, name: str = VERSION) -> str | None:
 
 
 def _image(row: Row[Any]) -> Image:
-    lists = (tuple(json.loads(text)) for text in (row.types, row.hardware, row.from_versions))
+    types, hardware, versions = (tuple(json.loads(text)) for text in (row.types, row.hardware, row.from_versions))
     return Image(
-        row.id, row.identifier, row.version, row.digest, row.octets, *lists, row.added_by, row.added, row.withdrawn
+        row.id,
+        row.identifier,
+        row.version,
+        row.digest,
+        row.octets,
+        types,
+        hardware,
+        versions,
+        row.added_by,
+        row.added,
+        row.withdrawn,
     )
