@@ -351,17 +351,6 @@ async def test_an_emergency_is_told_to_all_at_once_and_who_did_not_hear_it_alone
             global_broadcast_encryption_key=DEMO_KEYS.global_broadcast_encryption_key,
         )
         desk.headend.broadcasts.set("street", heard, TO_ALL, keys, "anna")
-        written: list[int] = []
-        for number, meter in enumerate(desk.meters):
-            limiter = meter.equipment.limiter
-            limiter.object.emergency_profile_group_id_list = (7,)
-            real = limiter._write_emergency
-
-            def note(value, real=real, number=number):
-                written.append(number)
-                return real(value)
-
-            limiter._write_emergency = note
         content = {"commands": [{"kind": "emergency", "parameters": EMERGENCY}], "broadcast": True}
         await desk.campaigns.begin(commands(content=content, stages=(1.0,)), "anna")
         row = await desk.ended("c")

@@ -20,9 +20,7 @@ from support.served import END, MANAGEMENT
 
 NOW = float(END.timestamp())
 QUERY = MANAGEMENT | {"timeout": "0.3"}
-SECRETS = {
-    purpose: key for purpose in Purpose if (key := getattr(DEMO_KEYS, purpose.value, None)) is not None
-}
+SECRETS = {purpose: key for purpose in Purpose if (key := getattr(DEMO_KEYS, purpose.value, None)) is not None}
 
 
 class TaskQueue:
@@ -39,7 +37,9 @@ class TaskQueue:
     async def start(self) -> None:
         pass
 
-    async def submit(self, kind: str, identity: str, content: Any, *, lane: Any, segment: int, delay: float = 0) -> None:
+    async def submit(
+        self, kind: str, identity: str, content: Any, *, lane: Any, segment: int, delay: float = 0
+    ) -> None:
         if identity not in self.contents:
             self.contents[identity] = (kind, content)
             self.jobs[identity] = asyncio.ensure_future(self.handlers[kind](content))
@@ -101,6 +101,7 @@ class Office:
         self.headend.key_changes._pause = 0.01
         self.headend.firmware_campaign.patience = ImagePatience(pause=0.02, tries=20)
         self.headend.firmware_campaign._pause = 0.02
+        self.headend.command_campaign.settle = 0.1
 
     @property
     def campaigns(self) -> Any:
@@ -128,7 +129,7 @@ class Office:
 @contextmanager
 def office(folder: Any, meters: Sequence[Any], absent: int = 0, **settings: Any) -> Iterator[Office]:
     """Serve meters, and return a head-end that knows them; `absent` further ones answer nothing."""
-    servers = [DeviceServer(meter.device) for meter in meters]
+    servers = [DeviceServer(meter.device, udp=True) for meter in meters]
     with serving(*servers) as addresses:
         query = urlencode(QUERY)
         urls = [f"tcp://{host}:{port}?{query}" for host, port in addresses]

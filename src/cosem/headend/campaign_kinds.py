@@ -27,6 +27,7 @@ from cosem.obis import obis
 
 DEVICE_SECONDS: Final = 900
 """How long one device is tried before it counts as failed."""
+SETTLE_SECONDS: Final = 5.0
 VERSION_TRIES: Final = 5
 
 
@@ -47,6 +48,8 @@ class CommandCampaign:
         self._commands = commands
         self._broadcasts = broadcasts
         self._clock = clock
+        self.settle = SETTLE_SECONDS
+        """Seconds until a broadcast has arrived wherever it does, and devices are asked."""
 
     def check(self, content: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
         """Return the content, and whether a kind in it is confirmed by a second person."""
@@ -91,6 +94,7 @@ class CommandCampaign:
                 except (CosemError, OSError) as error:
                     # Each device is asked anyway: who did not hear it is told alone.
                     self._problem(row.id, segment, f"{reason_of(error)}: {error}")
+        await asyncio.sleep(self.settle)
 
     def _problem(self, number: int, segment: int, problem: str) -> None:
         where = (broadcast_sent.c.campaign == number, broadcast_sent.c.segment == segment)

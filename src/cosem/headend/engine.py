@@ -106,11 +106,12 @@ class Headend:
         self.firmware = Firmware(self.engine, settings.folder, clock=clock)
         self.broadcasts = Broadcasts(self.engine, self.sealer, self.counters, clock=clock)
         self.firmware_campaign = FirmwareCampaign(self.engine, self.firmware, self.meter, tell=self.tell)
+        self.command_campaign = CommandCampaign(self.engine, self.commands, self.broadcasts, clock=clock)
         self.campaigns = Campaigns(
             self.engine,
             queue,
             (
-                CommandCampaign(self.engine, self.commands, self.broadcasts, clock=clock),
+                self.command_campaign,
                 KeyCampaign(self.engine, self.key_changes),
                 self.firmware_campaign,
             ),
