@@ -30,11 +30,13 @@ from cosem.headend.firmware import Firmware
 from cosem.headend.intervals import Intervals
 from cosem.headend.inventory import DeviceRow, DeviceType, Inventory
 from cosem.headend.keychanges import KeyChanges
+from cosem.headend.notify import Notifier
 from cosem.headend.permits import Lane, Limits, Permits, Turns
 from cosem.headend.plans import DAY, Plan, Plans, slot
 from cosem.headend.results import take_over
 from cosem.headend.schema import gap, plan_run, progress, result
 from cosem.headend.schema import slice_ as slice_table
+from cosem.headend.senders import Mail, Mqtt, Webhook
 from cosem.headend.session import ClockPolicy, Leased, Outcome, Target, Wanted, counter_name
 from cosem.headend.vault import KeyState, KeyStore, Purpose, Sealer, Vault, device_keys
 from cosem.headend.work import WorkQueue
@@ -106,6 +108,13 @@ class Headend:
         self.firmware = Firmware(self.engine, settings.folder, clock=clock)
         self.broadcasts = Broadcasts(self.engine, self.sealer, self.counters, clock=clock)
         self.firmware_campaign = FirmwareCampaign(self.engine, self.firmware, self.meter, tell=self.tell)
+        self.notifier = Notifier(
+            self.engine,
+            self.sealer,
+            {"webhook": Webhook(clock), "mail": Mail(), "mqtt": Mqtt()},
+            clock=clock,
+            random=random,
+        )
         self.command_campaign = CommandCampaign(self.engine, self.commands, self.broadcasts, clock=clock)
         self.campaigns = Campaigns(
             self.engine,
@@ -137,6 +146,7 @@ class Headend:
         self._tasks.append(asyncio.create_task(self._write()))
         self._tasks.append(asyncio.create_task(self.campaigns.run()))
         self._tasks.append(asyncio.create_task(self._sweep()))
+        self._tasks.append(asyncio.create_task(self.notifier.run()))
         if schedule:
             self._tasks.append(asyncio.create_task(self._schedule()))
 
@@ -192,6 +202,7 @@ class Headend:
         """Look again at changes of keys that are open: at the start, and now and then."""
         while True:
             await self.key_changes.sweep()
+            self.notifier.clean(int(self.clock()))
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _write(self) -> None:

@@ -48,6 +48,7 @@ class _Arrived:
 class Intake:
     """Receives pushes. `told` hears of every batch: what is new, and which alarms it opened.
 
+    `within` takes part in the batch's transaction, for what must be written together with it (`notify.Notifier`).
     `sender` names the device of a system title, a logical device name or a serial number.
     """
 
@@ -57,10 +58,12 @@ class Intake:
         *,
         clock: Callable[[], float],
         told: Callable[[list[Happened], list[int]], None] | None = None,
+        within: Callable[[Connection, list[Happened], list[int], int], None] | None = None,
     ) -> None:
         self._engine = engine
         self._clock = clock
         self._told = told
+        self._within = within
         self._senders = Senders()
         self._by_title: dict[bytes, int] = {}
         self._by_name: dict[str, int] = {}
@@ -158,7 +161,11 @@ class Intake:
                 happened += self.happened(number, item.push, int(item.at))
         with self._engine.begin() as connection:
             connection.execute(insert(push_log), rows)
-            return keep(connection, happened, int(self._clock()))
+            now = int(self._clock())
+            fresh, opened = keep(connection, happened, now)
+            if self._within is not None:
+                self._within(connection, fresh, opened, now)
+            return fresh, opened
 
     def device_of(self, push: Push) -> int | None:
         """Return the device that pushed: by its title where a key proved it, by the name it gives otherwise."""
