@@ -18,15 +18,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import delete, insert
 
 from cosem.errors import ConfigError
 from cosem.headend.audit import entries
 from cosem.headend.database import open_database
 from cosem.headend.happenings import Happened, keep
-from cosem.headend.inventory import Inventory, Kind, NewDevice
+from cosem.headend.inventory import Inventory
 from cosem.headend.notify import Notifier, Rule
 from cosem.headend.permits import Limits
-from cosem.headend.schema import notify_rule
+from cosem.headend.schema import device, notify_rule, outbox
 from cosem.headend.senders import Mail, Message, Mqtt, NotSent, Webhook, signature
 from cosem.headend.vault import Vault
 
@@ -60,9 +61,12 @@ class Desk:
             inventory = Inventory(connection)
             for name in ("north", "south"):
                 inventory.set_segment(name, Limits(10, 10))
-            for number in range(1, devices + 1):
-                where = "south" if number == devices else "north"
-                inventory.add(NewDevice(f"meter {number}", Kind.ELECTRICITY, segment=where), NOW)
+            common = {"kind": "electricity", "created": NOW, "changed": NOW}
+            rows = [
+                {**common, "name": f"meter {number}", "segment": 2 if number == devices else 1}
+                for number in range(1, devices + 1)
+            ]
+            connection.execute(insert(device), rows)
         self.start()
 
     def start(self) -> None:
@@ -116,10 +120,10 @@ async def test_last_gasps_of_a_segment_within_a_minute_are_one_message_with_the_
     assert await desk.tell() == ["last gasp of 3 devices in segment north"]
     assert desk.book.told[0].content["names"] == ["meter 1", "meter 2", "meter 3"]
     desk.now = NOW + 90
-    assert (await desk.tell())[1:] == ["last gasp of 1 devices in segment south"]
+    assert (await desk.tell())[1:] == ["last gasp of 1 device in segment south"]
     desk.happen(gasp(1, NOW + 95))
     desk.now += 60
-    assert (await desk.tell())[2:] == ["last gasp of 1 devices in segment north"]
+    assert (await desk.tell())[2:] == ["last gasp of 1 device in segment north"]
 
 
 async def test_a_storm_of_thousands_is_one_message(tmp_path):
@@ -138,6 +142,7 @@ async def test_a_storm_of_thousands_is_one_message(tmp_path):
         (Rule("r", "book", {}, fraud=False), ["meter 2"]),
         (Rule("r", "book", {}, segments=("south",)), ["meter 4"]),
         (Rule("r", "book", {}, gather=()), ["meter 1", "meter 2", "meter 4", "meter 3"]),
+        (Rule("r", "book", {}), ["meter 1", "meter 2", "meter 4"]),
     ],
 )
 async def test_a_rule_tells_what_it_matches(tmp_path, rule, told):
@@ -146,8 +151,7 @@ async def test_a_rule_tells_what_it_matches(tmp_path, rule, told):
     low = Happened(2, NOW, "alarm", "battery low", alarming=True)
     desk.happen(cover(1), low, Happened(4, NOW, "alarm", "magnet", alarming=True), gasp(3))
     await desk.tell()
-    subjects = [message.subject for message in desk.book.told]
-    assert subjects == told if rule.kinds or rule.segments or rule.fraud is False or not rule.gather else True
+    assert [message.subject for message in desk.book.told] == told
     desk.engine.dispose()
 
 
@@ -182,10 +186,10 @@ async def test_a_message_is_given_up_after_many_tries_and_the_next_goes_on(desk)
 
 async def test_what_is_not_told_yet_survives_a_crash_and_what_was_rolled_back_is_not_told(desk):
     desk.happen(cover(1))
-    with pytest.raises(RuntimeError), desk.engine.begin() as connection:
+    with desk.engine.connect() as connection:
         fresh, opened = keep(connection, [cover(2)], NOW)
         desk.notifier.within(connection, fresh, opened, NOW)
-        raise RuntimeError
+        connection.rollback()
     desk.start()
     assert await desk.tell() == ["fraud: cover removed at meter 1"]
 
@@ -214,16 +218,24 @@ def test_secrets_of_a_target_are_sealed_and_shown_nowhere(desk):
     assert "do not tell" not in repr(known) + str(desk.notifier.rules())
 
 
-@settings(max_examples=25, deadline=None)
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    desk = Desk(tmp_path_factory.mktemp("outbox"))
+    desk.notifier.save(Rule("all", "book", {}), "anna")
+    yield desk
+    desk.engine.dispose()
+
+
+@settings(max_examples=15, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 3), st.integers(0, 3)), min_size=1, max_size=12),
     st.dictionaries(st.sampled_from(["meter 1", "meter 2", "meter 3"]), st.integers(0, 3)),
 )
-def test_whatever_fails_each_subject_is_told_everything_in_order(tmp_path_factory, put, fail):
-    desk = Desk(tmp_path_factory.mktemp("outbox"))
-    desk.notifier.save(Rule("all", "book", {}), "anna")
-    desk.book.fail = dict(fail)
+def test_whatever_fails_each_subject_is_told_everything_in_order(shared, put, fail):
+    desk = shared
+    desk.book.told, desk.book.fail, desk.now = [], dict(fail), NOW
     with desk.engine.begin() as connection:
+        connection.execute(delete(outbox))
         for position, (number, _) in enumerate(put):
             desk.notifier.put(connection, "all", f"meter {number}", {"what": position}, NOW)
 
@@ -236,7 +248,6 @@ def test_whatever_fails_each_subject_is_told_everything_in_order(tmp_path_factor
     for number in (1, 2, 3):
         told = [message.content["what"] for message in desk.book.told if message.subject == f"meter {number}"]
         assert told == [position for position, (each, _) in enumerate(put) if each == number]
-    desk.engine.dispose()
 
 
 # --- webhook --------------------------------------------------------------------------------------------------------
@@ -401,7 +412,7 @@ async def test_a_mail_goes_encrypted_and_only_where_that_is_offered(tmp_path, mo
         "user": "headend",
     }
     async with server:
-        with pytest.raises(NotSent, match="SSL|certificate"):
+        with pytest.raises(NotSent, match="certificate"):
             await Mail().send(MESSAGE, target, {"password": "s3cret"})
         assert post.mails == post.logins == [], "a server nobody vouches for gets neither mail nor password"
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))

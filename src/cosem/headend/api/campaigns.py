@@ -1,0 +1,469 @@
+"""Campaigns, firmware, changes of keys, broadcast channels and notifications."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from pydantic import Field
+
+from cosem.errors import ConfigError
+from cosem.headend.access import Act, Forbidden, Person
+from cosem.headend.api.app import Key, NotFound, Served, allowed, once
+from cosem.headend.api.shapes import MAX_PAGE, Name, Shape, moment
+from cosem.headend.campaigns import USUAL_STAGES, CampaignRow, CampaignState, DeviceState, NewCampaign
+from cosem.headend.firmware import Image, NewImage
+from cosem.headend.inventory import Inventory, Kind
+from cosem.headend.keychanges import Change, ChangeState
+from cosem.headend.notify import GATHERED, Rule
+from cosem.headend.plans import Selection
+from cosem.headend.vault import Purpose
+from cosem.security.keys import Keys
+
+router = APIRouter(tags=["campaigns"])
+Named = Annotated[str, Path(min_length=1, max_length=200)]
+Before = Annotated[int | None, Query(ge=0, le=2**53)]
+Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+Names = Annotated[list[Name], Field(max_length=10_000)]
+Hex = Annotated[str, Field(pattern="^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})$")]
+Digest = Annotated[str, Query(pattern="^[0-9A-Fa-f]{64}$")]
+Texts = Annotated[list[str], Query(max_length=1000)]
+
+
+class SelectionShape(Shape):
+    """Which devices: those in use that fit every condition given."""
+
+    kinds: list[Kind] = Field(default_factory=list)
+    types: Names = Field(default_factory=list)
+    groups: Names = Field(default_factory=list)
+    tags: Names = Field(default_factory=list)
+    names: Names = Field(default_factory=list)
+
+    def selection(self) -> Selection:
+        """Return it as plans have it."""
+        return Selection(
+            tuple(self.kinds), tuple(self.types), tuple(self.groups), tuple(self.tags), tuple(self.names)
+        )
+
+
+class CampaignRequest(Shape):
+    """A campaign: `kind` is commands, firmware or keys; `stages` as numbers of devices, or fractions of all."""
+
+    name: Name
+    kind: Name
+    content: dict[str, Any] = Field(default_factory=dict)
+    selection: SelectionShape = Field(default_factory=SelectionShape)
+    stages: list[int | float] = Field(default_factory=lambda: list(USUAL_STAGES), min_length=1, max_length=20)
+    gate: bool = False
+    abort_share: float = Field(0.05, ge=0, le=1)
+    not_after: datetime | None = None
+
+
+class CampaignShape(Shape):
+    """A campaign as it stands. `account` counts devices by state, for each stage."""
+
+    id: int
+    name: str
+    kind: str
+    content: dict[str, Any]
+    stages: list[int | float]
+    gate: bool
+    abort_share: float
+    state: CampaignState
+    stage: int
+    requested_by: str
+    confirmed_by: str | None
+    created: datetime
+    not_after: datetime
+    finished: datetime | None
+    detail: str
+    account: list[dict[str, int]]
+
+    @classmethod
+    def of(cls, row: CampaignRow) -> CampaignShape:
+        """Return what is shown of a row."""
+        given = {name: getattr(row, name) for name in cls.model_fields}
+        times = {name: None if given[name] is None else moment(given[name]) for name in ("created", "not_after")}
+        given |= times | {"finished": None if row.finished is None else moment(row.finished)}
+        given |= {"stages": list(row.stages), "account": [dict(part) for part in row.account]}
+        return cls(**given)
+
+
+class CampaignDevice(Shape):
+    """What became of a device in a campaign."""
+
+    device: int
+    name: str
+    stage: int
+    state: DeviceState
+    tries: int
+    detail: str
+    answer: Any
+    finished: datetime | None
+
+
+class ImageShape(Shape):
+    """An image of the catalogue."""
+
+    identifier: str
+    version: str
+    digest: str
+    octets: int
+    types: list[str]
+    hardware: list[str]
+    from_versions: list[str]
+    added_by: str
+    added: datetime
+    withdrawn: datetime | None
+
+    @classmethod
+    def of(cls, image: Image) -> ImageShape:
+        """Return what is shown of an image."""
+        given = {name: getattr(image, name) for name in cls.model_fields}
+        given |= {name: list(given[name]) for name in ("types", "hardware", "from_versions")}
+        given |= {"added": moment(image.added)}
+        return cls(**given | {"withdrawn": None if image.withdrawn is None else moment(image.withdrawn)})
+
+
+class KeyChangeRequest(Shape):
+    """Which keys of a device are changed."""
+
+    purposes: list[Purpose] = Field(default=[Purpose.UNICAST, Purpose.AUTHENTICATION], min_length=1, max_length=4)
+
+
+class KeyChangeShape(Shape):
+    """A change of keys as it stands; no key is in it."""
+
+    id: str
+    device: int
+    purposes: list[Purpose]
+    state: ChangeState
+    requested_by: str
+    requested: datetime
+    not_after: datetime
+    finished: datetime | None
+    detail: str
+
+    @classmethod
+    def of(cls, change: Change) -> KeyChangeShape:
+        """Return what is shown of a change."""
+        given = {name: getattr(change, name) for name in cls.model_fields}
+        given |= {"purposes": list(change.purposes)}
+        given |= {"requested": moment(change.requested), "not_after": moment(change.not_after)}
+        return cls(**given | {"finished": None if change.finished is None else moment(change.finished)})
+
+
+class BroadcastShape(Shape):
+    """How a segment is told at once: addresses udp://host:port, the sender's system title, and keys in hex."""
+
+    urls: Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=1000)]
+    system_title: str = Field(pattern="^[0-9A-Fa-f]{16}$")
+    broadcast_key: Hex | None = None
+    authentication_key: Hex | None = None
+
+
+class RuleShape(Shape):
+    """Who is told of what: see `cosem.headend.notify.Rule`."""
+
+    name: Name
+    sender: Name
+    target: dict[str, Any]
+    kinds: Names = Field(default_factory=list)
+    fraud: bool | None = None
+    segments: Names = Field(default_factory=list)
+    gather: Names = Field(default_factory=lambda: list(GATHERED))
+
+
+class RuleRequest(RuleShape):
+    """The same with secrets of the target, which are never shown; left out, those that are there stay."""
+
+    secrets: dict[str, Annotated[str, Field(max_length=1000)]] | None = Field(None, max_length=5)
+
+
+def _everybody(who: Person) -> None:
+    """Campaigns go over groups: a token that is narrowed to one sees none."""
+    if who.devices is not None:
+        raise Forbidden(f"{who.name} sees its own devices only")
+
+
+# --- campaigns --------------------------------------------------------------------------------------------------------
+
+
+@router.get("/campaigns")
+def list_campaigns(
+    headend: Served, who: Annotated[Person, allowed(Act.SEE)], before: Before = None, limit: Limit = 50
+) -> list[CampaignShape]:
+    """Return campaigns, the newest first."""
+    _everybody(who)
+    return [CampaignShape.of(row) for row in headend.campaigns.all(before=before, limit=limit)]
+
+
+@router.post("/campaigns", status_code=202, response_model=CampaignShape)
+async def begin_campaign(
+    headend: Served,
+    who: Annotated[Person, allowed(Act.COMMAND)],
+    item: CampaignRequest,
+    request: Request,
+    key: Key = None,
+) -> Response:
+    """Begin a campaign. One that changes keys or firmware is an administrator's."""
+    _everybody(who)
+    if item.kind in ("keys", "firmware"):
+        who.may(Act.INVENTORY)
+
+    async def act() -> CampaignShape:
+        if item.not_after is not None and item.not_after.tzinfo is None:
+            raise ConfigError("not_after has a zone")
+        made = NewCampaign(
+            item.name,
+            item.kind,
+            item.content,
+            item.selection.selection(),
+            tuple(item.stages),
+            item.gate,
+            item.abort_share,
+            None if item.not_after is None else int(item.not_after.timestamp()),
+        )
+        return CampaignShape.of(await headend.campaigns.begin(made, who.name))
+
+    return await once(headend, who, key, request, act, 202)
+
+
+def _campaign(headend: Served, name: str) -> CampaignRow:
+    try:
+        return headend.campaigns.get(name)
+    except ConfigError as error:
+        raise NotFound(str(error)) from None
+
+
+@router.get("/campaigns/{name}")
+def get_campaign(headend: Served, who: Annotated[Person, allowed(Act.SEE)], name: Named) -> CampaignShape:
+    """Return a campaign."""
+    _everybody(who)
+    return CampaignShape.of(_campaign(headend, name))
+
+
+@router.get("/campaigns/{name}/devices")
+def campaign_devices(
+    headend: Served,
+    who: Annotated[Person, allowed(Act.SEE)],
+    name: Named,
+    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    limit: Limit = 50,
+    state: DeviceState | None = None,
+) -> list[CampaignDevice]:
+    """Return what became of the devices of a campaign, behind a cursor: the number of the last one."""
+    _everybody(who)
+    row = _campaign(headend, name)
+    found = headend.campaigns.devices(row.id, after=after, limit=limit, state=state)
+    return [
+        CampaignDevice(**item | {"finished": None if item["finished"] is None else moment(item["finished"])})
+        for item in found
+    ]
+
+
+@router.post("/campaigns/{name}/confirmation")
+async def confirm_campaign(headend: Served, who: Annotated[Person, allowed(Act.CONFIRM)], name: Named) -> CampaignShape:
+    """Confirm as the second person."""
+    _everybody(who)
+    _campaign(headend, name)
+    return CampaignShape.of(await headend.campaigns.confirm(name, who.name))
+
+
+@router.post("/campaigns/{name}/pause")
+async def pause_campaign(headend: Served, who: Annotated[Person, allowed(Act.COMMAND)], name: Named) -> CampaignShape:
+    """Begin no further device; what may be cut off is."""
+    _everybody(who)
+    _campaign(headend, name)
+    return CampaignShape.of(await headend.campaigns.pause(name, who.name))
+
+
+@router.post("/campaigns/{name}/resumption")
+async def resume_campaign(headend: Served, who: Annotated[Person, allowed(Act.COMMAND)], name: Named) -> CampaignShape:
+    """Go on behind a pause or a gate."""
+    _everybody(who)
+    _campaign(headend, name)
+    return CampaignShape.of(await headend.campaigns.resume(name, who.name))
+
+
+@router.delete("/campaigns/{name}")
+async def abort_campaign(headend: Served, who: Annotated[Person, allowed(Act.COMMAND)], name: Named) -> CampaignShape:
+    """Abort: devices whose turn has not come are left as they are."""
+    _everybody(who)
+    _campaign(headend, name)
+    return CampaignShape.of(await headend.campaigns.abort(name, who.name))
+
+
+# --- firmware ---------------------------------------------------------------------------------------------------------
+
+
+@router.get("/firmware")
+def list_firmware(headend: Served, who: Annotated[Person, allowed(Act.SEE)]) -> list[ImageShape]:
+    """Return the catalogue of images, the newest first."""
+    return [ImageShape.of(image) for image in headend.firmware.all()]
+
+
+@router.put("/firmware/{identifier}", status_code=201)
+async def upload_firmware(
+    headend: Served,
+    who: Annotated[Person, allowed(Act.INVENTORY)],
+    identifier: Annotated[str, Path(min_length=1, max_length=64)],
+    request: Request,
+    version: Annotated[str, Query(min_length=1, max_length=64)],
+    sha256: Digest,
+    types: Texts = [],  # noqa: B006 - FastAPI copies it
+    hardware: Texts = [],  # noqa: B006
+    from_versions: Texts = [],  # noqa: B006
+) -> ImageShape:
+    """Upload an image as the body (application/octet-stream); `sha256` is checked against what arrives."""
+    item = NewImage(identifier, version, tuple(types), tuple(hardware), tuple(from_versions))
+    upload = headend.firmware.upload()
+    try:
+        async for piece in request.stream():
+            upload.write(piece)
+        return ImageShape.of(headend.firmware.add(item, upload, sha256, who.name))
+    finally:
+        upload.drop()
+
+
+@router.delete("/firmware/{identifier}")
+def withdraw_firmware(
+    headend: Served,
+    who: Annotated[Person, allowed(Act.INVENTORY)],
+    identifier: Annotated[str, Path(min_length=1, max_length=64)],
+) -> ImageShape:
+    """Let an image go to no further device."""
+    return ImageShape.of(headend.firmware.withdraw(identifier, who.name))
+
+
+@router.get("/devices/{name}/firmware")
+def firmware_history(
+    headend: Served, who: Annotated[Person, allowed(Act.SEE)], name: Named
+) -> list[dict[str, Any]]:
+    """Return what became of images at a device, the newest first."""
+    with headend.engine.connect() as connection:
+        row = Inventory(connection).get(name)
+        who.sees(row.id)
+        found = headend.firmware.history(connection, row.id)
+    return [item | {"at": moment(item["at"])} for item in found]
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+@router.post("/devices/{name}/keys", status_code=202, response_model=KeyChangeShape)
+async def change_keys(
+    headend: Served,
+    who: Annotated[Person, allowed(Act.INVENTORY)],
+    name: Named,
+    item: KeyChangeRequest,
+    request: Request,
+    key: Key = None,
+) -> Response:
+    """Change keys of a device: new ones are made here, and nobody sees them."""
+
+    async def act() -> KeyChangeShape:
+        with headend.engine.connect() as connection:
+            who.sees(Inventory(connection).get(name).id)
+        return KeyChangeShape.of(await headend.key_changes.request(name, who.name, item.purposes))
+
+    return await once(headend, who, key, request, act, 202)
+
+
+@router.get("/key-changes")
+def list_key_changes(
+    headend: Served,
+    who: Annotated[Person, allowed(Act.INVENTORY)],
+    device: Annotated[str | None, Query(max_length=200)] = None,
+    open_only: Annotated[bool, Query(alias="open")] = False,
+    limit: Limit = 50,
+) -> list[KeyChangeShape]:
+    """Return changes of keys, the newest first; those that are open wait for a device to tell which keys it has."""
+    number = None
+    if device is not None:
+        with headend.engine.connect() as connection:
+            number = Inventory(connection).get(device).id
+            who.sees(number)
+    else:
+        _everybody(who)
+    return [KeyChangeShape.of(item) for item in headend.key_changes.of(number, open_only=open_only, limit=limit)]
+
+
+@router.post("/key-changes/{identity}/recovery", status_code=202)
+async def recover_keys(
+    headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], identity: Named
+) -> KeyChangeShape:
+    """Find out which keys a device has, now."""
+    try:
+        who.sees(headend.key_changes.get(identity).device)
+    except Forbidden:
+        raise
+    except ConfigError as error:
+        raise NotFound(str(error)) from None
+    return KeyChangeShape.of(await headend.key_changes.recover(identity, who.name))
+
+
+@router.put("/segments/{name}/broadcast")
+def set_broadcast(
+    headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], name: Named, item: BroadcastShape
+) -> dict[str, int]:
+    """Say how all meters of a segment are told at once; keys are sealed and never shown."""
+    _everybody(who)
+    keys = None
+    if item.broadcast_key is not None or item.authentication_key is not None:
+        held = [None if key is None else bytes.fromhex(key) for key in (item.authentication_key, item.broadcast_key)]
+        keys = Keys(authentication_key=held[0], global_broadcast_encryption_key=held[1])
+    headend.broadcasts.set(name, tuple(item.urls), bytes.fromhex(item.system_title), keys, who.name)
+    return {"addresses": len(item.urls)}
+
+
+# --- notifications ----------------------------------------------------------------------------------------------------
+
+
+@router.get("/notifications")
+def list_rules(headend: Served, who: Annotated[Person, allowed(Act.ACCESS)]) -> list[RuleShape]:
+    """Return who is told of what."""
+    return [
+        RuleShape(
+            name=rule.name,
+            sender=rule.sender,
+            target=dict(rule.target),
+            kinds=list(rule.kinds),
+            fraud=rule.fraud,
+            segments=list(rule.segments),
+            gather=list(rule.gather),
+        )
+        for rule in headend.notifier.rules()
+    ]
+
+
+@router.put("/notifications")
+def save_rule(headend: Served, who: Annotated[Person, allowed(Act.ACCESS)], item: RuleRequest) -> RuleShape:
+    """Add a rule, or change the one of that name."""
+    rule = Rule(
+        item.name,
+        item.sender,
+        item.target,
+        tuple(item.kinds),
+        item.fraud,
+        tuple(item.segments),
+        tuple(item.gather),
+    )
+    headend.notifier.save(rule, who.name, item.secrets)
+    return RuleShape(**item.model_dump(exclude={"secrets"}))
+
+
+@router.delete("/notifications/{name}")
+def remove_rule(headend: Served, who: Annotated[Person, allowed(Act.ACCESS)], name: Named) -> dict[str, str]:
+    """Tell by this rule no more."""
+    headend.notifier.remove(name, who.name)
+    return {"removed": name}
+
+
+@router.get("/outbox")
+def list_outbox(
+    headend: Served, who: Annotated[Person, allowed(Act.ACCESS)], dead: bool = False, limit: Limit = 50
+) -> list[dict[str, Any]]:
+    """Return what waits to be told, or what was given up (`dead`)."""
+    return headend.notifier.waiting(dead=dead, limit=limit)
