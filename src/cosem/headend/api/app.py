@@ -13,6 +13,7 @@ from sqlalchemy import insert, select
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cosem import __version__
+from cosem.client.firmware import MAX_IMAGE
 from cosem.errors import ConfigError, CosemError
 from cosem.headend.access import Act, Forbidden, Person, person
 from cosem.headend.api.shapes import Problem
@@ -21,6 +22,8 @@ from cosem.headend.schema import idempotency
 
 MAX_BODY: Final = 1 << 20
 """Octets of a request; uploads have limits of their own."""
+UPLOADS: Final = {("PUT", "/api/firmware/"): MAX_IMAGE}
+"""Octets of what is uploaded, by method and beginning of the path."""
 UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     code: {"model": Problem} for code in (400, 401, 403, 404, 409, 413, 422)
@@ -116,7 +119,7 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200, patt
 
 def create_app(headend: Headend) -> FastAPI:
     """Return the application of one head-end."""
-    from cosem.headend.api import devices, happenings, work
+    from cosem.headend.api import campaigns, devices, happenings, work
 
     app = FastAPI(
         title="cosem head-end",
@@ -128,7 +131,7 @@ def create_app(headend: Headend) -> FastAPI:
         redoc_url=None,
     )
     app.state.headend = headend
-    for room in (devices, work, happenings):
+    for room in (devices, work, happenings, campaigns):
         app.include_router(room.router, prefix="/api")
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _refuse(status))
@@ -170,8 +173,9 @@ class Guard:
             await JSONResponse({"detail": "requests from other sites are refused"}, 403)(scope, receive, send)
             return
         length = headers.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > MAX_BODY:
-            await JSONResponse({"detail": f"a request has at most {MAX_BODY} octets"}, 413)(scope, receive, send)
+        most = _most(scope)
+        if not length.isdigit() or int(length) > most:
+            await JSONResponse({"detail": f"a request has at most {most} octets"}, 413)(scope, receive, send)
             return
         taken = 0
         too_much = False
@@ -180,7 +184,7 @@ class Guard:
             nonlocal taken, too_much
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > MAX_BODY:
+            if taken > most:
                 too_much = True
                 return {"type": "http.disconnect"}
             return message
@@ -196,6 +200,14 @@ class Guard:
             await send(message)
 
         await self._app(scope, limited, hardened)
+
+
+def _most(scope: Scope) -> int:
+    """Return how many octets a request may have."""
+    for (method, beginning), most in UPLOADS.items():
+        if scope["method"] == method and scope["path"].startswith(beginning):
+            return most
+    return MAX_BODY
 
 
 def _foreign(headers: dict[bytes, bytes]) -> bool:

@@ -42,9 +42,7 @@ class SelectionShape(Shape):
 
     def selection(self) -> Selection:
         """Return it as plans have it."""
-        return Selection(
-            tuple(self.kinds), tuple(self.types), tuple(self.groups), tuple(self.tags), tuple(self.names)
-        )
+        return Selection(tuple(self.kinds), tuple(self.types), tuple(self.groups), tuple(self.tags), tuple(self.names))
 
 
 class CampaignRequest(Shape):
@@ -338,9 +336,7 @@ def withdraw_firmware(
 
 
 @router.get("/devices/{name}/firmware")
-def firmware_history(
-    headend: Served, who: Annotated[Person, allowed(Act.SEE)], name: Named
-) -> list[dict[str, Any]]:
+def firmware_history(headend: Served, who: Annotated[Person, allowed(Act.SEE)], name: Named) -> list[dict[str, Any]]:
     """Return what became of images at a device, the newest first."""
     with headend.engine.connect() as connection:
         row = Inventory(connection).get(name)
