@@ -19,6 +19,7 @@ from cosem.headend.plans import DAY
 from cosem.headend.schema import counter, device_key
 from cosem.headend.vault import KeyState, Purpose, Vault
 from cosem.simulator.meter import DEMO_KEYS
+from support.offices import hasten, prepare
 from support.served import END, MANAGEMENT, Proxy, make_meter, served
 
 NOW = float(END.timestamp())
@@ -59,9 +60,11 @@ class Office:
     def start(self) -> None:
         settings = HeadendSettings(self.folder, options=ClientOptions(retries=0, reconnects=0))
         self.queue = NoQueue()
+        prepare(self.folder)
         self.headend = Headend(
             settings, self.queue, clock=lambda: self.now, random=lambda: 0.5, sealer=Vault(bytes(32))
         )
+        hasten(self.headend.engine)
         self.changes = self.headend.key_changes
         self.changes._pause = 0.01
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from sqlalchemy import Engine, event
+
 from cosem.client.core import ClientOptions
 from cosem.client.firmware import ImagePatience
+from cosem.headend.database import open_database
 from cosem.headend.engine import Headend, HeadendSettings
 from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.permits import Limits
@@ -21,6 +27,33 @@ from support.served import END, MANAGEMENT
 NOW = float(END.timestamp())
 QUERY = MANAGEMENT | {"timeout": "0.3"}
 SECRETS = {purpose: key for purpose in Purpose if (key := getattr(DEMO_KEYS, purpose.value, None)) is not None}
+
+
+@cache
+def _empty() -> bytes:
+    """Return a database without anything in it: to make it takes longer than most tests."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "headend.db"
+        engine = open_database(path)
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        engine.dispose()
+        return path.read_bytes()
+
+
+def prepare(folder: Path) -> None:
+    """Put an empty database into a folder where there is none."""
+    if not (folder / "headend.db").exists():
+        (folder / "headend.db").write_bytes(_empty())
+
+
+def hasten(engine: Engine) -> None:
+    """Do not wait for the disk: what these tests end is the process, not the machine."""
+    engine.dispose()
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 class TaskQueue:
@@ -90,12 +123,14 @@ class Office:
 
     def start(self) -> None:
         self.queue = TaskQueue()
+        prepare(self.folder)
         settings = HeadendSettings(
             self.folder, options=ClientOptions(retries=0, reconnects=0), first_pause=0.01, **self.settings
         )
         self.headend = Headend(
             settings, self.queue, clock=lambda: self.now, random=lambda: 0.5, sealer=Vault(bytes(32))
         )
+        hasten(self.headend.engine)
         self.told: list[tuple[str, dict[str, Any]]] = []
         self.headend.live.append(lambda kind, content: self.told.append((kind, content)))
         self.headend.key_changes._pause = 0.01

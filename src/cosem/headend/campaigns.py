@@ -337,12 +337,26 @@ class Campaigns:
         return next((stage for stage in range(row.stage + 1, len(row.stages)) if row.account[stage]), None)
 
     async def run(self, every: float = 5.0) -> None:
-        """Advance for ever: when something changed, and every so many seconds."""
+        """Advance for ever: when something changed, and every so many seconds.
+
+        What runs begins a new round: a job of the one before may have ended with the process, its devices open.
+        """
+        with self._engine.begin() as connection:
+            running = campaign.c.state == CampaignState.RUNNING
+            connection.execute(update(campaign).where(running).values(round=campaign.c.round + 1))
         while True:
             await self.advance()
             self._changed.clear()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), every)
+
+    async def close(self) -> None:
+        """End what is under way; it goes on with the next start."""
+        tasks = [task for known in self._tasks.values() for task in known]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     def _running(self) -> list[CampaignRow]:
         with self._engine.connect() as connection:

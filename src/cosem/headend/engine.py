@@ -156,6 +156,7 @@ class Headend:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        await self.campaigns.close()
         await self.queue.close()
         with self.engine.begin() as connection:
             self.intervals.write(connection)
