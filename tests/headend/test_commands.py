@@ -241,3 +241,18 @@ def test_no_path_leads_out_of_an_end_or_twice_through_sending_unless_known_not_d
         sent -= (state, following) == (CommandState.SENDING, CommandState.WAITING)
         state = following
     assert sent <= 1
+
+
+async def test_a_bundle_that_two_carry_out_at_once_is_sent_once(desk):
+    moves: list[bool] = []
+    desk.meter.disconnector.moved.append(moves.append)
+    await desk.commands.request("meter", [NewCommand("disconnect", {})], "anna", identity="off")
+    await asyncio.gather(
+        desk.commands.ended("off"),
+        desk.commands.request_and_carry_out(
+            "meter", [NewCommand("disconnect", {})], "anna", identity="off", not_after=int(NOW) + 60, confirmed_by=None
+        ),
+    )
+    assert [row.state for row in desk.commands.bundle("off")] == ["done"]
+    assert len(moves) == 1
+    assert desk.opened == 1

@@ -29,6 +29,8 @@ STATUS_OBJECT: Final = "0-1:94.31.0.255"
 """Administrative status (in or out of use) of DSMR meters: Data, an enumeration [R]."""
 CONFIGURATION_OBJECT: Final = "0-1:94.31.3.255"
 """Configuration object of DSMR meters: a structure that differs by version [R], read and written as it is."""
+OUTAGES: Final = "1-0:99.97.0.255"
+"""Power failure event log: long outages with their durations (DSMR; IDIS meters have it as well) [R]."""
 GSM: Final = "0-0:25.6.0.255"
 POWER_QUALITY: Final = "1-0:99.14.0.255"
 """Power quality profile of IDIS meters [R]; others are named."""
@@ -205,6 +207,10 @@ async def _read_profile(meter: AsyncMeter, given: Parameters) -> Any:
     if len(rows) > MAX_ROWS:
         raise ConfigError(f"{len(rows)} rows are more than one command answers ({MAX_ROWS}): narrow it by from and to")
     return {"columns": [column.name for column in table.columns], "rows": [table.text(row) for row in rows]}
+
+
+async def _outages(meter: AsyncMeter, given: Parameters) -> Any:
+    return await _read_profile(meter, {"name": OUTAGES, **given})
 
 
 async def _power_quality(meter: AsyncMeter, given: Parameters) -> Any:
@@ -390,6 +396,8 @@ MORE: Final = (
     Kind("read profile", "read rows of a profile as text", {"name": str, **_WHEN}, _read_profile, repeatable=True,
          required=("name",), verify=lambda given: (obis(given["name"]), _moments(given))),
     Kind("power quality", "read the power quality profile", {"name": str, **_WHEN}, _power_quality, repeatable=True,
+         verify=_only_utc),
+    Kind("outages", "read the log of long power failures", {"name": str, **_WHEN}, _outages, repeatable=True,
          verify=_only_utc),
     Kind("events", "read the event logs", {"groups": list, "companion": str, "from": str, "to": str}, _events,
          repeatable=True, verify=_only_utc),

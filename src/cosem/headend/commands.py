@@ -23,7 +23,7 @@ from cosem.headend.audit import record
 from cosem.headend.command_kind import Kind
 from cosem.headend.command_kinds import KINDS
 from cosem.headend.inventory import Inventory
-from cosem.headend.permits import Lane
+from cosem.headend.permits import Lane, Turns
 from cosem.headend.reasons import AGAIN, reason_of
 from cosem.headend.schema import command
 from cosem.headend.work import WorkQueue
@@ -114,6 +114,7 @@ class Commands:
         self._open = open_meter
         self._clock = clock
         self._two_persons = two_persons
+        self._turns = Turns()
         self.listeners: list[Callable[[CommandRow], None]] = []
         """Told of every command that changes its state."""
         queue.handle("bundle", self._bundle)
@@ -280,7 +281,15 @@ class Commands:
         return {"states": [row.state for row in self.bundle(bundle)]}
 
     async def _carry_out(self, bundle: str, device: int, lane: Lane) -> None:
-        """Carry out a bundle: one association for all that is left of it, tried again while its time lasts."""
+        """Carry out a bundle: one association for all that is left of it, tried again while its time lasts.
+
+        Whoever comes while another carries it out waits, and finds nothing left: what is being sent just now is no
+        command that a crash left open.
+        """
+        async with self._turns.of(bundle):
+            await self._all_of(bundle, device, lane)
+
+    async def _all_of(self, bundle: str, device: int, lane: Lane) -> None:
         pause = 1.0
         while rows := self._left(bundle):
             try:

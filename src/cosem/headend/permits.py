@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import IntEnum
@@ -43,11 +43,11 @@ class Turns:
     """One association per device at a time, whoever wants it. A turn that nobody holds or waits for takes no room."""
 
     def __init__(self) -> None:
-        self._locks: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[Hashable, asyncio.Lock] = WeakValueDictionary()
 
     @asynccontextmanager
-    async def of(self, device: int) -> AsyncIterator[None]:
-        """Hold the turn of a device."""
+    async def of(self, device: Hashable) -> AsyncIterator[None]:
+        """Hold the turn of a device, or of whatever else is done by one at a time."""
         lock = self._locks.get(device)
         if lock is None:
             lock = self._locks[device] = asyncio.Lock()
