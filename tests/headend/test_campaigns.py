@@ -397,3 +397,22 @@ async def test_what_makes_no_sense_is_refused_before_anything_is_written_down(tm
 def test_stages_that_are_none_are_refused(stages):
     with pytest.raises(ConfigError, match="stages"):
         commands(stages=stages)
+
+
+async def test_what_a_crash_left_of_an_aborted_campaign_is_taken_back(tmp_path, monkeypatch):
+    with office(tmp_path, meters(1)) as desk:
+        reached = asyncio.Event()
+
+        async def stop(*_):
+            reached.set()
+            await asyncio.sleep(60)
+
+        monkeypatch.setattr(desk.headend.commands, "_all_of", stop)
+        await desk.campaigns.begin(commands(), "anna")
+        await asyncio.wait_for(reached.wait(), 5)
+        await desk.queue.kill()
+        desk.close()
+        desk.start()
+        row = await desk.campaigns.abort("c", "ben")
+        assert row.account[0] == {"cancelled": 1}
+        assert [item.state for item in desk.headend.commands.bundle("campaign 1 device 1")] == ["cancelled"]

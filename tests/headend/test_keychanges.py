@@ -282,6 +282,17 @@ def test_what_cannot_be_changed_is_refused_before_anything_is_written_down(offic
     assert office.audit() == []
 
 
+async def test_what_was_not_sent_is_taken_back_and_what_was_is_not(office):
+    change = office.changes.prepare("meter", "anna")
+    assert office.changes.take_back(change.id, "ben").state is ChangeState.FAILED
+    assert (await office.changes.carry_out(change.id)).state is ChangeState.FAILED
+    assert office.keys(KeyState.NEW) == {}
+    done = office.changes.prepare("meter", "anna")
+    await office.changes.carry_out(done.id)
+    with pytest.raises(ConfigError, match="only what waits"):
+        office.changes.take_back(done.id, "ben")
+
+
 async def test_no_key_is_in_the_database_the_log_or_a_message(office, caplog):
     change = await office.changes.request("meter", "anna")
     change = await office.changes.carry_out(change.id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
@@ -118,6 +119,12 @@ class CommandCampaign:
             return Ended(DeviceState.FAILED, detail, answer)
         return Ended(DeviceState.DONE, "", answer)
 
+    async def give_up(self, row: CampaignRow, devices: Sequence[int]) -> None:
+        """Take back commands that were written down and not sent."""
+        for number in devices:
+            with suppress(ConfigError):
+                await self._commands.cancel(f"campaign {row.id} device {number}", row.requested_by)
+
 
 class KeyCampaign:
     """New keys for every device: ``{"purposes": [...], "older_than_days": 365, "counter_above": 2000000000}``.
@@ -174,6 +181,12 @@ class KeyCampaign:
             return Ended(DeviceState.DONE, change.detail)
         detail = change.detail if change.state is ChangeState.FAILED else f"not decided yet: {change.detail}"
         return Ended(DeviceState.FAILED, detail)
+
+    async def give_up(self, row: CampaignRow, devices: Sequence[int]) -> None:
+        """Take back changes of which nothing was sent; the others are decided by the sweep all the same."""
+        for number in devices:
+            with suppress(ConfigError):
+                self._changes.take_back(f"campaign {row.id} device {number}", "head-end")
 
     def _begun(self, identity: str) -> bool:
         try:
@@ -273,6 +286,9 @@ class FirmwareCampaign:
             self.progress.pop(where, None)
         self._note(row, target, image, DeviceState.DONE, before, after, "")
         return Ended(DeviceState.DONE, "", {"before": before, "after": after})
+
+    async def give_up(self, row: CampaignRow, devices: Sequence[int]) -> None:
+        """Blocks that a device has are left to it."""
 
     async def _send(self, row: CampaignRow, target: DeviceRow, image: Image, activate: bool) -> None:
         octets = self._image(image)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -28,6 +29,7 @@ from cosem.headend.reasons import Reason, reason_of
 from cosem.headend.schema import campaign, campaign_device, device
 from cosem.headend.work import WorkQueue
 
+LOG: Final = logging.getLogger(__name__)
 SLICE: Final = 200
 """Devices of one job at most."""
 KEPT_SECONDS: Final = 30 * 86_400
@@ -151,6 +153,9 @@ class Doer(Protocol):
 
     async def one(self, row: CampaignRow, target: DeviceRow, *, final: bool) -> Ended:
         """Do it at one device; after a crash with the same one again. `final`: it was ready, and its time has come."""
+
+    async def give_up(self, row: CampaignRow, devices: Sequence[int]) -> None:
+        """Take back what was begun at devices of an aborted campaign and is not under way."""
 
 
 class Campaigns:
@@ -317,7 +322,8 @@ class Campaigns:
         now = int(self._clock())
         for row in self._running():
             if now > row.not_after:
-                self._abort(row, "head-end", "its time is over")
+                with suppress(ConfigError):
+                    self._abort(row, "head-end", "its time is over")
                 await self._cut_off(row)
                 continue
             open_ = sum(row.account[row.stage].get(state, 0) for state in OPEN)
@@ -345,8 +351,12 @@ class Campaigns:
             running = campaign.c.state == CampaignState.RUNNING
             connection.execute(update(campaign).where(running).values(round=campaign.c.round + 1))
         while True:
-            await self.advance()
             self._changed.clear()
+            try:
+                await self.advance()
+            except Exception:
+                # What went wrong here once (a disk that was full) must not end every campaign to come.
+                LOG.exception("campaigns were not carried on")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), every)
 
@@ -507,34 +517,33 @@ class Campaigns:
     def _abort(self, row: CampaignRow, who: str, why: str) -> None:
         now = int(self._clock())
         self._move(row, CampaignState.ABORTED, who, "abort campaign", finished=now, detail=why[:500])
-        self._cancel_open(row)
 
-    def _cancel_open(self, row: CampaignRow) -> None:
-        """Cancel the devices at which nothing is under way, also those at which a crash left something open."""
+    def _cancel_open(self, row: CampaignRow) -> list[int]:
+        """Cancel the devices at which nothing is under way; return those at which a crash may have left something."""
         under_way = [each for number, each in self._under_way if number == row.id]
+        where = (
+            campaign_device.c.campaign == row.id,
+            campaign_device.c.state.in_(OPEN),
+            campaign_device.c.device.not_in(under_way),
+        )
         with self._engine.begin() as connection:
-            connection.execute(
-                update(campaign_device)
-                .where(
-                    campaign_device.c.campaign == row.id,
-                    campaign_device.c.state.in_(OPEN),
-                    campaign_device.c.device.not_in(under_way),
-                )
-                .values(state=DeviceState.CANCELLED, finished=int(self._clock()))
-            )
+            begun = select(campaign_device.c.device).where(*where, campaign_device.c.tries > 0)
+            found = list(connection.execute(begun).scalars())
+            values = {"state": DeviceState.CANCELLED, "finished": int(self._clock())}
+            connection.execute(update(campaign_device).where(*where).values(**values))
+        return found
 
     async def _cut_off(self, row: CampaignRow) -> None:
-        """End what is under way where that does no harm."""
-        if not self._doers[row.kind].interruptible:
-            return
+        """End what is under way where that does no harm, and what nobody will come back to."""
+        doer = self._doers[row.kind]
         current = asyncio.current_task()
         tasks = [task for task in self._tasks.get(row.id, ()) if task is not current]
-        for task in tasks:
-            task.cancel()
-        if tasks:
+        if doer.interruptible and tasks:
+            for task in tasks:
+                task.cancel()
             await asyncio.wait(tasks)
         if self.get(row.name).state is CampaignState.ABORTED:
-            self._cancel_open(row)
+            await doer.give_up(row, self._cancel_open(row))
 
     def _move(self, row: CampaignRow, state: CampaignState, who: str, what: str, **values: Any) -> None:
         """Change the state if it is still what it was."""

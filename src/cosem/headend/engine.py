@@ -6,6 +6,7 @@ One process, one event loop. Every segment has its permits here; the slices of a
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ from cosem.headend.work import WorkQueue
 CLIENT_TITLE: Final = b"CSMHE\x00\x00\x01"
 """The head-end's system title where a utility has none of its own."""
 LEASE: Final = 100
+LOG: Final = logging.getLogger(__name__)
 SWEEP_SECONDS: Final = 900.0
 MAX_GAP_TRIES: Final = 5
 BACKFILL_DAYS: Final = 10
@@ -202,8 +204,11 @@ class Headend:
     async def _sweep(self) -> None:
         """Look again at changes of keys that are open: at the start, and now and then."""
         while True:
-            await self.key_changes.sweep()
-            self.notifier.clean(int(self.clock()))
+            try:
+                await self.key_changes.sweep()
+                self.notifier.clean(int(self.clock()))
+            except Exception:
+                LOG.exception("open changes of keys were not looked at")
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _write(self) -> None:

@@ -174,6 +174,17 @@ class KeyChanges:
         await self._submit(identity, f" at {now}")
         return self.get(identity)
 
+    def take_back(self, identity: str, who: str) -> Change:
+        """Give a change up of which nothing was sent. Raises `ConfigError` for any other."""
+        change = self.get(identity)
+        if change.state is not ChangeState.WAITING:
+            raise ConfigError(f"{identity} is {change.state}: only what waits can be taken back")
+        now = int(self._clock())
+        with self._engine.begin() as connection:
+            self._move(connection, change, ChangeState.FAILED, finished=now, detail=f"taken back by {who}")
+            record(connection, now, who, "take back", self._name(connection, change.device), after=identity)
+        return self.get(identity)
+
     async def sweep(self) -> int:
         """Have the open changes tried again whose time is not over; return how many. What is under way is not hurt."""
         now = int(self._clock())

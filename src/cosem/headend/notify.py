@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,7 @@ from cosem.headend.schema import device, notify_rule, outbox, segment, storm, st
 from cosem.headend.senders import Message, NotSent, Sender
 from cosem.headend.vault import Sealer
 
+LOG: Final = logging.getLogger(__name__)
 STORM_SECONDS: Final = 60
 GATHERED: Final = ("last gasp",)
 """Kinds of alarms that come from a whole neighbourhood at once."""
@@ -237,8 +239,13 @@ class Notifier:
     async def run(self, every: float = 2.0) -> None:
         """Send for ever."""
         while True:
-            if not await self.once():
-                self._something.clear()
+            self._something.clear()
+            try:
+                sent = await self.once()
+            except Exception:
+                LOG.exception("nobody was told of what waits; it is tried again")
+                sent = 0
+            if not sent:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._something.wait(), every)
 
