@@ -17,6 +17,7 @@ from cosem.headend.keychanges import ChangeState, KeyChanges
 from cosem.headend.permits import Limits
 from cosem.headend.plans import DAY
 from cosem.headend.schema import counter, device_key
+from cosem.headend.session import Target, collect
 from cosem.headend.vault import KeyState, Purpose, Vault
 from cosem.simulator.meter import DEMO_KEYS
 from support.offices import hasten, prepare
@@ -280,6 +281,21 @@ def test_what_cannot_be_changed_is_refused_before_anything_is_written_down(offic
         office.changes.prepare("meter", "anna", purposes)
     assert office.changes.of() == []
     assert office.audit() == []
+
+
+async def test_a_session_that_was_prepared_before_the_change_uses_the_new_keys(office):
+    with office.headend.engine.begin() as connection:
+        row = Inventory(connection).get("meter")
+        secrets = office.headend.keys.secrets(connection, [1])[1]
+    target = Target(1, "meter", row.url, office.headend.device_keys(row, secrets), lease=(0, 100))
+    collected = lambda target: collect(target, office.headend.counters, clock=lambda: NOW)  # noqa: E731
+    assert office.headend.collector.renew(target) is target
+    change = await office.changes.request("meter", "anna")
+    await office.changes.carry_out(change.id)
+    assert (await collected(target)).reason is not None, "the old keys are shut out"
+    renewed = office.headend.collector.renew(target)
+    assert renewed.lease is None, "a block of the old key's counters is not used under the new one"
+    assert (await collected(renewed)).reason is None
 
 
 async def test_what_was_not_sent_is_taken_back_and_what_was_is_not(office):

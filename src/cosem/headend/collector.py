@@ -88,6 +88,8 @@ class Collector:
         self._rules = rules or Rules()
         self._first_pause = first_pause
         self._turns = turns or Turns()
+        self.renew: Callable[[Target], Target] | None = None
+        """Brings a target up to date right before its session: its keys may have changed since it was prepared."""
 
     async def run(
         self,
@@ -142,6 +144,8 @@ class Collector:
                 if self._clock() >= slice_.deadline:
                     break
                 account.sessions += 1
+                if self.renew is not None:
+                    target = self.renew(target)
                 outcome = await collect(target, self._counters, clock=self._clock, options=self._options)
             if outcome.reason not in AGAIN:
                 break

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from cosem.headend.database import open_database
 from cosem.headend.firmware import Firmware
 from cosem.headend.intervals import Intervals
 from cosem.headend.inventory import DeviceRow, DeviceType, Inventory
-from cosem.headend.keychanges import KeyChanges
+from cosem.headend.keychanges import Change, KeyChanges
 from cosem.headend.notify import Notifier
 from cosem.headend.permits import Lane, Limits, Permits, Turns
 from cosem.headend.plans import DAY, Plan, Plans, slot
@@ -107,6 +107,9 @@ class Headend:
         self.key_changes = KeyChanges(
             self.engine, queue, self.keys, self.meter, clock=clock, client_title=settings.client_title
         )
+        self.key_changes.listeners.append(self._keys_changed)
+        self._rekeyed: set[int] = set()
+        self.collector.renew = self._renew
         self.firmware = Firmware(self.engine, settings.folder, clock=clock)
         self.broadcasts = Broadcasts(self.engine, self.sealer, self.counters, clock=clock)
         self.firmware_campaign = FirmwareCampaign(self.engine, self.firmware, self.meter, tell=self.tell)
@@ -252,6 +255,20 @@ class Headend:
         counters = Leased(number, keys, block, self.counters)
         plan = ClientPlan(row.url, device=keys, counters=counters, options=self.settings.options)
         return plan, segment, self._limits(segment)
+
+    def _keys_changed(self, change: Change, step: str) -> None:
+        if step == "changed":
+            self._rekeyed.add(change.device)
+
+    def _renew(self, target: Target) -> Target:
+        """Return a target with the keys of now; one that was prepared before they changed would be shut out."""
+        if target.device not in self._rekeyed:
+            return target
+        with self.engine.connect() as connection:
+            row = Inventory(connection).by_number([target.device])[target.device]
+            secrets = self.keys.secrets(connection, [target.device])[target.device]
+        keys = self.device_keys(row, secrets)
+        return target if keys == target.keys else replace(target, keys=keys, lease=None)
 
     def device_keys(self, row: DeviceRow, secrets: Mapping[Purpose, bytes]) -> DeviceKeys:
         """Return what the client needs to speak to a device by these secrets."""

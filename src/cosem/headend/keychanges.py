@@ -100,7 +100,7 @@ class KeyChanges:
         self._pause = pause
         self._turns = Turns()
         self.listeners: list[Callable[[Change, str], None]] = []
-        """Told of every step: "kept", "sent" and "proved", each before the next begins."""
+        """Told of every step: "kept", "proved" and "changed", each before the next begins."""
         queue.handle("keys", self._job)
 
     # --- asking -------------------------------------------------------------------------------------------
@@ -363,6 +363,7 @@ class KeyChanges:
             self._move(connection, change, ChangeState.DONE, finished=now, detail=detail)
             name = self._name(connection, change.device)
             record(connection, now, change.requested_by, "keys changed", name, after={"change": change.id})
+        self._tell(change, "changed")
 
     def _withdraw(self, change: Change, why: str) -> None:
         now = int(self._clock())
