@@ -62,6 +62,15 @@ async def test_it_is_carried_out_and_read_back(desk, kind, parameters, check):
     assert check(row.answer), row.answer
 
 
+async def test_all_values_are_read_and_no_secret_is_among_them(desk):
+    row = await carry_out(desk, "all values", {})
+    assert row.state is CommandState.DONE, row.detail
+    found = {(class_id, name, number) for class_id, name, number, _ in row.answer}
+    assert {(3, "1-0:1.8.0.255", 2), (8, "0-0:1.0.0.255", 2)} <= found
+    assert not {(7, "1-0:99.1.0.255", 2), (15, "0-0:40.0.0.255", 7)} & found
+    assert sum("error" not in value for *_, value in row.answer) > 0.9 * len(row.answer)
+
+
 async def test_a_load_profile_captures_what_it_is_told(desk):
     columns = [[8, "0-0:1.0.0.255", 2, 0], [3, "1-0:1.8.0.255", 2, 0]]
     row = await carry_out(desk, "load profile", {"name": "1-0:99.1.0.255", "columns": columns, "period": 1800})

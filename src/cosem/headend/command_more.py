@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from cosem.classes.access import Access
 from cosem.classes.c070_disconnect_control import ControlState
 from cosem.classes.c071_limiter import EmergencyProfile, Limiter
 from cosem.client.async_meter import AsyncMeter
@@ -24,6 +25,9 @@ from cosem.times import CosemDateTime
 
 MAX_ROWS: Final = 5000
 """Rows of a profile in the answer of one command: plans read more."""
+MAX_VALUES: Final = 5000
+_BUFFERS: Final = frozenset({(7, 2), (15, 2), (12, 2), (18, 3), (61, 2)})
+"""What is large: buffers, object lists, tables; and it changes while it is read."""
 CHANNELS: Final = range(1, 5)
 STATUS_OBJECT: Final = "0-1:94.31.0.255"
 """Administrative status (in or out of use) of DSMR meters: Data, an enumeration [R]."""
@@ -238,6 +242,24 @@ async def _objects(meter: AsyncMeter, given: Parameters) -> Any:
     return [[item.class_id, item.version, str(item.logical_name)] for item in found.values()]
 
 
+async def _all_values(meter: AsyncMeter, given: Parameters) -> Any:
+    """Read every attribute that may be read, buffers of profiles left out: plans read those."""
+    targets = [
+        (item.class_id, item.logical_name, right.attribute_id)
+        for item in (await meter.objects()).values()
+        if item.access_rights is not None
+        for right in item.access_rights.attribute_access
+        if right.access & Access.READ and (item.class_id, right.attribute_id) not in _BUFFERS
+    ]
+    if len(targets) > MAX_VALUES:
+        raise ConfigError(f"{len(targets)} attributes are more than one command answers ({MAX_VALUES}): read some")
+    answers = await meter.get_many(targets)
+    return [
+        [class_id, str(name), number, {"error": str(answer)} if isinstance(answer, AccessError) else to_json(answer)]
+        for (class_id, name, number), answer in zip(targets, answers, strict=True)
+    ]
+
+
 # --- what is set up -------------------------------------------------------------------------------------------------
 
 
@@ -407,6 +429,7 @@ MORE: Final = (
     Kind("diagnostic", "read what the mobile network tells the modem", {"object": str}, _diagnostic, repeatable=True),
     Kind("firmware version", "read which firmware runs", {}, _firmware, repeatable=True),
     Kind("objects", "read the list of objects", {}, _objects, repeatable=True),
+    Kind("all values", "read every attribute that may be read", {}, _all_values, repeatable=True),
     Kind("administrative status", "read whether the device is in use, or say so", {"status": int, "object": str},
          _STATUS, _STATUS_SEEN, True, verify=_status_value),
     Kind("configuration object", "read the configuration object, or write it", {"value": dict, "object": str},
