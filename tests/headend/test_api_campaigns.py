@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from cosem.headend.access import Role, issue
-from cosem.headend.api.app import MAX_BODY, create_app
+from cosem.headend.api.app import MAX_BODY, UPLOADS, create_app
 from support.offices import NOW, Office
 
 IMAGE = b"an image of some size" * 100_000
@@ -86,6 +86,20 @@ async def test_an_image_larger_than_other_requests_is_uploaded_and_checked(desk)
         assert answer.status_code == 413
         assert (await client.delete("/api/firmware/FW 2")).json()["withdrawn"] is not None
         assert (await client.get("/api/devices/meter 1/firmware")).json() == []
+
+
+async def test_an_upload_without_a_length_ends_at_the_limit(desk, monkeypatch):
+    monkeypatch.setitem(UPLOADS, ("PUT", "/api/firmware/"), 1000)
+
+    async def pieces():
+        for _ in range(50):
+            yield b"x" * 100
+
+    async with desk.asking() as client:
+        answer = await upload(client, pieces())
+        assert answer.status_code == 400, answer.text
+        assert "broke off" in answer.text
+    assert list(desk.headend.firmware.folder.iterdir()) == []
 
 
 async def test_a_campaign_is_begun_once_paused_resumed_and_aborted(desk):

@@ -197,6 +197,17 @@ async def test_what_is_not_told_yet_survives_a_crash_and_what_was_rolled_back_is
     assert await desk.tell() == ["fraud: cover removed at meter 1"]
 
 
+async def test_woken_it_tells_at_once(desk):
+    running = asyncio.create_task(desk.notifier.run(every=60))
+    await asyncio.sleep(0.05)
+    await asyncio.to_thread(desk.happen, cover(1))
+    desk.notifier.wake()
+    async with asyncio.timeout(5):
+        while not desk.book.told:
+            await asyncio.sleep(0.01)
+    running.cancel()
+
+
 async def test_a_rule_that_is_gone_tells_nothing_more(desk):
     desk.happen(cover(1))
     desk.notifier.remove("all", "ben")

@@ -170,6 +170,9 @@ class Notifier:
                 for known in rules:
                     if row.kind not in known.rule.gather and known.rule.matches(row.kind, row.fraud, place):
                         self.put(connection, known.rule.name, row.name, {**content, "segment": place}, now)
+
+    def wake(self) -> None:
+        """Look at once for what is to be told: call it in the event loop, when the transaction is over."""
         self._something.set()
 
     def put(self, connection: Connection, rule: str, subject: str, content: Mapping[str, Any], now: int) -> None:
@@ -237,7 +240,7 @@ class Notifier:
     # --- sending ------------------------------------------------------------------------------------------
 
     async def run(self, every: float = 2.0) -> None:
-        """Send for ever."""
+        """Send for ever: when it was woken, and every so many seconds."""
         while True:
             self._something.clear()
             try:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import Field
+from starlette.requests import ClientDisconnect
 
 from cosem.errors import ConfigError
 from cosem.headend.access import Act, Forbidden, Person
@@ -320,7 +322,9 @@ async def upload_firmware(
     try:
         async for piece in request.stream():
             upload.write(piece)
-        return ImageShape.of(headend.firmware.add(item, upload, sha256, who.name))
+        return ImageShape.of(await asyncio.to_thread(headend.firmware.add, item, upload, sha256, who.name))
+    except ClientDisconnect:
+        raise ConfigError("the upload broke off, or is larger than an image may be") from None
     finally:
         upload.drop()
 
