@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 
 from cosem.errors import ConfigError, ConnectionLost
-from cosem.headend.campaigns import NEXT, Campaigns, CampaignState, DeviceState, Ended, NewCampaign
+from cosem.headend.campaign import NEXT, CampaignState, DeviceState, Ended, NewCampaign
+from cosem.headend.campaigns import Campaigns
 from cosem.headend.database import open_database
 from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.plans import Selection

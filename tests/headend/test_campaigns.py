@@ -14,7 +14,7 @@ from cosem.client.supply import NO_EMERGENCY
 from cosem.device.image import ImageOptions
 from cosem.errors import ConfigError
 from cosem.headend.audit import entries
-from cosem.headend.campaigns import CampaignState, NewCampaign, cut
+from cosem.headend.campaign import CampaignState, NewCampaign, cut
 from cosem.headend.commands import CommandState
 from cosem.headend.firmware import NewImage
 from cosem.headend.keychanges import KeyChanges

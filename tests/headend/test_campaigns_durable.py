@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from cosem.client.core import ClientOptions
 from cosem.client.firmware import ImagePatience
 from cosem.device.image import ImageOptions
-from cosem.headend.campaigns import CampaignState, NewCampaign
+from cosem.headend.campaign import CampaignState, NewCampaign
 from cosem.headend.engine import Headend, HeadendSettings
 from cosem.headend.firmware import NewImage
 from cosem.headend.inventory import Inventory, Kind, NewDevice, State

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from cosem.client.firmware import ImagePatience, ImageProgress, ImageUpdate
 from cosem.errors import ConfigError, CosemError, ImageTransferFailed
 from cosem.headend.broadcast import Broadcasts
-from cosem.headend.campaigns import CampaignRow, DeviceState, Ended
+from cosem.headend.campaign import CampaignRow, DeviceState, Ended
 from cosem.headend.command_more import emergency_of
 from cosem.headend.commands import Commands, CommandState, NewCommand, kind_of
 from cosem.headend.firmware import VERSION, Firmware, Image, running_version

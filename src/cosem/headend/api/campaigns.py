@@ -14,7 +14,7 @@ from cosem.errors import ConfigError
 from cosem.headend.access import Act, Forbidden, Person
 from cosem.headend.api.app import Key, NotFound, Served, allowed, once
 from cosem.headend.api.shapes import MAX_PAGE, Name, Shape, moment
-from cosem.headend.campaigns import USUAL_STAGES, CampaignRow, CampaignState, DeviceState, NewCampaign
+from cosem.headend.campaign import USUAL_STAGES, CampaignRow, CampaignState, DeviceState, NewCampaign
 from cosem.headend.firmware import Image, NewImage
 from cosem.headend.inventory import Inventory, Kind
 from cosem.headend.keychanges import Change, ChangeState
