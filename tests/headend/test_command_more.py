@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cosem.device.mbus.settings import MBusSettings
 from cosem.errors import ConfigError
 from cosem.headend.command_kinds import KINDS
 from cosem.headend.command_more import MORE, emergency_of
@@ -124,3 +125,13 @@ def test_what_goes_to_all_is_what_goes_to_one():
 def test_a_kind_that_changes_something_is_seen_or_may_be_repeated():
     assert [kind.name for kind in MORE if kind.seen is None and not kind.repeatable] == []
     assert Commands
+
+
+async def test_the_channels_of_an_mbus_master_are_read_and_what_it_refuses_is_told(tmp_path):
+    with office(tmp_path, [make_meter(days=0.01, mbus=MBusSettings(version=1))]) as desk:
+        row = await carry_out(desk, "mbus channels", {})
+        assert row.state is CommandState.DONE, row.detail
+        assert [found["primary_address"] for found in row.answer.values()] == [{"unsigned": 0}] * 4
+        row = await carry_out(desk, "mbus install", {"channel": 2, "address": 5})
+        assert row.state is CommandState.FAILED
+        assert "other-reason" in row.detail, "there is nothing on its bus"
