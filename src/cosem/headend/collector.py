@@ -64,7 +64,10 @@ class Account:
 
 
 class Collector:
-    """Collects slices. `clock` gives UTC seconds, `random` numbers from 0 to 1 that spread repetitions."""
+    """Collects slices. `clock` gives UTC seconds, `random` numbers from 0 to 1 that spread repetitions.
+
+    `alarmed` is told the numbers of alarms that were opened.
+    """
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class Collector:
         rules: Rules | None = None,
         first_pause: float = 5.0,
         turns: Turns | None = None,
+        alarmed: Callable[[list[int]], None] | None = None,
     ) -> None:
         self._engine = engine
         self._intervals = intervals
@@ -88,6 +92,7 @@ class Collector:
         self._rules = rules or Rules()
         self._first_pause = first_pause
         self._turns = turns or Turns()
+        self._alarmed = alarmed
 
     async def run(
         self,
@@ -181,13 +186,25 @@ class Collector:
                     batch.append(item)
                     until = until or loop.time() + BATCH_SECONDS
             if batch:
-                account.values += await asyncio.to_thread(self._store, slice_, batch, readings)
+                opened: list[int] = []
+                account.values += await asyncio.to_thread(self._store, slice_, batch, readings, opened)
+                if opened and self._alarmed is not None:
+                    self._alarmed(opened)
 
-    def _store(self, slice_: Slice, batch: Sequence[Outcome], readings: dict[int, ProfileReading]) -> int:
+    def _store(
+        self, slice_: Slice, batch: Sequence[Outcome], readings: dict[int, ProfileReading], opened: list[int]
+    ) -> int:
         with self._engine.begin() as connection:
             check_fence(connection, slice_.segment, slice_.epoch)
             return store(
-                connection, self._intervals, slice_.run, batch, readings, int(self._clock()), rules=self._rules
+                connection,
+                self._intervals,
+                slice_.run,
+                batch,
+                readings,
+                int(self._clock()),
+                rules=self._rules,
+                opened=opened,
             )
 
 

@@ -132,6 +132,35 @@ class Commands:
 
         `identity` is the caller's own: asked for again under the same one they are not asked for twice.
         """
+        rows = self.ask(device, commands, who, identity=identity, not_after=not_after)
+        if rows[0].state is CommandState.WAITING:
+            await self._submit(rows[0].bundle, rows[0].device)
+        return rows
+
+    async def pick_up(self, known: set[str]) -> None:
+        """Submit what waits and nobody submitted: of another process, or of one that was killed in between.
+
+        `known` has the bundles that were, and is added to.
+        """
+        with self._engine.connect() as connection:
+            states = (CommandState.WAITING, CommandState.SENDING)
+            query = select(command.c.bundle, command.c.device).where(command.c.state.in_(states)).distinct()
+            waiting = connection.execute(query).all()
+        for bundle, device in waiting:
+            if bundle not in known:
+                known.add(bundle)
+                await self._submit(bundle, device)
+
+    def ask(
+        self,
+        device: str,
+        commands: Sequence[NewCommand],
+        who: str,
+        *,
+        identity: str | None = None,
+        not_after: int | None = None,
+    ) -> list[CommandRow]:
+        """Write down what is asked for: whoever carries out the work of this folder picks it up."""
         if not 1 <= len(commands) <= MAX_BUNDLE:
             raise ConfigError(f"a bundle has 1 to {MAX_BUNDLE} commands")
         checked = [(kind_of(item.kind), kind_of(item.kind).check(item.parameters)) for item in commands]
@@ -169,13 +198,16 @@ class Commands:
             for row, (kind, parameters) in zip(rows, checked, strict=True):
                 after = {"command": row["id"], **_shown(kind, parameters)}
                 record(connection, now, who, f"ask for {kind.name}", device, after=after)
-            found = self._rows(connection, command.c.bundle == bundle)
-        if not grave:
-            await self._submit(bundle, number)
-        return found
+            return self._rows(connection, command.c.bundle == bundle)
 
     async def confirm(self, bundle: str, who: str) -> list[CommandRow]:
         """Confirm as the second person. Raises `ConfigError` where it is the first one, or nothing waits for it."""
+        rows = self.agree(bundle, who)
+        await self._submit(bundle, rows[0].device)
+        return rows
+
+    def agree(self, bundle: str, who: str) -> list[CommandRow]:
+        """Write down a second person's confirmation: whoever carries out the work picks it up."""
         now = int(self._clock())
         with self._engine.begin() as connection:
             rows = self._rows(connection, command.c.bundle == bundle)
@@ -186,7 +218,6 @@ class Commands:
             for row in rows:
                 self._move(connection, row, CommandState.WAITING, confirmed_by=who)
             record(connection, now, who, "confirm", bundle)
-        await self._submit(bundle, rows[0].device)
         return self.bundle(bundle)
 
     async def cancel(self, bundle: str, who: str) -> list[CommandRow]:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cosem.errors import CosemError
+from cosem.headend.happenings import keep
 from cosem.headend.intervals import MISSING, Intervals, Series
 from cosem.headend.reading import ProfileReading
 from cosem.headend.reasons import AGAIN
@@ -51,10 +52,12 @@ def store(
     now: int,
     *,
     rules: Rules | None = None,
+    opened: list[int] | None = None,
 ) -> int:
     """Store the outcomes of sessions in the caller's transaction; return how many values came.
 
-    `readings` tells for each channel the profile it is read from.
+    `readings` tells for each channel the profile it is read from. The numbers of alarms that events opened are
+    appended to `opened`.
     """
     rules = rules or Rules()
     came: list[Series] = []
@@ -92,6 +95,10 @@ def store(
             rows["clock"].append({**row, "set_at": now if outcome.clock_set else None})
     intervals.stage(connection, validate_many(came, rules))
     _write(connection, rows)
+    if events := [item for outcome in outcomes for item in outcome.events]:
+        _, numbers = keep(connection, events, now)
+        if opened is not None:
+            opened += numbers
     return sum(len(series) for series in came)
 
 
