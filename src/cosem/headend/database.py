@@ -87,3 +87,13 @@ def alembic_config(connection: Connection | None = None) -> Any:
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.attributes["connection"] = connection
     return config
+
+
+def one_view(connection: Connection) -> None:
+    """Let everything that is read through this connection be of one moment, until it is given back.
+
+    For readers only: a transaction that begins so and writes later would fail where somebody else wrote meanwhile.
+    """
+    raw: Any = connection.connection.dbapi_connection
+    if not raw.in_transaction:
+        connection.exec_driver_sql("BEGIN")
