@@ -17,6 +17,7 @@ from cosem.errors import ConfigError, CosemError
 from cosem.headend.access import Act, Forbidden, Person, person
 from cosem.headend.api.shapes import Problem
 from cosem.headend.engine import Headend
+from cosem.headend.intake import Intake
 from cosem.headend.schema import idempotency
 
 MAX_BODY: Final = 1 << 20
@@ -114,9 +115,10 @@ class Conflict(ConfigError):
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200, pattern="^[ -~]+$")]
 
 
-def create_app(headend: Headend) -> FastAPI:
-    """Return the application of one head-end."""
-    from cosem.headend.api import devices, happenings, work
+def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
+    """Return the application of one head-end; `intake` receives its pushes."""
+    from cosem.headend.api import devices, happenings, observe, work
+    from cosem.headend.metrics import Metrics
 
     app = FastAPI(
         title="cosem head-end",
@@ -128,7 +130,8 @@ def create_app(headend: Headend) -> FastAPI:
         redoc_url=None,
     )
     app.state.headend = headend
-    for room in (devices, work, happenings):
+    app.state.metrics = Metrics(headend, intake)
+    for room in (devices, work, happenings, observe):
         app.include_router(room.router, prefix="/api")
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _refuse(status))
