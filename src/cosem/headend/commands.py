@@ -256,6 +256,14 @@ class Commands:
         with self._engine.connect() as connection:
             return self._rows(connection, command.c.bundle == bundle)
 
+    def newest(self, *, device: int | None = None, limit: int = 50) -> list[CommandRow]:
+        """Return the newest commands, of all devices or one, the newest bundle first."""
+        query = select(command).order_by(command.c.requested.desc(), command.c.bundle, command.c.position).limit(limit)
+        if device is not None:
+            query = query.where(command.c.device == device)
+        with self._engine.connect() as connection:
+            return [_row(row) for row in connection.execute(query)]
+
     async def ended(self, bundle: str) -> list[CommandRow]:
         """Wait until a bundle was carried out; return its commands."""
         await self._queue.result(f"bundle {bundle}")

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from cosem.client.keyfile import DeviceKeys, KeyFile
+from cosem.client.keyfile import KeyFile
 from cosem.errors import ConfigError, CosemError
 from cosem.headend.audit import record
 from cosem.headend.inventory import ELSEWHERE, DeviceRow, Inventory, Kind, NewDevice, State
@@ -156,8 +156,8 @@ def _row(line: int, document: Mapping[str, Any], transport_key: bytes | None, ke
     secrets = {
         purpose: _unwrapped(purpose, document[purpose], transport_key) for purpose in Purpose if purpose in document
     }
-    if key_file is not None and device.name in key_file.names:
-        secrets |= _of_file(key_file.device(device.name))
+    if key_file is not None:
+        secrets |= secrets_of(key_file, device.name)
     return Row(line, device, state, secrets)
 
 
@@ -204,7 +204,9 @@ def wrapped(purpose: Purpose, secret: bytes, transport_key: bytes) -> str:
     return wrap(transport_key, secret).hex()
 
 
-def _of_file(given: DeviceKeys) -> dict[Purpose, bytes]:
+def secrets_of(key_file: KeyFile, name: str) -> dict[Purpose, bytes]:
+    """Return what a key file says of a device: its section over the defaults, or the defaults alone."""
+    given = key_file.device(name if name in key_file.names else None)
     values = {
         Purpose.UNICAST: given.keys.global_unicast_encryption_key,
         Purpose.AUTHENTICATION: given.keys.authentication_key,
