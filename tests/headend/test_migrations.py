@@ -20,7 +20,8 @@ def statements(path) -> dict[str, str]:
     """Return the SQL of every table and index, with the order of its constraints and its white space taken out."""
     with sqlite3.connect(path) as connection:
         rows = connection.execute(
-            "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'alembic%' AND type != 'trigger'"
+            "SELECT name, sql FROM sqlite_master "
+            "WHERE sql IS NOT NULL AND name NOT LIKE 'alembic%' AND type != 'trigger'"
         ).fetchall()
     connection.close()
     return {

@@ -85,9 +85,7 @@ def _members(chosen: dict[str, Any]) -> dict[str, Any]:
 @click.option("--channel", type=click.IntRange(0, 255), help="Where it hangs there (M-Bus).")
 @click.option("--place", default="")
 @click.option("--tag", "tags", multiple=True)
-@click.option(
-    "--keys", "key_file", type=click.Path(path_type=Path), help="Key file: section NAME, or the defaults."
-)
+@click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file: section NAME, or the defaults.")
 @click.option("--in-use", is_flag=True, help="Plans read it from now on.")
 @folder_option
 def add_command(

@@ -76,9 +76,7 @@ def _selected(chosen: Any) -> str:
 @click.option("--tag", "tags", multiple=True)
 @click.option("--device", "names", multiple=True)
 @click.option("--profile", "profiles", multiple=True, metavar="OBIS", help="Only this profile of what a type has.")
-@click.option(
-    "--events", "events", multiple=True, metavar="LOG", help="Read this log too (standard, fraud, ...)."
-)
+@click.option("--events", "events", multiple=True, metavar="LOG", help="Read this log too (standard, fraud, ...).")
 @click.option("--depth", type=click.IntRange(1, 3650), default=40, show_default=True, help="Days back at most.")
 @click.option("--no-clock", is_flag=True, help="Do not look at clocks, nor set them.")
 @folder_option

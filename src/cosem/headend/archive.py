@@ -133,7 +133,7 @@ def _unpack(source: Path, place: Path) -> dict[str, Any]:
         with tarfile.open(source, "r:") as archive:
             manifest = _manifest(archive)
             waiting = dict(manifest["files"])
-            for entry in archive:
+            while (entry := archive.next()) is not None:
                 if entry.name not in waiting or not entry.isreg():
                     raise ConfigError(f"{source}: {entry.name!r} does not belong into a backup")
                 path = place / entry.name

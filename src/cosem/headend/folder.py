@@ -27,12 +27,14 @@ TEXT: Final = f"""\
 client_title = "{CLIENT_TITLE.hex().upper()}"  # the system title sent to meters: the utility's own, 16 hex digits
 zone = -60                         # deviation to UTC in minutes of meters whose times have none
 write_every = 600                  # seconds between two writings of interval files
+first_pause = 5                    # seconds before a device that did not answer is asked again; each time twice as many
 two_persons = []                   # kinds of commands that a second person confirms, such as "disconnect"
 """
 _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "client_title": str,
     "zone": int,
     "write_every": (int, float),
+    "first_pause": (int, float),
     "two_persons": list,
 }
 
@@ -64,9 +66,10 @@ def load_settings(folder: Path) -> HeadendSettings:
 
 
 def _settings(folder: Path, path: Path, content: Mapping[str, Any]) -> HeadendSettings:
-    given: dict[str, Any] = {name: content[name] for name in ("zone", "write_every") if name in content}
-    if not -840 <= given.get("zone", 0) <= 840 or given.get("write_every", 1) <= 0:
-        raise ConfigError(f"{path}: zone is -840 to 840 minutes, write_every more than 0 s")
+    given: dict[str, Any] = {name: content[name] for name in ("zone", "write_every", "first_pause") if name in content}
+    positive = given.get("write_every", 1) > 0 and given.get("first_pause", 1) > 0
+    if not -840 <= given.get("zone", 0) <= 840 or not positive:
+        raise ConfigError(f"{path}: zone is -840 to 840 minutes, write_every and first_pause are more than 0 s")
     if "client_title" in content:
         try:
             given["client_title"] = bytes.fromhex(content["client_title"])

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -76,7 +76,7 @@ async def serve(settings: HeadendSettings, where: Listening, ready: Callable[[di
             # Nobody in between is trusted to say who asks.
             proxy_headers=False,
         )
-        server = uvicorn.Server(config)
+        server = _server(config)
         socket = _bound(where.host, where.port)
         addresses: dict[str, Any] = {"api": f"http://{where.host}:{socket.getsockname()[1]}"}
         knowing: asyncio.Task[None] | None = None
@@ -100,6 +100,28 @@ async def serve(settings: HeadendSettings, where: Listening, ready: Callable[[di
                 await asyncio.gather(knowing, return_exceptions=True)
             await intake.close()
             LOG.info("stopped")
+
+
+def _server(config: Any) -> Any:
+    """Return a server that leaves signals to us: uvicorn's own raises them again before our work is put away."""
+    import signal
+    from contextlib import contextmanager
+
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.handle_exit, number, None)
+            try:
+                yield
+            finally:
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    loop.remove_signal_handler(number)
+
+    return Server(config)
 
 
 def _bound(host: str, port: int) -> Any:

@@ -7,6 +7,7 @@ file of its own. A job may run again after a kill, so what it does is idempotent
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -146,6 +147,10 @@ class DbosQueue:
             serializer=DBOSPortableJSONSerializer(),
         )
         self._dbos = DBOS(config=config)
+        # What it says goes where everything goes, and not past that to a stream of its own.
+        log = logging.getLogger("dbos")
+        log.handlers.clear()
+        log.propagate = True
         for kind, handler in self._handlers.items():
             self._workflows[kind] = DBOS.workflow(name=kind)(_workflow(handler))
         DBOS.launch()
