@@ -80,7 +80,10 @@ def read_rows(text: str, *, transport_key: bytes | None = None, key_file: KeyFil
 
 def _csv_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-    names = reader.fieldnames or []
+    try:
+        names = reader.fieldnames or []
+    except csv.Error as error:
+        raise ConfigError(f"the first line is no CSV: {error}") from None
     _known(names)
     if "name" not in names:
         raise ConfigError(f"the first line of a CSV file of devices names the columns, of {', '.join(FIELDS)} and keys")
@@ -99,6 +102,8 @@ def _json_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield the devices of a list, or of the `devices` of a document; JSON lines too. A row's line is its number."""
     try:
         content = json.loads(text)
+    except RecursionError:
+        raise ConfigError("a file of devices is not as deep as this") from None
     except ValueError:
         content = [_json_line(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     if isinstance(content, dict) and "devices" in content:
@@ -123,7 +128,7 @@ def _json_rows(text: str) -> Iterator[tuple[int, dict[str, Any]]]:
 def _json_line(number: int, line: str) -> Any:
     try:
         return json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"line {number} is no JSON: {error}") from None
 
 
@@ -145,6 +150,12 @@ def _row(line: int, document: Mapping[str, Any], transport_key: bytes | None, ke
              if name in document}  # fmt: skip
     if not all(isinstance(value, str) for value in texts.values()):
         raise ConfigError("name, type, segment, url, system_title, parent and place are texts")
+    if not isinstance(tags, (str, list, tuple)) or not isinstance(document.get("details", {}), dict):
+        raise ConfigError("tags are a list of texts, details an object")
+    try:
+        json.dumps(dict(document), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ConfigError("there are characters in it that are none") from None
     device = NewDevice(
         kind=_member(Kind, document["kind"], "kind"),
         channel=None if channel is None else _channel(channel),
