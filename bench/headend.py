@@ -233,12 +233,13 @@ def _fill(connection: Any, headend: Any) -> None:
     sql('UPDATE result SET tries = 1, finished = 1, "values" = 1')
     sql("UPDATE slice SET state = 'done'")
     for day in range(1, RUNS):
-        sql("INSERT INTO plan_run (plan, start, deadline, finished) VALUES (1, ?, ?, 1)", (START + day * DAY, START))
+        sql("INSERT INTO plan_run (plan, start, deadline) VALUES (1, ?, ?)", (START + day * DAY, START))
         sql(
             'INSERT INTO result (run, device, slice, detail, tries, "values", finished) '
             "SELECT ?, device, slice, '', 1, 1, 1 FROM result WHERE run = ?",
             (first + day, first),
         )
+        plans.finish(first + day, START + day * DAY + 3600)
     sql("INSERT INTO latest (device, channel, time, value) SELECT id, ?, ?, 1 FROM device", (daily, START + YEAR * DAY))
     happened = [
         Happened(number, START + number + 60 * again, "fraud", "cover opened", 40, alarming=not again)

@@ -45,7 +45,7 @@ def names_of(connection: Connection) -> dict[int, str]:
 
 def exact(value: int, scaler: int) -> str:
     """Return a whole number of 10**scaler units as an exact decimal."""
-    return str(Decimal(value).scaleb(scaler)) if scaler <= 0 else str(value * 10**scaler)
+    return str(Decimal(value).scaleb(scaler)) if scaler < 0 else str(value * 10**scaler)
 
 
 def items(

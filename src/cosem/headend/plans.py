@@ -220,6 +220,10 @@ class Plans:
 
     def account(self, run: int) -> Mapping[str, int]:
         """Return how many devices of a run were read, and how many not, by reason; "waiting" are not tried yet."""
+        kept = self._connection.execute(select(plan_run.c.account).where(plan_run.c.id == run)).scalar()
+        if kept is not None:
+            counts: dict[str, int] = json.loads(kept)
+            return counts
         query = (
             select(result.c.reason, result.c.tries > 0, func.count())
             .where(result.c.run == run)
@@ -237,5 +241,6 @@ class Plans:
         if self._connection.execute(waiting.limit(1)).first() is not None:
             return False
         where = (plan_run.c.id == run, plan_run.c.finished.is_(None))
-        self._connection.execute(update(plan_run).where(*where).values(finished=now))
+        values = {"finished": now, "account": json.dumps(self.account(run))}
+        self._connection.execute(update(plan_run).where(*where).values(**values))
         return True

@@ -177,6 +177,7 @@ def upgrade() -> None:
         sa.Column("deadline", sa.Integer(), nullable=False),
         sa.Column("finished", sa.Integer(), nullable=True),
         sa.Column("spread", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("account", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["plan"], ["plan.id"], name=op.f("fk_plan_run_plan"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_plan_run")),
         sa.UniqueConstraint("plan", "start", name=op.f("uq_plan_run_plan")),
