@@ -11,6 +11,7 @@ import click
 
 from cosem.cli.headend_office import Office, folder_option, json_option, on_loop, opened
 from cosem.cli.output import DONE, json_text, print_json, print_table
+from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -156,7 +157,9 @@ def move_command(name: str, state: str, folder: Path) -> int:
 @devices_command.command("segment")
 @click.argument("name")
 @click.option("--concurrent", type=click.IntRange(1), default=100, show_default=True, help="Connections at once.")
-@click.option("--new-per-second", type=float, default=50.0, show_default=True, help="New connections a second.")
+@click.option(
+    "--new-per-second", type=NumberRange(0.001), default=50.0, show_default=True, help="New connections a second."
+)
 @folder_option
 def segment_command(name: str, concurrent: int, new_per_second: float, folder: Path) -> int:
     """Add a part of the network, or change what it carries."""

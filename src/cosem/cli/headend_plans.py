@@ -11,6 +11,7 @@ import click
 
 from cosem.cli.headend_office import Office, attend, folder_option, iso, json_option, opened, shown
 from cosem.cli.output import DONE, SAID_NO, note, print_json, print_table
+from cosem.cli.values import NumberRange
 
 KINDS = ("electricity", "gas", "water", "heat", "converter", "concentrator", "gateway")
 MAX_SHOWN = 20
@@ -69,7 +70,14 @@ def _selected(chosen: Any) -> str:
 @click.argument("name")
 @click.option("--schedule", required=True, metavar="CRON", help="Minute, hour, day, month, weekday: '15 0 * * *'.")
 @click.option("--zone", default="Europe/Berlin", show_default=True, help="The local time of the schedule.")
-@click.option("--window", default=6.0, show_default=True, metavar="HOURS", help="How long a run may take.")
+@click.option(
+    "--window",
+    type=NumberRange(1 / 60, 168),
+    default=6.0,
+    show_default=True,
+    metavar="HOURS",
+    help="How long a run may take.",
+)
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS))
 @click.option("--type", "types", multiple=True)
 @click.option("--group", "groups", multiple=True)
