@@ -136,7 +136,7 @@ def test_a_second_run_reads_what_is_new_and_a_whole_one_ends_with_0(
     cosem: Cosem, tmp_path: Path, meter: Served
 ) -> None:
     night(cosem, tmp_path, meter)
-    assert "1 of 1 devices: 1 read" in cosem("run", "night")[2]
+    assert "1 of 1 device: 1 read" in cosem("run", "night")[2]
     status, out, _ = cosem("run", "night", "--json")
     assert (status, json.loads(out)["values"]) == (0, 0)
 

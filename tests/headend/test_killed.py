@@ -6,6 +6,7 @@ import json
 import random
 import signal
 import time
+from urllib.request import urlopen
 
 from support.killed import READY_SECONDS, world
 
@@ -15,13 +16,16 @@ def test_killed_in_the_middle_of_a_run_and_started_again(tmp_path):
     with world(tmp_path / "office", meters=4) as headend:
         headend.start()
         following = headend.counters()
-        for _ in range(2):
+        for how in (signal.SIGKILL, signal.SIGTERM):
             headend.begin()
             time.sleep(1.0 + chance.random() * 1.5)
-            headend.kill()
+            # Once killed, once told to end: in the middle of it both times.
+            assert headend.kill(how) == (-9 if how is signal.SIGKILL else 0)
             before, following = following, headend.counters()
             assert all(following[name] >= number for name, number in before.items())
             headend.start()
+        with urlopen(headend.api + "/api/health", timeout=10) as answer:
+            assert json.load(answer) == {"status": "ok"}
         headend.rest()
         account = headend.check()
         assert account["runs"] == 2

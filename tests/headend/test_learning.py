@@ -38,10 +38,14 @@ async def test_a_meter_tells_what_its_profiles_capture(engine):
         assert adopt(connection, "a", found, "anna", NOW, kind="e570") == "e570"
         inventory = Inventory(connection)
         assert inventory.get("a").type == "e570"
-        reading = {item.name: item for item in inventory.types()[0].readings}[USUAL[0]]
+        types = inventory.types()
+        reading = {item.name: item for item in types[0].readings}[USUAL[0]]
     assert (reading.period, reading.status) == (900, 1)
     assert reading.channels[:2] == (None, None)
     assert len(set(reading.channels[2:])) == 6
+    daily = {item.name: item for item in types[0].readings}[USUAL[1]]
+    assert daily.period == 86_400
+    assert not set(daily.channels[2:]) & set(reading.channels[2:])
 
 
 def layout(scaler: int) -> Learned:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cosem.cli.headend_office import Office, folder_option, json_option, on_loop, opened
+from cosem.cli.headend_office import Office, counted, folder_option, json_option, on_loop, opened
 from cosem.cli.output import DONE, json_text, print_json, print_table
 from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError
@@ -253,14 +253,14 @@ def import_command(file: Any, key_file: Path | None, transport_key: Path | None,
         if not as_json:
             for line, why in refused.problems:
                 click.echo(f"{file.name}, line {line}: {why}", err=True)
-            raise ConfigError(f"nothing was imported: {len(refused.problems)} rows are wrong") from None
+            raise ConfigError(f"nothing was imported: {counted(len(refused.problems), 'row')} not taken") from None
         what = {"what": "nothing was imported", "kind": "Refused"}
         print_json({"error": what, "rows": [{"line": line, "what": why} for line, why in refused.problems]})
         return 2
     if as_json:
         print_json({"imported": count})
     else:
-        click.echo(f"{count} devices")
+        click.echo(counted(count, "device"))
     return DONE
 
 

@@ -115,6 +115,11 @@ def local_user() -> str:
         return f"user {os.getuid()} (local)"
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def seconds(text: str) -> int:
     """Return UTC seconds of a time; without a zone it is UTC. Raises `ConfigError`."""
     moment = parse_time(text)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from cosem.cli.headend_office import Office, attend, folder_option, iso, json_option, opened, shown
+from cosem.cli.headend_office import Office, attend, counted, folder_option, iso, json_option, opened, shown
 from cosem.cli.output import DONE, SAID_NO, note, print_json, print_table
 from cosem.cli.values import NumberRange
 
@@ -203,7 +203,7 @@ class _Progress:
     def _say(self, account: Mapping[str, int], over: bool) -> None:
         total = sum(account.values())
         done = total - account.get("waiting", 0)
-        text = f"{done} of {total} devices: " + (_words(account) or "none")
+        text = f"{done} of {counted(total, 'device')}: " + (_words(account) or "none")
         if sys.stderr.isatty():
             if text != self._said or over:
                 click.echo(f"\r\x1b[K{text}" + ("\n" if over else ""), nl=False, err=True)
@@ -248,7 +248,7 @@ def _report(office: Office, run: int, plan: str) -> dict[str, Any]:
 def _show(report: Mapping[str, Any]) -> None:
     account = sorted(report["account"].items(), key=lambda item: (item[0] != "read", -item[1]))
     print_table(("", "devices"), account, right=(1,))
-    click.echo(f"{report['devices']} devices, {report['values']} values")
+    click.echo(f"{counted(report['devices'], 'device')}, {counted(report['values'], 'value')}")
     failed = report["failed"]
     if failed:
         click.echo()

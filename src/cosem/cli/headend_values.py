@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from cosem.cli.headend_office import Office, folder_option, json_option, opened, seconds
+from cosem.cli.headend_office import Office, counted, folder_option, json_option, opened, seconds
 from cosem.cli.output import DONE, note, print_json, print_table
 from cosem.errors import ConfigError
 
@@ -58,7 +58,7 @@ def export_command(form: str, output: Path | None, folder: Path, **chosen: Any) 
         if form == "parquet":
             assert output is not None
             count = write_parquet(output, batches, names, known)
-            note(f"{count} values in {output}")
+            note(f"{counted(count, 'value')} in {output}")
             return DONE
         rows = items(batches, names, known)
         with _written(output) as stream:

@@ -106,7 +106,7 @@ class Collector:
         account = Account()
         queue: asyncio.Queue[Outcome | None] = asyncio.Queue(maxsize=4 * BATCH)
         readings = {
-            channel: wanted.reading
+            (target.device, channel): wanted.reading
             for target in slice_.targets
             for wanted in target.wanted
             for channel in wanted.reading.channels
@@ -167,7 +167,7 @@ class Collector:
         self,
         slice_: Slice,
         queue: asyncio.Queue[Outcome | None],
-        readings: dict[int, ProfileReading],
+        readings: dict[tuple[int, int], ProfileReading],
         account: Account,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -192,7 +192,11 @@ class Collector:
                     self._alarmed(opened)
 
     def _store(
-        self, slice_: Slice, batch: Sequence[Outcome], readings: dict[int, ProfileReading], opened: list[int]
+        self,
+        slice_: Slice,
+        batch: Sequence[Outcome],
+        readings: dict[tuple[int, int], ProfileReading],
+        opened: list[int],
     ) -> int:
         with self._engine.begin() as connection:
             check_fence(connection, slice_.segment, slice_.epoch)

@@ -13,6 +13,7 @@ from cosem.client.profile import ProfileReader
 from cosem.client.table import Column
 from cosem.errors import AccessError, ConfigError
 from cosem.headend.audit import record
+from cosem.headend.intervals import DAY
 from cosem.headend.inventory import Inventory
 from cosem.headend.reading import ProfileReading
 from cosem.obis import Obis, obis
@@ -54,6 +55,8 @@ def _describe(core: Any, name: Obis) -> Any:
     period = yield from core.get_data(PROFILE, name, 4)
     if not isinstance(period.value, int) or period.value <= 0:
         raise ConfigError(f"{name} has no capture period: it is no load profile")
+    if not any(column.is_time for column in columns):
+        raise ConfigError(f"{name} captures no time: nobody could tell its rows apart")
     return Learned(name, period.value, columns)
 
 
@@ -96,15 +99,20 @@ def _reading(inventory: Inventory, item: Learned) -> ProfileReading:
                 status = index
             continue
         unit = scaled.unit.symbol if scaled.unit != 255 else ""
-        channels.append(_channel(inventory, column, unit, scaled.scaler))
+        channels.append(_channel(inventory, column, unit, scaled.scaler, item.period))
     return ProfileReading(item.name, item.period, item.columns, tuple(channels), status)
 
 
-def _channel(inventory: Inventory, column: Column, unit: str, scaler: int) -> int:
-    """Return the channel of a column: named by its OBIS code, and by its scaler too where others have another."""
+def _channel(inventory: Inventory, column: Column, unit: str, scaler: int, period: int) -> int:
+    """Return the channel of a column: named by its OBIS code, and by its scaler too where others have another.
+
+    Days and months have channels of their own: beside quarters of an hour their rows would be gaps.
+    """
     name = str(column.obis)
     if column.capture.attribute_index != 2:
         name += f":{column.capture.attribute_index}"
+    if period >= DAY:
+        name += " daily" if period == DAY else " monthly"
     cumulative = bytes(column.obis)[3] in _CUMULATIVE or bytes(column.obis)[0] != 1
     try:
         return inventory.channel(name, unit, scaler, cumulative=cumulative)
