@@ -313,3 +313,22 @@ def test_what_cannot_be_done_is_said_in_one_sentence(cosem: Cosem, tmp_path: Pat
     assert why in err
     assert err.count("\n") <= 4
     assert not (tmp_path / "new").exists()
+
+
+def test_two_ask_at_once_and_one_carries_out(cosem: Cosem, tmp_path: Path, meter: Served) -> None:
+    """While another process holds the lock, what is asked for is written down and left to it."""
+    from cosem.headend.folder import Lock
+
+    night(cosem, tmp_path, meter)
+    with Lock(tmp_path / "office"):
+        answer = json.loads(said(cosem("commands", "send", "good", "clock", "--id", "c1", "--no-wait", "--json")))
+        assert [item["state"] for item in answer["commands"]] == ["waiting"]
+        again = json.loads(said(cosem("commands", "send", "good", "clock", "--id", "c1", "--no-wait", "--json")))
+        assert again == answer
+        assert "with other commands" in cosem("commands", "send", "good", "disconnect", "--id", "c1", "--no-wait")[2]
+        assert "no space" in cosem("commands", "send", "good", "clock", "--id", "c 1")[2]
+        assert "another process works" in cosem("serve")[2]
+    # Whoever works next does it.
+    said(cosem("run", "night"))
+    rows = json.loads(said(cosem("commands", "send", "good", "clock", "--id", "c1", "--json")))["commands"]
+    assert [row["state"] for row in rows] == ["done"]

@@ -80,6 +80,8 @@ def send_command(
 
     if (kind is None) == (file is None):
         raise ConfigError("name a kind of command, or a bundle by --file")
+    if identity is not None and (not identity.isprintable() or " " in identity or not 1 <= len(identity) <= 200):
+        raise ConfigError("an identity has up to 200 printable characters, and no space among them")
     wanted = _bundle(file) if kind is None else [NewCommand(kind, _parameters(parameters))]
     with opened(folder, Act.COMMAND) as office:
         commands = _commands(office)

@@ -140,11 +140,13 @@ class Commands:
     async def pick_up(self, known: set[str]) -> None:
         """Submit what waits and nobody submitted: of another process, or of one that was killed in between.
 
-        `known` has the bundles that were, and is added to.
+        `known` has the bundles that were, and is added to. One whose identity has a space in it belongs to larger work,
+        which carries it out itself.
         """
         with self._engine.connect() as connection:
             states = (CommandState.WAITING, CommandState.SENDING)
             query = select(command.c.bundle, command.c.device).where(command.c.state.in_(states)).distinct()
+            query = query.where(command.c.bundle.not_like("% %"))
             waiting = connection.execute(query).all()
         for bundle, device in waiting:
             if bundle not in known:
