@@ -37,8 +37,8 @@ def main() -> None:
                 print(f"{number} kills: {headend.check()}", flush=True)
         headend.rest()
         print(headend.check())
-        print(f"ready again after {max(headend.restarts):.1f} s at most")
-        assert max(headend.restarts) < READY_SECONDS
+        print(f"ready again after {READY_SECONDS * max(headend.restarts):.1f} s of this machine's time at most")
+        assert max(headend.restarts) < 1
 
 
 if __name__ == "__main__":

@@ -53,6 +53,7 @@ class World:
     process: subprocess.Popen[str] | None = None
     api: str = ""
     restarts: list[float] = field(default_factory=list)
+    """How long it took to be ready, each time, as shares of what it may take."""
     runs: list[int] = field(default_factory=list)
 
     def start(self) -> None:
@@ -71,7 +72,9 @@ class World:
         line = self.process.stdout.readline()
         assert line, (self.folder / "serve.log").read_text()
         self.api = json.loads(line)["api"]
-        self.restarts.append(time.monotonic() - begun)
+        # Where others want the machine too, a second of work takes longer than one.
+        share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        self.restarts.append((time.monotonic() - begun) / share / READY_SECONDS)
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> int:
         """End the head-end; return its exit status."""
