@@ -23,6 +23,11 @@ from cosem.headend.schema import idempotency
 MAX_BODY: Final = 1 << 20
 """Octets of a request; uploads have limits of their own."""
 UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     code: {"model": Problem} for code in (400, 401, 403, 404, 409, 413, 422)
 }
@@ -158,10 +163,14 @@ def _refuse(status: int) -> Callable[[Request, Exception], Response]:
 
 
 class Guard:
-    """What stands before every route: no body too large, nothing from other sites, headers that browsers want."""
+    """What stands before every route: no body too large, nothing from other sites, headers that browsers want.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `headers` are added where an answer has none of that name.
+    """
+
+    def __init__(self, app: ASGIApp, headers: tuple[tuple[bytes, bytes], ...] = HEADERS) -> None:
         self._app = app
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -190,12 +199,9 @@ class Guard:
 
         async def hardened(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-content-type-options", b"nosniff"),
-                    (b"cache-control", b"no-store"),
-                    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-                ]
+                given = {name.lower() for name, _ in message["headers"]}
+                added = [item for item in self._headers if item[0] not in given]
+                message["headers"] = [*message["headers"], *added]
             await send(message)
 
         await self._app(scope, limited, hardened)
