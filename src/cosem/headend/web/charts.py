@@ -38,7 +38,7 @@ def nice(highest: float) -> float:
     if highest <= 0:
         return 1.0
     power = 10.0 ** floor(log10(highest))
-    return next(step * power for step in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10) if step * power >= highest * 0.999999)
+    return next(step * power for step in (1, 1.2, 1.6, 2, 2.4, 3.2, 4, 6, 8, 10) if step * power >= highest * 0.999999)
 
 
 def bars(values: Sequence[float | None], estimates: Sequence[float | None]) -> tuple[str, str, str, float]:

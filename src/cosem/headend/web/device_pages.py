@@ -86,14 +86,14 @@ def device_list(
 
 def _last_values(connection: Connection, numbers: list[int]) -> dict[int, int]:
     query = select(latest.c.device, func.max(latest.c.time)).where(latest.c.device.in_(numbers))
-    return dict(connection.execute(query.group_by(latest.c.device)).tuples().all())
+    return dict(connection.execute(query.group_by(latest.c.device)).all())
 
 
 def _open_alarms(connection: Connection, numbers: list[int]) -> dict[int, int]:
     from cosem.headend.schema import alarm
 
     query = select(alarm.c.device, func.count()).where(alarm.c.device.in_(numbers), alarm.c.state == AlarmState.OPEN)
-    return dict(connection.execute(query.group_by(alarm.c.device)).tuples().all())
+    return dict(connection.execute(query.group_by(alarm.c.device)).all())
 
 
 def find(connection: Connection, number: int, who: Visitor) -> DeviceRow:

@@ -90,8 +90,8 @@ class Frame:
         self.headend = headend
         self.settings = settings
         self.passwords = Passwords()
-        self.overviews = Overviews(headend.clock)
         self.zone = ZoneInfo(settings.zone)
+        self.overviews = Overviews(headend.clock, self.zone)
         self.environment = self._environment()
         self.live = Live(self._nothing)
 

@@ -6,18 +6,20 @@ A run that is over does not change any more: its account is made once and kept.
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, func, select
 
 from cosem.headend.happenings import AlarmState
 from cosem.headend.inventory import State
-from cosem.headend.plans import DAY
 from cosem.headend.schema import alarm, command, device, gap, plan, plan_run, result, segment
 from cosem.headend.web.charts import curve
+from cosem.headend.web.series import midnights
 
 DAYS: Final = 14
 RUNS: Final = 60
@@ -110,8 +112,9 @@ class Overview:
 class Overviews:
     """Makes overviews of one head-end, and keeps what does not change. Called from threads."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], zone: ZoneInfo) -> None:
         self._clock = clock
+        self._zone = zone
         self._lock = threading.Lock()
         self._over: dict[int, Account] = {}
         self._running: dict[int, tuple[float, Account]] = {}
@@ -147,18 +150,18 @@ class Overviews:
         return made
 
     def _make(self, connection: Connection, now: int) -> Overview:
-        first_day = now // DAY - DAYS + 1
-        query = _runs().where(plan_run.c.start >= first_day * DAY).limit(RUNS)
+        edges = midnights(now, DAYS, self._zone)
+        query = _runs().where(plan_run.c.start >= edges[0]).limit(RUNS)
         found = [self.account(connection, row) for row in connection.execute(query).all()]
         night = next((item for item in found if item.total), None)
         before = None
         if night is not None:
             older = (item for item in found if item.plan == night.plan and item.start < night.start and item.total)
             before = next(older, None)
-        by_segment, by_device = self._holes(connection, now, first_day)
-        rows, hidden = _rows(connection, found, by_segment, first_day)
+        by_segment, by_device = self._holes(connection, now, edges)
+        rows, hidden = _rows(connection, found, by_segment, edges)
         states: dict[str, int] = dict(
-            connection.execute(select(device.c.state, func.count()).group_by(device.c.state)).tuples().all()
+            connection.execute(select(device.c.state, func.count()).group_by(device.c.state)).all()
         )
         opened = connection.execute(
             select(func.count(), func.coalesce(func.sum(alarm.c.fraud), 0)).where(alarm.c.state == AlarmState.OPEN)
@@ -168,7 +171,7 @@ class Overviews:
             .where(command.c.state.in_(("unconfirmed", "uncertain")))
             .group_by(command.c.state)
         )
-        open_commands: dict[str, int] = dict(waiting.tuples().all())
+        open_commands: dict[str, int] = dict(waiting.all())
         return Overview(
             sum(states.values()) - states.get(State.REMOVED, 0),
             states.get(State.IN_USE, 0),
@@ -179,20 +182,22 @@ class Overviews:
             sum(by_segment.values()),
             night,
             before,
-            tuple((first_day + index) * DAY for index in range(DAYS)),
+            tuple(edges[:-1]),
             rows,
             hidden,
             _worst(connection, found, by_device),
         )
 
-    def _holes(self, connection: Connection, now: int, first_day: int) -> tuple[Counter[tuple[int, int]], Counter[int]]:
+    def _holes(
+        self, connection: Connection, now: int, edges: list[int]
+    ) -> tuple[Counter[tuple[int, int]], Counter[int]]:
         if self._gaps is not None and 0 <= now - self._gaps[0] < STALE_SECONDS:
             return self._gaps[1], self._gaps[2]
         by_segment: Counter[tuple[int, int]] = Counter()
         by_device: Counter[int] = Counter()
         query = select(gap.c.device, device.c.segment, gap.c.first).join(device, device.c.id == gap.c.device)
-        for number, place, first in connection.execute(query.where(gap.c.first >= first_day * DAY)):
-            by_segment[place, first // DAY] += 1
+        for number, place, first in connection.execute(query.where(gap.c.first >= edges[0])):
+            by_segment[place, bisect_right(edges, first) - 1] += 1
             by_device[number] += 1
         self._gaps = (now, by_segment, by_device)
         return by_segment, by_device
@@ -250,20 +255,20 @@ def _account(connection: Connection, row: Any) -> Account:
 
 
 def _rows(
-    connection: Connection, found: list[Account], holes: Counter[tuple[int, int]], first_day: int
+    connection: Connection, found: list[Account], holes: Counter[tuple[int, int]], edges: list[int]
 ) -> tuple[tuple[Row, ...], int]:
     totals: Counter[tuple[int, int]] = Counter()
     reads: Counter[tuple[int, int]] = Counter()
     for item in found:
         for place, (total, read) in item.segments.items():
-            totals[place, item.start // DAY] += total
-            reads[place, item.start // DAY] += read
+            day = bisect_right(edges, item.start) - 1
+            totals[place, day] += total
+            reads[place, day] += read
     seen = {place for place, _ in (*totals, *holes)}
-    names = dict(connection.execute(select(segment.c.id, segment.c.name)).tuples().all())
+    names = dict(connection.execute(select(segment.c.id, segment.c.name)).all())
     rows = []
     for place in seen:
-        days = range(first_day, first_day + DAYS)
-        cells = tuple(Cell(totals[place, day], reads[place, day], holes[place, day]) for day in days)
+        cells = tuple(Cell(totals[place, day], reads[place, day], holes[place, day]) for day in range(DAYS))
         missing = sum(cell.total - cell.read for cell in cells) / (sum(cell.total for cell in cells) or 1)
         rows.append((missing, Row(names.get(place, "?"), cells)))
     rows.sort(key=lambda item: (-item[0], item[1].name))
@@ -280,7 +285,7 @@ def _worst(connection: Connection, found: list[Account], holes: Counter[int]) ->
             last.setdefault(number, reason)
     scores = Counter({number: failed[number] * 10 + holes[number] for number in {*failed, *holes}})
     chosen = [number for number, _ in scores.most_common(WORST)]
-    names = dict(connection.execute(select(device.c.id, device.c.name).where(device.c.id.in_(chosen))).tuples().all())
+    names = dict(connection.execute(select(device.c.id, device.c.name).where(device.c.id.in_(chosen))).all())
     return tuple(
         Worst(number, names[number], failed[number], last.get(number, ""), holes[number])
         for number in chosen

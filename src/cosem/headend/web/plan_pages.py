@@ -74,7 +74,7 @@ def run_state(frame: Frame, connection: Connection, number: int) -> dict[str, An
         .where(result.c.run == number, result.c.reason.is_not(None))
         .limit(MISSED)
     ).all()
-    names = dict(connection.execute(select(segment.c.id, segment.c.name)).tuples().all())
+    names = dict(connection.execute(select(segment.c.id, segment.c.name)).all())
     places = sorted((names.get(place, "?"), total, read) for place, (total, read) in account.segments.items())
     return {"account": account, "missed": missed, "places": places, "now": frame.now}
 

@@ -75,7 +75,7 @@ def plot(
         values, estimated, labels = _by_day(series, edges, zone, cumulative)
         quality = ["estimated" if flag else "" for flag in estimated]
     else:
-        values, estimated, labels, quality = _raw(series, edges, period, now, zone, cumulative)
+        values, estimated, labels, quality = _raw(series, days, period, now, zone, cumulative)
     return _plot(values, estimated, labels, quality, channel, cumulative)
 
 
@@ -86,13 +86,14 @@ def _known(series: Series) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 
 
 def _raw(
-    series: Series, edges: list[int], period: int, now: int, zone: ZoneInfo, cumulative: bool
+    series: Series, days: int, period: int, now: int, zone: ZoneInfo, cumulative: bool
 ) -> tuple[list[int | None], list[bool], list[str], list[str]]:
-    last = min(edges[-1], (now // period) * period)
-    whole = regular(series, edges[0], last + 1, period)
+    last = now // period * period
+    first = last - days * DAY
+    whole = regular(series, first, last + 1, period)
     known, filled = _known(whole)
     brought = steps(known) if cumulative else known
-    chosen = np.flatnonzero((whole.times > edges[0]) & (whole.times <= last))
+    chosen = np.flatnonzero((whole.times > first) & (whole.times <= last))
     values = [None if value == MISSING else value for value in brought[chosen].tolist()]
     moments = (datetime.fromtimestamp(at, UTC).astimezone(zone) for at in whole.times[chosen].tolist())
     labels = [f"{moment:%a %d %b %H:%M}" for moment in moments]
