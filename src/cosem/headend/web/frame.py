@@ -148,6 +148,13 @@ class Frame:
         made.globals["bits"] = made.get_template("bits.html").module
         return made
 
+    def warm(self) -> None:
+        """Make what the first pages want, before anybody asks for it."""
+        with self.headend.engine.connect() as connection:
+            self.overviews.get(connection)
+        for name in self.environment.list_templates():
+            self.environment.get_template(name)
+
     def fragment(self, template: str, **given: Any) -> str:
         """Return a piece of a page."""
         return self.environment.get_template(template).render(given)

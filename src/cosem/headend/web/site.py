@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from fastapi import FastAPI, Request, Response
@@ -35,7 +38,7 @@ WORDS: Final = {
 
 def create_site(headend: Headend, settings: PageSettings | None = None) -> FastAPI:
     """Return the application of one head-end with its pages and its API."""
-    site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_living)
     site.state.headend = headend
     frame = site.state.frame = Frame(headend, settings or PageSettings())
     topics.connect(frame)
@@ -48,6 +51,16 @@ def create_site(headend: Headend, settings: PageSettings | None = None) -> FastA
     site.add_middleware(GZipMiddleware, minimum_size=800, compresslevel=6)
     site.add_middleware(Guard, headers=HEADERS)
     return site
+
+
+@asynccontextmanager
+async def _living(site: FastAPI) -> AsyncIterator[None]:
+    # The accounts of a fortnight's runs are made before somebody waits for them.
+    frame: Frame = site.state.frame
+    warming = asyncio.create_task(asyncio.to_thread(frame.warm))
+    yield
+    await asyncio.gather(warming, return_exceptions=True)
+    frame.live.close()
 
 
 class _Api:

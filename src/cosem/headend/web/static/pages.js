@@ -78,13 +78,14 @@
   const form = document.querySelector("form[data-list]");
   if (form) {
     const list = document.getElementById(form.dataset.list);
-    let running = null, timer = 0;
+    let running = null, timer = 0, asked = location.search;
     const fetchPart = async (address, push) => {
       if (running) running.abort();
       running = new AbortController();
       list.setAttribute("aria-busy", "true");
       const part = new URL(address, location.href);
       if (push) history.pushState(null, "", part);
+      asked = part.search;
       part.searchParams.set("part", "1");
       try {
         const answer = await fetch(part, { signal: running.signal });
@@ -108,7 +109,8 @@
       event.preventDefault();
       fetchPart(link.href, true).then(() => { list.scrollIntoView(); const first = list.querySelector("a"); if (first) first.focus({ preventScroll: true }); });
     });
-    addEventListener("popstate", () => location.reload());
+    // A link within the page (to its main part) is no other list.
+    addEventListener("popstate", () => { if (location.search !== asked) location.reload(); });
   }
 
   // --- dialogs -----------------------------------------------------------------------------------------
