@@ -37,6 +37,16 @@ def site(tmp_path, lived):
     site.close()
 
 
+@pytest.fixture(scope="module")
+def shown(lived, tmp_path_factory):
+    """Return a site that is only looked at."""
+    folder = tmp_path_factory.mktemp("shown")
+    shutil.copytree(lived, folder, dirs_exist_ok=True)
+    site = Site(folder)
+    yield site
+    site.close()
+
+
 class Checked(HTMLParser):
     """Reads a page and refuses what the policy or a screen reader would."""
 
@@ -89,8 +99,8 @@ async def test_a_visitor_without_a_session_is_sent_to_sign_in_and_back(site):
 @pytest.mark.parametrize(
     "to", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:x", "/\r\nX: y"]
 )
-async def test_signing_in_sends_nobody_elsewhere(site, to):
-    async with site.visiting(None) as client:
+async def test_signing_in_sends_nobody_elsewhere(shown, to):
+    async with shown.visiting(None) as client:
         answer = await client.post("/sign-in", data={"name": "viewer", "password": PASSWORD, "to": to})
         assert answer.headers["location"] == "/"
 
@@ -179,14 +189,14 @@ async def test_each_role_does_what_it_may_and_nothing_else(site, role):
         assert (await client.get("/audit")).status_code == (200 if role is Role.ADMINISTRATOR else 403)
 
 
-async def test_a_household_sees_its_own_devices_and_nothing_else(site):
-    async with site.visiting(Role.HOUSEHOLD) as client:
+async def test_a_household_sees_its_own_devices_and_nothing_else(shown):
+    async with shown.visiting(Role.HOUSEHOLD) as client:
         assert (await client.get("/")).headers["location"] == "/devices"
-        shown = (await client.get("/devices")).text
-        assert "meter 2" in shown
-        assert "gas 1" in shown
-        assert "meter 1" not in shown
-        assert "meter 3" not in shown
+        listed = (await client.get("/devices")).text
+        assert "meter 2" in listed
+        assert "gas 1" in listed
+        assert "meter 1" not in listed
+        assert "meter 3" not in listed
         assert (await client.get("/device/2")).status_code == 200
         seen = (await client.get("/alarms", params={"state": "all"})).text
         assert "terminal cover opened" in seen
@@ -222,8 +232,8 @@ async def test_cross_site_posts_are_refused_whatever_cookie_they_carry(site):
         assert (await client.post("/device/2/disconnect", data=form, headers=good)).status_code == 303
 
 
-async def test_pages_carry_a_policy_that_lets_nothing_strange_run(site):
-    async with site.visiting() as client:
+async def test_pages_carry_a_policy_that_lets_nothing_strange_run(shown):
+    async with shown.visiting() as client:
         for path in (*PAGES, "/audit", "/nowhere", "/sign-in"):
             answer = await client.get(path)
             policy = answer.headers["content-security-policy"]
@@ -240,8 +250,8 @@ async def test_pages_carry_a_policy_that_lets_nothing_strange_run(site):
 @pytest.mark.parametrize(
     "path", [*PAGES, "/audit", "/device/2?days=1", "/device/2/ask/disconnect", "/alarms?state=all"]
 )
-async def test_every_page_names_its_controls_and_holds_no_markup_of_strangers(site, path):
-    async with site.visiting() as client:
+async def test_every_page_names_its_controls_and_holds_no_markup_of_strangers(shown, path):
+    async with shown.visiting() as client:
         answer = await client.get(path)
     assert answer.status_code == 200, answer.text
     page = Checked(answer.text)
@@ -255,16 +265,16 @@ async def test_every_page_names_its_controls_and_holds_no_markup_of_strangers(si
     assert len(answer.content) < 60_000
 
 
-async def test_a_hostile_name_is_shown_as_text(site):
-    async with site.visiting() as client:
+async def test_a_hostile_name_is_shown_as_text(shown):
+    async with shown.visiting() as client:
         for path in ("/devices", "/device/4", "/alarms"):
             text = (await client.get(path)).text
             assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
             assert "<script>alert" not in text
 
 
-async def test_lists_work_as_links_and_give_their_part_to_the_script(site):
-    async with site.visiting(Role.VIEWER) as client:
+async def test_lists_work_as_links_and_give_their_part_to_the_script(shown):
+    async with shown.visiting(Role.VIEWER) as client:
         seen, path = [], "/devices"
         while path:
             page = (await client.get(path)).text
@@ -279,8 +289,8 @@ async def test_lists_work_as_links_and_give_their_part_to_the_script(site):
         assert "No device fits." in found
 
 
-async def test_a_devices_page_tells_of_values_and_keys_but_not_the_key(site):
-    async with site.visiting(Role.VIEWER) as client:
+async def test_a_devices_page_tells_of_values_and_keys_but_not_the_key(shown):
+    async with shown.visiting(Role.VIEWER) as client:
         page = (await client.get("/device/2?days=1")).text
         table = (await client.get("/device/2/values.csv", params={"channel": "1-0:1.8.0.255", "days": 2})).text
     assert "global unicast encryption key" in page
@@ -292,8 +302,8 @@ async def test_a_devices_page_tells_of_values_and_keys_but_not_the_key(site):
     assert "Disconnect" not in page
 
 
-async def test_missing_intervals_are_shaded_and_named(site):
-    async with site.visiting(Role.VIEWER) as client:
+async def test_missing_intervals_are_shaded_and_named(shown):
+    async with shown.visiting(Role.VIEWER) as client:
         page = (await client.get("/device/2?days=7")).text
     # The step behind a missing register value is unknown too.
     assert page.count("<td>missing") == 4 * 96 + 1 + 5 - 1
@@ -393,8 +403,8 @@ async def test_plans_run_now_once_and_rest(site):
         assert (await client.get("/runs/99")).status_code == 404
 
 
-async def test_the_overview_tells_the_share_read_and_the_worst_devices(site):
-    async with site.visiting(Role.VIEWER) as client:
+async def test_the_overview_tells_the_share_read_and_the_worst_devices(shown):
+    async with shown.visiting(Role.VIEWER) as client:
         page = (await client.get("/")).text
     assert "75.0 %" in page
     assert re.search(r'class="h0">75.0<', page)
@@ -466,8 +476,8 @@ async def test_a_token_is_shown_once_and_the_last_administrator_stays(site):
         "/alarms?before=abc",
     ],
 )
-async def test_addresses_that_mean_nothing_are_answered_as_pages(site, path):
-    async with site.visiting() as client:
+async def test_addresses_that_mean_nothing_are_answered_as_pages(shown, path):
+    async with shown.visiting() as client:
         answer = await client.get(path)
         assert answer.status_code == 404
         assert answer.headers["content-type"].startswith("text/html")
