@@ -9,14 +9,15 @@ import sqlite3
 from html.parser import HTMLParser
 
 import pytest
+from sqlalchemy import select
 
 from cosem.headend.access import ALLOWED, Act, Role
 from cosem.headend.audit import entries
 from cosem.headend.commands import CommandState
 from cosem.headend.happenings import alarms
 from cosem.headend.inventory import Inventory
-from cosem.headend.web.accounts import IDLE_SECONDS, TRIES
-from support.site import KEY, NOW, PASSWORD, Site, key_in
+from cosem.headend.web.accounts import IDLE_SECONDS, TRIES, add_account, web_session
+from support.site import KEY, NOW, PASSWORD, Site, key_in, quick_hash
 
 PAGES = ("/", "/devices", "/device/2", "/device/4", "/alarms", "/plans", "/runs/1", "/commands", "/settings")
 
@@ -213,6 +214,28 @@ async def test_a_household_sees_its_own_devices_and_nothing_else(shown):
             assert answer.status_code == 404, path
             assert "meter 1" not in answer.text
         assert (await client.get("/live", params={"topic": "device:1"})).status_code == 403
+
+
+async def test_whoever_is_narrowed_to_a_group_sees_nothing_of_the_network(site):
+    with site.headend.engine.begin() as connection:
+        add_account(connection, "flat manager", quick_hash(), Role.OPERATOR, "setup", NOW, group="flat")
+    async with site.visiting(None) as client:
+        await client.post("/sign-in", data={"name": "flat manager", "password": PASSWORD})
+        assert (await client.get("/")).headers["location"] == "/devices"
+        assert (await client.get("/commands")).status_code == 404
+        assert (await client.post("/device/1/clock", data={"key": "c" * 32})).status_code == 404
+        assert (await client.post("/device/2/clock", data={"key": "c" * 32})).status_code == 303
+        assert (await client.post("/alarms/acknowledge", data={"alarm": ["2"]})).status_code == 400
+
+
+async def test_the_use_of_a_session_is_noted_now_and_then(site):
+    async with site.visiting(Role.VIEWER) as client:
+        with site.headend.engine.connect() as connection:
+            begun = connection.execute(select(web_session.c.seen)).scalar_one()
+            for after, noted in ((30, begun), (61, begun + 61), (90, begun + 61)):
+                site.now = NOW + after
+                await client.get("/settings")
+                assert connection.execute(select(web_session.c.seen)).scalar_one() == noted
 
 
 async def test_cross_site_posts_are_refused_whatever_cookie_they_carry(site):

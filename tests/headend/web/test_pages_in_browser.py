@@ -44,6 +44,11 @@ CONTROLS = 'a, button, input:not([type=hidden]), select, summary, progress, [tab
 UNNAMED = """(controls) => [...document.querySelectorAll(controls)].filter((control) =>
   control.checkVisibility() && !control.closest('[aria-hidden=true]') && !(control.getAttribute('aria-label')
   || control.labels?.length || control.innerText?.trim() || control.title)).map((control) => control.outerHTML)"""
+CONTROL = re.compile(r"^\s*- (?:button|link|textbox|searchbox|combobox|checkbox|progressbar|table|region)\b.*", re.M)
+NAMELESS = re.compile(
+    r"^\s*- (?:button|link|textbox|searchbox|combobox|checkbox|progressbar|table|region)(?! \").*", re.M
+)
+"""Lines of the accessibility tree; names stand in quotation marks."""
 
 
 class Served:
@@ -142,6 +147,9 @@ def test_every_page_fits_names_its_controls_and_asks_nobody_else(browser, served
             page.wait_for_selector("h1")
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, name
             assert page.evaluate(UNNAMED, CONTROLS) == [], name
+            tree = page.locator("body").aria_snapshot()
+            assert NAMELESS.findall(tree) == [], name
+            assert len(CONTROL.findall(tree)) > 8
             assert page.evaluate("document.querySelectorAll('main h1').length") == 1
             page.screenshot(path=PICTURES / f"{name}-{size}-{scheme}.png", full_page=True)
         assert seen.wrong == []

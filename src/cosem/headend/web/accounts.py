@@ -67,6 +67,7 @@ web_session: Final = Table(
 
 IDLE_SECONDS: Final = 12 * 3600
 LONGEST_SECONDS: Final = 7 * 86_400
+NOTED_SECONDS: Final = 60
 SHORTEST_PASSWORD: Final = 10
 LONGEST_PASSWORD: Final = 200
 WAITING: Final = 8
@@ -240,8 +241,11 @@ def sign_out(connection: Connection, cookie: str) -> None:
     connection.execute(delete(web_session).where(web_session.c.digest == _digest(cookie)))
 
 
-def session_of(connection: Connection, cookie: str, now: int) -> tuple[int, Person] | None:
-    """Return whose session this is: the account's number, and who that is here. None for one that is over."""
+def session_of(connection: Connection, cookie: str, now: int) -> tuple[int, Person, bool] | None:
+    """Return whose session this is: the account's number, who that is here, and whether to note that it is used.
+
+    None for one that is over.
+    """
     query = (
         select(web_session.c.created, web_session.c.seen, account)
         .join(account, account.c.id == web_session.c.account)
@@ -254,16 +258,12 @@ def session_of(connection: Connection, cookie: str, now: int) -> tuple[int, Pers
     if row.group is not None:
         members = select(group_member.c.device).join(device_group, device_group.c.id == group_member.c.group)
         devices = frozenset(connection.execute(members.where(device_group.c.name == row.group)).scalars())
-    return row.id, Person(row.name, Role(row.role), devices)
+    return row.id, Person(row.name, Role(row.role), devices), now - row.seen > NOTED_SECONDS
 
 
 def seen(connection: Connection, cookie: str, now: int) -> None:
-    """Note that a session is used; not more than once a minute, so that reading pages does not write."""
-    connection.execute(
-        update(web_session)
-        .where(web_session.c.digest == _digest(cookie), web_session.c.seen < now - 60)
-        .values(seen=now)
-    )
+    """Note that a session is used; now and then, so that reading pages does not write."""
+    connection.execute(update(web_session).where(web_session.c.digest == _digest(cookie)).values(seen=now))
 
 
 def _digest(text: str) -> bytes:

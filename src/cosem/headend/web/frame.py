@@ -78,8 +78,8 @@ class Visitor:
 
     @property
     def household(self) -> bool:
-        """Whether this is a household: it sees its own devices and nothing of the network."""
-        return self.person.role is Role.HOUSEHOLD
+        """Whether this is a household, or somebody as narrow: own devices are seen, and nothing of the network."""
+        return self.person.role is Role.HOUSEHOLD or self.person.devices is not None
 
 
 class Frame:
@@ -199,10 +199,11 @@ def visiting(request: Request) -> Visitor:
         with frame.headend.engine.connect() as connection:
             found = session_of(connection, cookie, frame.now)
         if found is not None:
-            if request.method != "GET" or request.url.path != "/live":
+            number, person, note = found
+            if note:
                 with frame.headend.engine.begin() as connection:
                     seen(connection, cookie, frame.now)
-            return Visitor(*found, cookie)
+            return Visitor(number, person, cookie)
     raise SignInNeeded("sign in first")
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from cosem.errors import ConfigError
 from cosem.headend.access import ALLOWED, Act, Role, issue, revoke
 from cosem.headend.schema import device_group, interval_file, token
-from cosem.headend.web.accounts import account, accounts, add_account, set_password, shut_out, sign_in
+from cosem.headend.web.accounts import LONGEST_SECONDS, account, accounts, add_account, set_password, shut_out, sign_in
 from cosem.headend.web.frame import COOKIE, Frame, Framed, Gone, Signed, Visitor, able, back, fields, word
 
 router = APIRouter(include_in_schema=False)
@@ -54,7 +54,7 @@ async def password(frame: Framed, who: Signed, request: Request) -> Response:
         cookie = sign_in(connection, who.account, frame.now)
     answer = back("/settings", "The password was changed. Other sessions ended.")
     secure = request.url.scheme == "https"
-    answer.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", secure=secure)
+    answer.set_cookie(COOKIE, cookie, max_age=LONGEST_SECONDS, httponly=True, samesite="strict", secure=secure)
     return answer
 
 
