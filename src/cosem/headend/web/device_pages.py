@@ -113,7 +113,6 @@ def show(
     chosen: Annotated[str, Query(alias="channel", max_length=200)] = "",
     days: Annotated[int, Query(ge=1, le=365)] = 31,
     before: Before = None,
-    did: Word = "",
 ) -> Response:
     """Show one device."""
     days = min(RANGES, key=lambda known: abs(known - days))
@@ -130,7 +129,7 @@ def show(
     return frame.page(
         request, "device.html", who,
         device=row, plot=drawn, measured=measured, days=days, ranges=RANGES, acts=acts, live=f"device:{number}",
-        notice=did or None, before=before, **given, **details,
+        before=before, **given, **details,
     )  # fmt: skip
 
 
@@ -255,12 +254,10 @@ def command_list(
 
 
 @router.get("/commands/{bundle}")
-def show_bundle(frame: Framed, who: Signed, request: Request, bundle: str, did: Word = "") -> Response:
+def show_bundle(frame: Framed, who: Signed, request: Request, bundle: str) -> Response:
     """Show the commands of a bundle."""
     row, rows = _bundle(frame, who, bundle)
-    return frame.page(
-        request, "command.html", who, device=row, bundle=bundle, rows=rows, read_words=read_words, notice=did or None
-    )
+    return frame.page(request, "command.html", who, device=row, bundle=bundle, rows=rows, read_words=read_words)
 
 
 def _bundle(frame: Frame, who: Visitor, bundle: str) -> tuple[DeviceRow, list[CommandRow]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, unquote, urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import Depends, Request, Response
@@ -31,6 +31,7 @@ from cosem.headend.web.overview import Overviews
 
 HERE: Final = Path(__file__).parent
 COOKIE: Final = "cosem_session"
+NOTICE: Final = "cosem_notice"
 THEMES: Final = ("auto", "light", "dark")
 POLICY: Final = (
     b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
@@ -170,13 +171,16 @@ class Frame:
             "path": request.url.path,
             "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
             "live": None,
-            "notice": None,
+            "notice": unquote(request.cookies.get(NOTICE, "")),
             **given,
         }
         if request.query_params.get("part") == "1":
             found = self.environment.get_template(template)
             return HTMLResponse("".join(found.blocks["part"](found.new_context(context))), status)
-        return HTMLResponse(self.fragment(template, **context), status)
+        answer = HTMLResponse(self.fragment(template, **context), status)
+        if context["notice"]:
+            answer.delete_cookie(NOTICE, samesite="strict", httponly=True)
+        return answer
 
 
 def address(path: str, **query: Any) -> str:
@@ -270,8 +274,14 @@ def first_time(frame: Frame, who: Visitor, key: str, path: str) -> Iterator[bool
 
 
 def back(path: str, did: str = "") -> Response:
-    """Send the browser on with GET; `did` says there what was done."""
-    return RedirectResponse(address(path, did=did), 303)
+    """Send the browser on with GET; `did` says there what was done.
+
+    It travels in a cookie: words in an address could be anybody's.
+    """
+    answer = RedirectResponse(quote(path), 303)
+    if did:
+        answer.set_cookie(NOTICE, quote(did[:300]), max_age=30, httponly=True, samesite="strict")
+    return answer
 
 
 def own_path(given: str) -> str:

@@ -45,7 +45,6 @@ def alarm_list(
     state: Literal["open", "acknowledged", "all"] = "open",
     fraud: bool = False,
     before: Before = None,
-    did: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """Show alarms; `fraud` is a view of its own."""
     with frame.headend.engine.connect() as connection:
@@ -69,7 +68,6 @@ def alarm_list(
         fraud=fraud,
         following=following,
         before=before,
-        notice=did or None,
     )
 
 

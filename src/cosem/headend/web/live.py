@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 Render = Callable[[str], dict[str, Any]]
+_log = logging.getLogger(__name__)
 QUEUE: Final = 2
 RETRY: Final = "retry: 2000\n\n"
 COMMENT_SECONDS: Final = 15.0

@@ -38,7 +38,6 @@ def plans(
     who: Networked,
     request: Request,
     before: Number | None = None,
-    did: Annotated[str, Query(max_length=200)] = "",
 ) -> Response:
     """Show the plans, and their runs."""
     with frame.headend.engine.connect() as connection:
@@ -49,9 +48,7 @@ def plans(
         runs = [frame.overviews.account(connection, row) for row in run_rows(connection, before=before, limit=PAGE + 1)]
     shown = [(number, item, active, item.after(frame.now) if active else None) for number, item, active in rows]
     following = runs[PAGE - 1].run if len(runs) > PAGE else None
-    return frame.page(
-        request, "plans.html", who, plans=shown, runs=runs[:PAGE], following=following, notice=did or None
-    )
+    return frame.page(request, "plans.html", who, plans=shown, runs=runs[:PAGE], following=following)
 
 
 @router.get("/runs/{number}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection, func, select
 
 from cosem.errors import ConfigError
@@ -18,11 +18,11 @@ Admin = Annotated[Visitor, able(Act.ACCESS)]
 
 
 @router.get("/settings")
-def settings(frame: Framed, who: Signed, request: Request, did: Annotated[str, Query(max_length=200)] = "") -> Response:
+def settings(frame: Framed, who: Signed, request: Request) -> Response:
     """Show the settings of this visitor, and for administrators those of the head-end."""
     with frame.headend.engine.connect() as connection:
         given = _given(frame, connection, who)
-    return frame.page(request, "settings.html", who, notice=did or None, made=None, **given)
+    return frame.page(request, "settings.html", who, made=None, **given)
 
 
 def _given(frame: Frame, connection: Connection, who: Visitor) -> dict[str, Any]:
