@@ -216,6 +216,17 @@ async def test_a_household_sees_its_own_devices_and_nothing_else(shown):
         assert (await client.get("/live", params={"topic": "device:1"})).status_code == 403
 
 
+async def test_a_household_does_not_learn_what_its_meter_hangs_behind(site):
+    with site.headend.engine.begin() as connection:
+        Inventory(connection).group("flat", ["gas 1"])
+        number = Inventory(connection).get("gas 1").id
+    async with site.visiting(Role.HOUSEHOLD) as client:
+        answer = await client.get(f"/device/{number}")
+        assert answer.status_code == 200
+        assert "meter 2" not in answer.text
+        assert (await client.get("/device/2")).status_code == 404
+
+
 async def test_whoever_is_narrowed_to_a_group_sees_nothing_of_the_network(site):
     with site.headend.engine.begin() as connection:
         add_account(connection, "flat manager", quick_hash(), Role.OPERATOR, "setup", NOW, group="flat")

@@ -124,7 +124,7 @@ def show(
         drawn = None
         if measured is not None:
             drawn = plot(connection, frame.headend.intervals, number, measured, frame.now, days, frame.zone)
-        details = _details(connection, row)
+        details = _details(connection, row, who.person.devices)
     acts = [act for act in ACTS if who.can(act.right) and act.fits(row)]
     return frame.page(
         request, "device.html", who,
@@ -151,10 +151,12 @@ def device_state(frame: Frame, connection: Connection, number: int, before: int 
     }
 
 
-def _details(connection: Connection, row: DeviceRow) -> dict[str, Any]:
+def _details(connection: Connection, row: DeviceRow, among: frozenset[int] | None) -> dict[str, Any]:
     keys = select(device_key.c.purpose, device_key.c.state, device_key.c.changed)
     behind = select(device.c.id, device.c.name, device.c.kind, device.c.channel).where(device.c.parent == row.id)
     above = select(device.c.id).where(device.c.name == row.parent)
+    if among is not None:
+        behind, above = behind.where(device.c.id.in_(among)), above.where(device.c.id.in_(among))
     return {
         # Neither the key nor what it is sealed as is read here.
         "keys": connection.execute(
