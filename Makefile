@@ -8,7 +8,7 @@ COVERAGE ?= .coverage.json
 COVERED := tests/codec tests/security tests/association tests/link tests/apdu tests/explain tests/client tests/device tests/pushes tests/io tests/test_tolerances.py
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test lint unit docs coverage bench interop clean
+.PHONY: run test lint unit docs coverage bench soak interop clean
 
 run: $(VENV)/.installed            ## a meter lives through a month, is read with authenticated encryption, and pushes are explained
 	$(VENV)/bin/cosem tour
@@ -33,6 +33,9 @@ docs: $(DEV)/.installed            ## the reference pages of the interface class
 
 bench: $(BENCH)/.installed         ## speed as ratios against public peers, measured in one run
 	$(BENCH)/bin/python -m bench
+
+soak: $(DEV)/.installed            ## a head-end killed a hundred times at random moments: about ten minutes, not part of `make test`
+	$(DEV)/bin/python tests/soak/kills.py
 
 interop: $(INTEROP)/.installed     ## foreign clients and servers against ours, over sockets of this machine, as one matrix
 	$(INTEROP)/bin/python -m pytest -c interop/pytest.ini interop

@@ -6,7 +6,7 @@ import argparse
 import json
 import platform
 
-from bench import cases, gas, mbus, plc, sessions, transfers, years
+from bench import cases, gas, headend, mbus, plc, sessions, transfers, years
 from bench.report import Line, print_lines
 
 
@@ -17,8 +17,16 @@ def main() -> None:
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
     lines: list[Line] = []
-    several = (mbus.mbus_telegrams, mbus.mbus_models, transfers.block_transfer, sessions.sessions)
-    rest = (*several, years.year, plc.power_line)
+    rest = (
+        mbus.mbus_telegrams,
+        mbus.mbus_models,
+        transfers.block_transfer,
+        sessions.sessions,
+        headend.headend_sessions,
+        headend.headend_lists,
+        years.year,
+        plc.power_line,
+    )
     for case in (*cases.CASES, *gas.CASES, *rest):
         if arguments.only in case.__name__:
             lines += case()

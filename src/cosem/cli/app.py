@@ -41,6 +41,7 @@ COMMANDS = {
     "push": ("cosem.cli.events", "say where a meter pushes to, and what"),
     "listen": ("cosem.cli.listen", "receive and explain what meters push"),
     "gas": ("cosem.cli.gas", "compute with gas: compressibility, conversion, quality"),
+    "headend": ("cosem.cli.headend", "the data collection system: devices, plans, values, commands, alarms"),
     "plc": ("cosem.cli.plc", "explain frames of a power line"),
     "utility": ("cosem.cli.utility", "the devices on a meter's M-Bus: list, install, capture, change keys"),
     "mbus": ("cosem.cli.mbus", "M-Bus meters: explain telegrams, hear them by radio, search, read and send on a wire"),

@@ -18,7 +18,7 @@ from cosem.headend.intervals import Intervals
 from cosem.headend.permits import Lane, Permits, Turns
 from cosem.headend.reading import ProfileReading
 from cosem.headend.reasons import AGAIN, Reason
-from cosem.headend.results import check_fence, store
+from cosem.headend.results import Within, check_fence, store
 from cosem.headend.session import Outcome, Target, collect
 from cosem.headend.validation import Rules
 from cosem.security.counters import CounterStore
@@ -64,7 +64,10 @@ class Account:
 
 
 class Collector:
-    """Collects slices. `clock` gives UTC seconds, `random` numbers from 0 to 1 that spread repetitions."""
+    """Collects slices. `clock` gives UTC seconds, `random` numbers from 0 to 1 that spread repetitions.
+
+    `alarmed` is told the numbers of alarms that were opened.
+    """
 
     def __init__(
         self,
@@ -78,6 +81,7 @@ class Collector:
         rules: Rules | None = None,
         first_pause: float = 5.0,
         turns: Turns | None = None,
+        alarmed: Callable[[list[int]], None] | None = None,
     ) -> None:
         self._engine = engine
         self._intervals = intervals
@@ -90,6 +94,9 @@ class Collector:
         self._turns = turns or Turns()
         self.renew: Callable[[Target], Target] | None = None
         """Brings a target up to date right before its session: its keys may have changed since it was prepared."""
+        self._alarmed = alarmed
+        self.within: Within | None = None
+        """Writes down, in the transaction of events, what is to be told of them."""
 
     async def run(
         self,
@@ -103,7 +110,7 @@ class Collector:
         account = Account()
         queue: asyncio.Queue[Outcome | None] = asyncio.Queue(maxsize=4 * BATCH)
         readings = {
-            channel: wanted.reading
+            (target.device, channel): wanted.reading
             for target in slice_.targets
             for wanted in target.wanted
             for channel in wanted.reading.channels
@@ -166,7 +173,7 @@ class Collector:
         self,
         slice_: Slice,
         queue: asyncio.Queue[Outcome | None],
-        readings: dict[int, ProfileReading],
+        readings: dict[tuple[int, int], ProfileReading],
         account: Account,
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -185,13 +192,30 @@ class Collector:
                     batch.append(item)
                     until = until or loop.time() + BATCH_SECONDS
             if batch:
-                account.values += await asyncio.to_thread(self._store, slice_, batch, readings)
+                opened: list[int] = []
+                account.values += await asyncio.to_thread(self._store, slice_, batch, readings, opened)
+                if opened and self._alarmed is not None:
+                    self._alarmed(opened)
 
-    def _store(self, slice_: Slice, batch: Sequence[Outcome], readings: dict[int, ProfileReading]) -> int:
+    def _store(
+        self,
+        slice_: Slice,
+        batch: Sequence[Outcome],
+        readings: dict[tuple[int, int], ProfileReading],
+        opened: list[int],
+    ) -> int:
         with self._engine.begin() as connection:
             check_fence(connection, slice_.segment, slice_.epoch)
             return store(
-                connection, self._intervals, slice_.run, batch, readings, int(self._clock()), rules=self._rules
+                connection,
+                self._intervals,
+                slice_.run,
+                batch,
+                readings,
+                int(self._clock()),
+                rules=self._rules,
+                opened=opened,
+                within=self.within,
             )
 
 

@@ -139,6 +139,34 @@ class Commands:
             await self._submit(found[0].bundle, found[0].device)
         return found
 
+    async def pick_up(self, known: set[str]) -> None:
+        """Submit what waits and nobody submitted: of another process, or of one that was killed in between.
+
+        `known` has the bundles that were, and is added to. One whose identity has a space in it belongs to larger work,
+        which carries it out itself.
+        """
+        with self._engine.connect() as connection:
+            states = (CommandState.WAITING, CommandState.SENDING)
+            query = select(command.c.bundle, command.c.device).where(command.c.state.in_(states)).distinct()
+            query = query.where(command.c.bundle.not_like("% %"))
+            waiting = connection.execute(query).all()
+        for bundle, device in waiting:
+            if bundle not in known:
+                known.add(bundle)
+                await self._submit(bundle, device)
+
+    def ask(
+        self,
+        device: str,
+        commands: Sequence[NewCommand],
+        who: str,
+        *,
+        identity: str | None = None,
+        not_after: int | None = None,
+    ) -> list[CommandRow]:
+        """Write down what is asked for: whoever carries out the work of this folder picks it up."""
+        return self._request(device, commands, who, identity, not_after, None)[0]
+
     async def request_and_carry_out(
         self,
         device: str,
@@ -216,6 +244,12 @@ class Commands:
 
     async def confirm(self, bundle: str, who: str) -> list[CommandRow]:
         """Confirm as the second person. Raises `ConfigError` where it is the first one, or nothing waits for it."""
+        rows = self.agree(bundle, who)
+        await self._submit(bundle, rows[0].device)
+        return rows
+
+    def agree(self, bundle: str, who: str) -> list[CommandRow]:
+        """Write down a second person's confirmation: whoever carries out the work picks it up."""
         now = int(self._clock())
         with self._engine.begin() as connection:
             rows = self._rows(connection, command.c.bundle == bundle)
@@ -226,7 +260,6 @@ class Commands:
             for row in rows:
                 self._move(connection, row, CommandState.WAITING, confirmed_by=who)
             record(connection, now, who, "confirm", bundle)
-        await self._submit(bundle, rows[0].device)
         return self.bundle(bundle)
 
     async def cancel(self, bundle: str, who: str) -> list[CommandRow]:
@@ -264,6 +297,14 @@ class Commands:
         """Return the commands of a bundle in their order."""
         with self._engine.connect() as connection:
             return self._rows(connection, command.c.bundle == bundle)
+
+    def newest(self, *, device: int | None = None, limit: int = 50) -> list[CommandRow]:
+        """Return the newest commands, of all devices or one, the newest bundle first."""
+        query = select(command).order_by(command.c.requested.desc(), command.c.bundle, command.c.position).limit(limit)
+        if device is not None:
+            query = query.where(command.c.device == device)
+        with self._engine.connect() as connection:
+            return [_row(row) for row in connection.execute(query)]
 
     async def ended(self, bundle: str) -> list[CommandRow]:
         """Wait until a bundle was carried out; return its commands."""

@@ -1,18 +1,30 @@
-"""The database of the head-end: one file, written by one process, read by many tasks."""
+"""The database of the head-end: one file, written by one process, read by many tasks.
+
+A new file gets the tables of `schema`; an older one is brought up to them by the revisions in `migrations`, in order,
+by one transaction.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 
+from cosem.errors import ConfigError
 from cosem.headend.audit import TRIGGERS
 from cosem.headend.schema import metadata
 
+REVISION: Final = "0002"
+"""The revision that the tables of `schema` are: the newest in `migrations/versions`."""
+_VERSION_TABLE: Final = "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
+
 
 def open_database(path: Path) -> Engine:
-    """Open or create the database. Write-ahead logging; a transaction that returned is on the disk."""
+    """Open or create the database. Write-ahead logging; a transaction that returned is on the disk.
+
+    Raises `ConfigError` for a file of a newer version of this program.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(f"sqlite:///{path}")
 
@@ -23,8 +35,65 @@ def open_database(path: Path) -> Engine:
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute("PRAGMA busy_timeout=10000")
 
-    metadata.create_all(engine)
-    with engine.begin() as connection:
-        for trigger in TRIGGERS:
-            connection.exec_driver_sql(trigger)
+    with engine.connect() as connection:
+        present = revision(connection)
+    if present != REVISION:
+        with engine.begin() as connection:
+            # Two processes may open a new file at once: the second waits here and finds the tables.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            _bring_up(connection, path)
     return engine
+
+
+def revision(connection: Connection) -> str | None:
+    """Return the revision of the tables that are there; None for a file without a mark."""
+    if "alembic_version" not in inspect(connection).get_table_names():
+        return None
+    found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    return found
+
+
+def _bring_up(connection: Connection, path: Path) -> None:
+    names = inspect(connection).get_table_names()
+    if "alembic_version" not in names:
+        # A file of the time before revisions were counted has the tables of the first.
+        if "device" not in names:
+            metadata.create_all(connection)
+        connection.exec_driver_sql(_VERSION_TABLE)
+        connection.exec_driver_sql(
+            "INSERT INTO alembic_version VALUES (?)", ("0001" if "device" in names else REVISION,)
+        )
+    if revision(connection) != REVISION:
+        _upgrade(connection, path)
+    for trigger in TRIGGERS:
+        connection.exec_driver_sql(trigger)
+
+
+def _upgrade(connection: Connection, path: Path) -> None:
+    from alembic import command
+    from alembic.util.exc import CommandError
+
+    try:
+        command.upgrade(alembic_config(connection), "head")
+    except CommandError:
+        raise ConfigError(f"{path} was made by a newer version of this program: its tables are unknown") from None
+
+
+def alembic_config(connection: Connection | None = None) -> Any:
+    """Return what Alembic wants to know; revisions are applied through `connection`."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.attributes["connection"] = connection
+    return config
+
+
+def one_view(connection: Connection) -> None:
+    """Let everything that is read through this connection be of one moment, until it is given back.
+
+    For readers only: a transaction that begins so and writes later would fail where somebody else wrote meanwhile.
+    """
+    raw: Any = connection.connection.dbapi_connection
+    if not raw.in_transaction:
+        connection.exec_driver_sql("BEGIN")

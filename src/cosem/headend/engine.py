@@ -19,7 +19,7 @@ from cosem.client.async_meter import AsyncMeter
 from cosem.client.core import ClientOptions
 from cosem.client.keyfile import DeviceKeys
 from cosem.client.plan import Plan as ClientPlan
-from cosem.errors import ConfigError
+from cosem.errors import ConfigError, CosemError
 from cosem.headend.broadcast import Broadcasts
 from cosem.headend.campaign_kinds import CommandCampaign, FirmwareCampaign, KeyCampaign
 from cosem.headend.campaigns import Campaigns
@@ -28,23 +28,36 @@ from cosem.headend.commands import Commands
 from cosem.headend.counters import DatabaseCounterStore
 from cosem.headend.database import open_database
 from cosem.headend.firmware import Firmware
+from cosem.headend.happenings import alarms
 from cosem.headend.intervals import Intervals
 from cosem.headend.inventory import DeviceRow, DeviceType, Inventory
 from cosem.headend.keychanges import Change, KeyChanges
 from cosem.headend.notify import Notifier
 from cosem.headend.permits import Lane, Limits, Permits, Turns
 from cosem.headend.plans import DAY, Plan, Plans, slot
+from cosem.headend.reasons import reason_of
 from cosem.headend.results import take_over
 from cosem.headend.schema import gap, plan_run, progress, result
 from cosem.headend.schema import slice_ as slice_table
 from cosem.headend.senders import Mail, Mqtt, Webhook
-from cosem.headend.session import ClockPolicy, Leased, Outcome, Target, Wanted, counter_name
+from cosem.headend.session import (
+    ClockPolicy,
+    Leased,
+    Logs,
+    Outcome,
+    Target,
+    Wanted,
+    counter_name,
+    log_progress,
+)
 from cosem.headend.vault import KeyState, KeyStore, Purpose, Sealer, Vault, device_keys
 from cosem.headend.work import WorkQueue
 
 CLIENT_TITLE: Final = b"CSMHE\x00\x00\x01"
 """The head-end's system title where a utility has none of its own."""
 LEASE: Final = 100
+LOOK_SECONDS: Final = 2.0
+"""How often it is looked for what is due, and for what other processes asked for."""
 LOG: Final = logging.getLogger(__name__)
 SWEEP_SECONDS: Final = 900.0
 MAX_GAP_TRIES: Final = 5
@@ -102,6 +115,7 @@ class Headend:
             options=settings.options,
             first_pause=settings.first_pause,
             turns=self.turns,
+            alarmed=self.alarmed,
         )
         self.commands = Commands(self.engine, queue, self.meter, clock=clock, two_persons=settings.two_persons)
         self.key_changes = KeyChanges(
@@ -120,6 +134,7 @@ class Headend:
             clock=clock,
             random=random,
         )
+        self.collector.within = self.notifier.within
         self.command_campaign = CommandCampaign(self.engine, self.commands, self.broadcasts, clock=clock)
         self.campaigns = Campaigns(
             self.engine,
@@ -141,6 +156,8 @@ class Headend:
         )
         self._permits: dict[int, Permits] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._submitted: tuple[set[int], set[str]] = (set(), set())
+        """The slices and bundles that this process gave to the queue."""
         queue.handle("slice", self._slice)
 
     async def start(self, *, schedule: bool = True) -> None:
@@ -148,12 +165,12 @@ class Headend:
         with self.engine.begin() as connection:
             self.intervals.sweep(connection)
         await self.queue.start()
+        await self._pick_up()
         self._tasks.append(asyncio.create_task(self._write()))
         self._tasks.append(asyncio.create_task(self.campaigns.run()))
         self._tasks.append(asyncio.create_task(self._sweep()))
         self._tasks.append(asyncio.create_task(self.notifier.run()))
-        if schedule:
-            self._tasks.append(asyncio.create_task(self._schedule()))
+        self._tasks.append(asyncio.create_task(self._schedule(schedule)))
 
     async def close(self) -> None:
         """End. What is under way goes on at the next start."""
@@ -173,17 +190,21 @@ class Headend:
         """Begin a run of a plan now (or of its start); return the run's number."""
         with self.engine.begin() as connection:
             plans = Plans(connection)
-            item = plans.all(active=False)[plan]
-            run = plans.begin(plan, int(self.clock()) if start is None else start)
-        await self._submit(run, item if spread else None)
+            run = plans.begin(plan, int(self.clock()) if start is None else start, spread=spread)
+        await self._pick_up()
         return run
 
-    async def _submit(self, run: int, item: Plan | None) -> None:
+    async def _pick_up(self) -> None:
+        """Submit what waits and was not: of this process, of another one, or of one that was killed in between."""
+        slices, bundles = self._submitted
         with self.engine.connect() as connection:
-            rows = connection.execute(select(slice_table).where(slice_table.c.run == run)).all()
-        for row in rows:
-            content = {"slice": row.id, "spread": item is not None}
-            await self.queue.submit("slice", f"slice {row.id}", content, lane=Lane.BACKGROUND, segment=row.segment)
+            waiting = Plans(connection).open_slices()
+        for number, segment in waiting:
+            if number not in slices:
+                slices.add(number)
+                content = {"slice": number}
+                await self.queue.submit("slice", f"slice {number}", content, lane=Lane.BACKGROUND, segment=segment)
+        await self.commands.pick_up(bundles)
 
     async def finished(self, run: int) -> Mapping[str, int]:
         """Wait for a run to end; return its account."""
@@ -196,13 +217,19 @@ class Headend:
             plans.finish(run, int(self.clock()))
             return plans.account(run)
 
-    async def _schedule(self) -> None:
+    async def _schedule(self, plans: bool) -> None:
         while True:
-            with self.engine.connect() as connection:
-                due = Plans(connection).due(int(self.clock()))
-            for plan, start in due:
-                await self.run(plan, start)
-            await asyncio.sleep(5)
+            await asyncio.sleep(LOOK_SECONDS)
+            try:
+                if plans:
+                    with self.engine.connect() as connection:
+                        due = Plans(connection).due(int(self.clock()))
+                    for plan, start in due:
+                        await self.run(plan, start)
+                await self._pick_up()
+            except Exception:
+                # What went wrong here once (a disk that was full) must not end the nights to come.
+                LOG.exception("what is due was not begun")
 
     async def _sweep(self) -> None:
         """Look again at changes of keys that are open: at the start, and now and then."""
@@ -217,7 +244,10 @@ class Headend:
     async def _write(self) -> None:
         while True:
             await asyncio.sleep(self.settings.write_every)
-            await asyncio.to_thread(self._write_files)
+            try:
+                await asyncio.to_thread(self._write_files)
+            except Exception:
+                LOG.exception("staged values were not written into files; they are tried again")
 
     def _write_files(self) -> None:
         with self.engine.begin() as connection:
@@ -288,13 +318,18 @@ class Headend:
 
     async def _slice(self, content: Mapping[str, Any]) -> Mapping[str, Any]:
         """Carry out one slice; idempotent: what is read already is not read again."""
-        prepared = await asyncio.to_thread(self._prepare, int(content["slice"]), bool(content.get("spread", True)))
+        number = int(content["slice"])
+        try:
+            prepared = await asyncio.to_thread(self._prepare, number)
+        except CosemError as error:
+            await asyncio.to_thread(self._give_up, number, error)
+            raise
         if prepared is None:
             return {"read": 0}
         work, limits, segment = prepared
         permits = self._permits_of(segment, limits)
         account = await self.collector.run(work, permits, progress=lambda outcome: self._ended(work.run, outcome))
-        await asyncio.to_thread(self._close, int(content["slice"]), work)
+        await asyncio.to_thread(self._close, number, work.run)
         return {"read": account.read, "values": account.values, "reasons": dict(account.reasons)}
 
     def _ended(self, run: int, outcome: Outcome) -> None:
@@ -307,12 +342,29 @@ class Headend:
         for listener in list(self.live):
             listener(kind, content)
 
-    def _close(self, number: int, work: Slice) -> None:
+    def alarmed(self, numbers: list[int]) -> None:
+        """Tell of alarms that were opened."""
+        with self.engine.connect() as connection:
+            rows = alarms(connection, numbers=numbers, limit=len(numbers))
+        for row in rows:
+            self.tell("alarm", {"alarm": row.id, "device": row.device, "kind": row.kind, "fraud": row.fraud})
+        self.notifier.wake()
+
+    def _close(self, number: int, run: int) -> None:
         with self.engine.begin() as connection:
             connection.execute(update(slice_table).where(slice_table.c.id == number).values(state="done"))
-            Plans(connection).finish(work.run, int(self.clock()))
+            Plans(connection).finish(run, int(self.clock()))
 
-    def _prepare(self, number: int, spread: bool) -> tuple[Slice, Limits, int] | None:
+    def _give_up(self, number: int, error: CosemError) -> None:
+        """Account for every device of a slice that cannot even begin."""
+        with self.engine.begin() as connection:
+            where = (result.c.slice == number, result.c.finished.is_(None))
+            told = {"reason": reason_of(error), "detail": str(error)[:500], "finished": int(self.clock())}
+            connection.execute(update(result).where(*where).values(**told))
+            run = connection.execute(select(slice_table.c.run).where(slice_table.c.id == number)).scalar_one()
+        self._close(number, run)
+
+    def _prepare(self, number: int) -> tuple[Slice, Limits, int] | None:
         """Take the segment over and lease counters, in one transaction; return what is to be done, None if nothing."""
         with self.engine.begin() as connection:
             row = connection.execute(select(slice_table).where(slice_table.c.id == number)).one_or_none()
@@ -327,7 +379,7 @@ class Headend:
                 result.c.run == row.run, result.c.slice == number, result.c.finished.is_(None)
             )
             numbers = list(connection.execute(waiting).scalars())
-            targets = self._targets(connection, inventory, item, numbers, run.start, spread)
+            targets = self._targets(connection, inventory, item, numbers, run.start, bool(run.spread))
         return Slice(row.run, row.segment, epoch, targets, run.deadline), limits, row.segment
 
     def _targets(
@@ -354,9 +406,12 @@ class Headend:
         targets = []
         for number in numbers:
             row = rows[number]
-            wanted = self._wanted(item, types.get(row.type or ""), known.get(number, {}))
+            kind = types.get(row.type or "")
+            read = known.get(number, {})
+            wanted = self._wanted(item, kind, read)
             late = slot(item.name, number, round(item.window * item.spread)) if spread else 0
-            targets.append(self._target(row, keys[number], wanted, item, leases[names[number]], start + late))
+            target = self._target(row, keys[number], wanted, item, leases[names[number]], start + late)
+            targets.append(replace(target, logs=self._logs(item, kind, read)))
         return tuple(targets)
 
     def _wanted(self, item: Plan, kind: DeviceType | None, known: Mapping[str, int]) -> tuple[Wanted, ...]:
@@ -369,6 +424,13 @@ class Headend:
             until = now // reading.period * reading.period
             wanted.append(Wanted(reading, max(known.get(name, 0), now - item.depth * DAY), until))
         return tuple(wanted)
+
+    def _logs(self, item: Plan, kind: DeviceType | None, known: Mapping[str, int]) -> Logs | None:
+        if not item.events:
+            return None
+        oldest = int(self.clock()) - item.depth * DAY
+        since = {group: max(known.get(log_progress(group), 0), oldest) for group in item.events}
+        return Logs(kind.companion if kind is not None else "idis", since)
 
     def _target(
         self,

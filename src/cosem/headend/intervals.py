@@ -30,7 +30,7 @@ DAY: Final = 86_400
 MISSING: Final = np.iinfo(np.int64).min
 """What stands for "no value": no register has that."""
 SHARDS: Final = 8
-_SCHEMA: Final = pa.schema(
+SCHEMA: Final = pa.schema(
     [
         ("device", pa.int32()),
         ("channel", pa.int16()),
@@ -186,7 +186,7 @@ class Intervals:
             for row in connection.execute(query):
                 key = (row.device, row.channel, row.day)
                 if key in wanted:
-                    found[key] = _series(row)
+                    found[key] = series_of(row)
         return found
 
     # --- reading -------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ class Intervals:
             interval_block.c.day.between(first // DAY, (last - 1) // DAY),
         )
         for row in connection.execute(query.order_by(interval_block.c.day)):
-            stored = _series(row).over(stored)
+            stored = series_of(row).over(stored)
         return stored.between(first, last)
 
     def _from_files(
@@ -246,7 +246,7 @@ class Intervals:
     def _write_day(self, connection: Connection, day: int, shard: int) -> int:
         place = and_(interval_block.c.day == day, interval_block.c.device % self.shards == shard)
         fresh = {
-            (row.device, row.channel): _series(row) for row in connection.execute(select(interval_block).where(place))
+            (row.device, row.channel): series_of(row) for row in connection.execute(select(interval_block).where(place))
         }
         older = connection.execute(
             select(interval_file).where(
@@ -296,19 +296,7 @@ class Intervals:
         merged: dict[tuple[int, int], Series],
     ) -> None:
         """Write one file, and list it instead of others."""
-        ordered = [merged[key] for key in sorted(merged)]
-        counts = [len(item) for item in ordered]
-        table = pa.table(
-            {
-                "device": np.repeat([item.device for item in ordered], counts).astype(np.int32),
-                "channel": np.repeat([item.channel for item in ordered], counts).astype(np.int16),
-                "time": np.concatenate([item.times for item in ordered]).astype(np.int32),
-                "value": np.concatenate([item.values for item in ordered]),
-                "quality": np.concatenate([item.quality for item in ordered]),
-                "estimate": np.concatenate([item.estimates for item in ordered]),
-            },
-            schema=_SCHEMA,
-        )
+        table = table_of([merged[key] for key in sorted(merged)])
         partition = f"day={_date(first)}" if first == last else f"month={_month(first)}"
         path = f"{partition}/{shard:02}-{os.urandom(6).hex()}.parquet"
         octets = _write_file(self.folder / path, table)
@@ -339,6 +327,24 @@ class Intervals:
         """Return how much the files hold."""
         rows = connection.execute(select(interval_file.c.count, interval_file.c.octets)).all()
         return Size(len(rows), sum(int(values) for values, _ in rows), sum(int(octets) for _, octets in rows))
+
+
+def table_of(series: Sequence[Series]) -> pa.Table:
+    """Return series one behind the other, as the columns of a file."""
+    if not series:
+        return SCHEMA.empty_table()
+    counts = [len(item) for item in series]
+    return pa.table(
+        {
+            "device": np.repeat([item.device for item in series], counts).astype(np.int32),
+            "channel": np.repeat([item.channel for item in series], counts).astype(np.int16),
+            "time": np.concatenate([item.times for item in series]).astype(np.int32),
+            "value": np.concatenate([item.values for item in series]),
+            "quality": np.concatenate([item.quality for item in series]),
+            "estimate": np.concatenate([item.estimates for item in series]),
+        },
+        schema=SCHEMA,
+    )
 
 
 def _write_file(path: Path, table: pa.Table) -> int:
@@ -388,7 +394,8 @@ def _row(key: tuple[int, int, int], part: Series) -> dict[str, Any]:
     }
 
 
-def _series(row: Any) -> Series:
+def series_of(row: Any) -> Series:
+    """Return the series of a staged block."""
     times = np.frombuffer(row.times, "<i4").astype(np.int64) + row.day * DAY
     estimates = np.frombuffer(row.estimates, "<i8") if row.estimates else np.full(len(times), MISSING, np.int64)
     return Series(

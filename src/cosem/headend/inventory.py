@@ -159,6 +159,12 @@ class Inventory:
         values = {"name": name, "medium": medium, "manufacturer": manufacturer, "companion": companion}
         return self._upsert(device_type, {**values, "reading": reading, "model": model})
 
+    def set_readings(self, name: str, readings: Iterable[ProfileReading]) -> None:
+        """Change what is read of the devices of a type, and nothing else of it."""
+        reading = json.dumps({"profiles": [item.document() for item in readings]})
+        number = self._number(device_type, name, "type")
+        self._connection.execute(update(device_type).where(device_type.c.id == number).values(reading=reading))
+
     def types(self) -> list[DeviceType]:
         """Return the types."""
         rows = self._connection.execute(select(device_type).order_by(device_type.c.name))
@@ -296,6 +302,11 @@ class Inventory:
             MeterUrl.parse(url)
         number = self.get(name).id
         self._connection.execute(update(device).where(device.c.id == number).values(url=url, changed=now))
+
+    def assign(self, name: str, kind: str, now: int) -> None:
+        """Make a device one of a type."""
+        values = {"type": self._number(device_type, kind, "type"), "changed": now}
+        self._connection.execute(update(device).where(device.c.id == self.get(name).id).values(**values))
 
     def _query(self) -> Select[Any]:
         above = device.alias("above")

@@ -44,7 +44,8 @@ class Plan:
     """One plan. `schedule` is a cron line in the local time of `zone`; `window` seconds are there for a run.
 
     `profiles` are logical names, all of the device's type without any; `depth` is how many days back a device that
-    was never read, or long not, is asked for. `clock` looks at clocks and sets them. Raises `ConfigError`.
+    was never read, or long not, is asked for. `clock` looks at clocks and sets them. `events` are the logs that are
+    read, by their names in the companion profile (standard, fraud, ...). Raises `ConfigError`.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Plan:
     clock: bool = True
     zone: str = "Europe/Berlin"
     spread: float = 0.5
+    events: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not croniter.is_valid(self.schedule):
@@ -92,6 +94,7 @@ class Plan:
             tuple(Kind(kind) for kind in chosen.pop("kinds")), **{name: tuple(item) for name, item in chosen.items()}
         )
         values["profiles"] = tuple(values["profiles"])
+        values["events"] = tuple(values.get("events", ()))
         return cls(selection=selection, **values)
 
 
@@ -149,8 +152,11 @@ class Plans:
                 found.append((number, start))
         return found
 
-    def begin(self, number: int, start: int) -> int:
-        """Begin a run: cut its devices into slices by segment. Return its number; one that is there stays."""
+    def begin(self, number: int, start: int, *, spread: bool = True) -> int:
+        """Begin a run: cut its devices into slices by segment. Return its number; one that is there stays.
+
+        `spread` gives each device its own moment, otherwise all begin at once.
+        """
         item = self.all(active=False)[number]
         known = self._connection.execute(
             select(plan_run.c.id).where(plan_run.c.plan == number, plan_run.c.start == start)
@@ -158,7 +164,8 @@ class Plans:
         if known is not None:
             return int(known)
         made = self._connection.execute(
-            insert(plan_run), {"plan": number, "start": start, "deadline": start + item.window}
+            insert(plan_run),
+            {"plan": number, "start": start, "deadline": start + item.window, "spread": int(spread)},
         )
         key = made.inserted_primary_key
         assert key is not None
@@ -199,8 +206,24 @@ class Plans:
             query = query.where(device.c.name.in_(chosen.names))
         return [(number, segment) for number, segment in self._connection.execute(query.order_by(device.c.id))]
 
+    def open_slices(self) -> list[tuple[int, int]]:
+        """Return the slices (number, segment) that are not carried out yet, of every run."""
+        query = select(slice_table.c.id, slice_table.c.segment).where(slice_table.c.state != "done")
+        return [(number, segment) for number, segment in self._connection.execute(query.order_by(slice_table.c.id))]
+
+    def number(self, name: str) -> int:
+        """Return the number of a plan. Raises `ConfigError` where there is none of that name."""
+        found = self._connection.execute(select(plan.c.id).where(plan.c.name == name)).scalar_one_or_none()
+        if found is None:
+            raise ConfigError(f"there is no plan {name!r}")
+        return int(found)
+
     def account(self, run: int) -> Mapping[str, int]:
         """Return how many devices of a run were read, and how many not, by reason; "waiting" are not tried yet."""
+        kept = self._connection.execute(select(plan_run.c.account).where(plan_run.c.id == run)).scalar()
+        if kept is not None:
+            counts: dict[str, int] = json.loads(kept)
+            return counts
         query = (
             select(result.c.reason, result.c.tries > 0, func.count())
             .where(result.c.run == run)
@@ -218,5 +241,6 @@ class Plans:
         if self._connection.execute(waiting.limit(1)).first() is not None:
             return False
         where = (plan_run.c.id == run, plan_run.c.finished.is_(None))
-        self._connection.execute(update(plan_run).where(*where).values(finished=now))
+        values = {"finished": now, "account": json.dumps(self.account(run))}
+        self._connection.execute(update(plan_run).where(*where).values(**values))
         return True

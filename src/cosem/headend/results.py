@@ -6,7 +6,8 @@ paused and comes back after another took over writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
@@ -14,10 +15,11 @@ from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cosem.errors import CosemError
+from cosem.headend.happenings import Happened, keep
 from cosem.headend.intervals import MISSING, Intervals, Series
 from cosem.headend.reading import ProfileReading
 from cosem.headend.reasons import AGAIN
-from cosem.headend.schema import clock_check, gap, latest, progress, result, segment
+from cosem.headend.schema import channel, clock_check, gap, latest, progress, result, segment
 from cosem.headend.session import Outcome
 from cosem.headend.validation import Rules, validate_many
 
@@ -42,19 +44,25 @@ def check_fence(connection: Connection, number: int, epoch: int) -> None:
         raise Fenced(f"segment {number} was taken over: epoch {epoch} is over")
 
 
+Within = Callable[[Connection, Sequence[Happened], Sequence[int], int], None]
+
+
 def store(
     connection: Connection,
     intervals: Intervals,
     run: int,
     outcomes: Sequence[Outcome],
-    readings: dict[int, ProfileReading],
+    readings: Mapping[tuple[int, int], ProfileReading],
     now: int,
     *,
     rules: Rules | None = None,
+    opened: list[int] | None = None,
+    within: Within | None = None,
 ) -> int:
     """Store the outcomes of sessions in the caller's transaction; return how many values came.
 
-    `readings` tells for each channel the profile it is read from.
+    `readings` tells for each device and channel the profile it is read from. The numbers of alarms that events opened
+    are appended to `opened`; `within` writes down, in the same transaction, what is to be told of them.
     """
     rules = rules or Rules()
     came: list[Series] = []
@@ -63,7 +71,7 @@ def store(
         count = 0
         for series in outcome.series:
             count += len(series)
-            reading = readings.get(series.channel)
+            reading = readings.get((series.device, series.channel))
             came.append(series)
             known = np.flatnonzero(series.values != MISSING)
             if len(known):
@@ -90,9 +98,35 @@ def store(
         if outcome.offset is not None:
             row = {"device": outcome.device, "at": now, "offset": outcome.offset}
             rows["clock"].append({**row, "set_at": now if outcome.clock_set else None})
-    intervals.stage(connection, validate_many(came, rules))
+    intervals.stage(connection, _validated(connection, came, readings, rules))
     _write(connection, rows)
+    if events := [item for outcome in outcomes for item in outcome.events]:
+        fresh, numbers = keep(connection, events, now)
+        if within is not None:
+            within(connection, fresh, numbers, now)
+        if opened is not None:
+            opened += numbers
     return sum(len(series) for series in came)
+
+
+def _validated(
+    connection: Connection,
+    came: Sequence[Series],
+    readings: Mapping[tuple[int, int], ProfileReading],
+    rules: Rules,
+) -> list[Series]:
+    """Return series with their quality, each by its own period, and by whether it only grows."""
+    query = select(channel.c.id).where(channel.c.cumulative == 0)
+    waving = set(connection.execute(query).scalars()) if came else set()
+    groups: dict[tuple[int, bool], list[Series]] = {}
+    for series in came:
+        reading = readings.get((series.device, series.channel))
+        period = rules.period if reading is None else reading.period
+        groups.setdefault((period, series.channel not in waving), []).append(series)
+    found: list[Series] = []
+    for (period, cumulative), group in groups.items():
+        found += validate_many(group, replace(rules, period=period), cumulative=cumulative)
+    return found
 
 
 def _gaps(series: Series, reading: ProfileReading) -> list[dict[str, Any]]:

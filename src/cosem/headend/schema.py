@@ -188,9 +188,14 @@ plan_run: Final = Table(
     Column("start", Integer, nullable=False),
     Column("deadline", Integer, nullable=False),
     Column("finished", Integer),
+    Column("spread", Integer, nullable=False, server_default="1"),
+    Column("account", Text),
     UniqueConstraint("plan", "start"),
 )
-"""One time a plan was carried out. Nothing is tried after its deadline."""
+"""One time a plan was carried out. Nothing is tried after its deadline. `spread` 0: every device begins at once.
+
+`account` is that of a run that is over: nobody counts its devices again.
+"""
 
 slice_: Final = Table(
     "slice",

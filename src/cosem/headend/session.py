@@ -6,19 +6,21 @@ A device costs its own session only: whatever it sends ends in an `Outcome`, wit
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from cosem.classes.c007_profile_generic import by_time
 from cosem.client.core import ClientOptions, Core
+from cosem.client.events import read_events
 from cosem.client.keyfile import DeviceKeys
 from cosem.client.plan import DEFAULT_TITLE, Plan, open_meter, read_counter
 from cosem.client.plan import counter_name as name_of_counter
 from cosem.client.table import whole_rows
 from cosem.client.verbs import set_clock
 from cosem.errors import AccessError, CosemError, DecodeError
+from cosem.headend.happenings import Happened
 from cosem.headend.intervals import Series
 from cosem.headend.reading import ProfileReading
 from cosem.headend.reasons import Reason, reason_of
@@ -28,6 +30,10 @@ from cosem.security.counters import CounterStore
 from cosem.times import CosemDateTime
 
 CLOCK = obis("0-0:1.0.0.255")
+ALARMING_LOGS = frozenset({"fraud"})
+"""Logs each new line of which is an alarm."""
+LOG_OVERLAP = 3600
+"""Seconds of a log that are read again: events of a clock that was slow stand before others. None is kept twice."""
 SESSION_SECONDS = 300.0
 """Longer than any honest session of a day's values: a device that goes on forever ends here."""
 MAX_BUFFER = 16 << 20
@@ -41,6 +47,14 @@ class Wanted:
     reading: ProfileReading
     since: int
     until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    """Which event logs are read, by their names in the companion profile, from when on (UTC seconds)."""
+
+    companion: str
+    since: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +92,14 @@ class Target:
     lease: tuple[int, int] | None = None
     zone: int = -60
     not_before: float = 0.0
+    logs: Logs | None = None
 
 
 @dataclass(slots=True)
 class Outcome:
     """What came of a session. `reason` None: everything asked for was read. `seconds` is how long it took.
 
-    `until` tells for each profile up to when values were asked for and had; `offset` is how fast the clock was.
+    `until` tells for each profile and log up to when it was asked for and had; `offset` is how fast the clock was.
     """
 
     device: int
@@ -95,6 +110,7 @@ class Outcome:
     offset: int | None = None
     clock_set: bool = False
     seconds: float = 0.0
+    events: list[Happened] = field(default_factory=list)
 
 
 def counter_name(device: int, keys: DeviceKeys) -> str:
@@ -192,6 +208,8 @@ def _read(
             yield from _look_at_clock(core, target, target.clock, outcome, clock)
         for wanted in target.wanted:
             yield from _read_profile(core, target, wanted, outcome)
+        if target.logs is not None:
+            yield from _read_logs(core, target, target.logs, outcome, clock)
     finally:
         if core.associated:
             yield from core.close()
@@ -218,6 +236,33 @@ def _look_at_clock(
             outcome.detail = f"the clock cannot be set: {error}"
         else:
             outcome.clock_set = True
+
+
+def _read_logs(
+    core: Core, target: Target, logs: Logs, outcome: Outcome, clock: Callable[[], float]
+) -> Generator[Any, Any, None]:
+    zone = timezone(-timedelta(minutes=target.zone))
+    for group, since in logs.since.items():
+        start = datetime.fromtimestamp(max(0, since - LOG_OVERLAP), zone)
+        until = int(clock())
+        found = yield from read_events(core, start, groups=(group,), profile=logs.companion)
+        for event in found:
+            try:
+                at = event.time.to_datetime()
+            except (CosemError, ValueError):
+                continue  # an event without a time cannot be told from the same one tomorrow
+            at = at if at.tzinfo is not None else at.replace(tzinfo=zone)
+            words = event.words or f"event {event.code}"
+            alarming = group in ALARMING_LOGS
+            outcome.events.append(
+                Happened(target.device, int(at.timestamp()), group, words, event.code, "log", alarming)
+            )
+        outcome.until[log_progress(group)] = until
+
+
+def log_progress(group: str) -> str:
+    """Return the name under which the progress of a log is kept."""
+    return f"events {group}"
 
 
 def _read_profile(core: Core, target: Target, wanted: Wanted, outcome: Outcome) -> Generator[Any, Any, None]:

@@ -7,6 +7,7 @@ file of its own. A job may run again after a kill, so what it does is idempotent
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -76,6 +77,40 @@ class WorkQueue(Protocol):
         """End; what is under way goes on at the next start."""
 
 
+class Elsewhere:
+    """The queue of who only asks: another process of the folder picks up what was written down."""
+
+    def handle(self, kind: str, handler: Handler) -> None:
+        """Nothing is carried out here."""
+
+    async def start(self) -> None:
+        """Nothing begins."""
+
+    async def submit(
+        self, kind: str, identity: str, content: Mapping[str, Any], *, lane: Lane, segment: int, delay: float = 0.0
+    ) -> None:
+        """Leave it to who works."""
+
+    async def result(self, identity: str) -> Mapping[str, Any]:
+        """Raise `ConfigError`: what came of it is in the database."""
+        raise ConfigError(f"{identity} is carried out elsewhere")
+
+    async def cancel(self, identity: str) -> None:
+        """Raise `ConfigError`."""
+        raise ConfigError(f"{identity} is carried out elsewhere")
+
+    async def pending(self) -> list[Job]:
+        """Return nothing."""
+        return []
+
+    async def clean(self, now: float) -> int:
+        """Forget nothing."""
+        return 0
+
+    async def close(self) -> None:
+        """Nothing ends."""
+
+
 class DbosQueue:
     """Work on DBOS Transact, in one process, with a SQLite file of its own.
 
@@ -112,6 +147,10 @@ class DbosQueue:
             serializer=DBOSPortableJSONSerializer(),
         )
         self._dbos = DBOS(config=config)
+        # What it says goes where everything goes, and not past that to a stream of its own.
+        log = logging.getLogger("dbos")
+        log.handlers.clear()
+        log.propagate = True
         for kind, handler in self._handlers.items():
             self._workflows[kind] = DBOS.workflow(name=kind)(_workflow(handler))
         DBOS.launch()

@@ -18,6 +18,7 @@ from cosem.errors import ConfigError, CosemError
 from cosem.headend.access import Act, Forbidden, Person, person
 from cosem.headend.api.shapes import Problem
 from cosem.headend.engine import Headend
+from cosem.headend.intake import Intake
 from cosem.headend.schema import idempotency
 
 MAX_BODY: Final = 1 << 20
@@ -25,6 +26,11 @@ MAX_BODY: Final = 1 << 20
 UPLOADS: Final = {("PUT", "/api/firmware/"): MAX_IMAGE}
 """Octets of what is uploaded, by method and beginning of the path."""
 UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+)
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     code: {"model": Problem} for code in (400, 401, 403, 404, 409, 413, 422)
 }
@@ -117,9 +123,10 @@ class Conflict(ConfigError):
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200, pattern="^[ -~]+$")]
 
 
-def create_app(headend: Headend) -> FastAPI:
-    """Return the application of one head-end."""
-    from cosem.headend.api import campaigns, devices, happenings, work
+def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
+    """Return the application of one head-end; `intake` receives its pushes."""
+    from cosem.headend.api import campaigns, devices, happenings, observe, work
+    from cosem.headend.metrics import Metrics
 
     app = FastAPI(
         title="cosem head-end",
@@ -131,7 +138,8 @@ def create_app(headend: Headend) -> FastAPI:
         redoc_url=None,
     )
     app.state.headend = headend
-    for room in (devices, work, happenings, campaigns):
+    app.state.metrics = Metrics(headend, intake)
+    for room in (devices, work, happenings, observe, campaigns):
         app.include_router(room.router, prefix="/api")
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _refuse(status))
@@ -158,10 +166,14 @@ def _refuse(status: int) -> Callable[[Request, Exception], Response]:
 
 
 class Guard:
-    """What stands before every route: no body too large, nothing from other sites, headers that browsers want."""
+    """What stands before every route: no body too large, nothing from other sites, headers that browsers want.
 
-    def __init__(self, app: ASGIApp) -> None:
+    `headers` are added where an answer has none of that name.
+    """
+
+    def __init__(self, app: ASGIApp, headers: tuple[tuple[bytes, bytes], ...] = HEADERS) -> None:
         self._app = app
+        self._headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or refuse it."""
@@ -191,12 +203,9 @@ class Guard:
 
         async def hardened(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-content-type-options", b"nosniff"),
-                    (b"cache-control", b"no-store"),
-                    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-                ]
+                given = {name.lower() for name, _ in message["headers"]}
+                added = [item for item in self._headers if item[0] not in given]
+                message["headers"] = [*message["headers"], *added]
             await send(message)
 
         await self._app(scope, limited, hardened)

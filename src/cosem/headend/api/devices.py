@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
+import numpy as np
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select
@@ -19,6 +20,8 @@ from cosem.headend.api.app import Key, NotFound, Served, allowed, once
 from cosem.headend.api.shapes import MAX_PAGE, Device, Devices, Move, NewDeviceShape, Value, Values, moment
 from cosem.headend.audit import record
 from cosem.headend.cim import meter_readings
+from cosem.headend.database import one_view
+from cosem.headend.exports import exact
 from cosem.headend.intervals import MISSING, Series
 from cosem.headend.inventory import ELSEWHERE, DeviceRow, Inventory, Kind, NewDevice, State
 from cosem.headend.schema import channel, latest
@@ -110,7 +113,7 @@ def latest_values(headend: Served, who: Annotated[Person, allowed(Act.SEE)], nam
             device=name,
             channel=item.name,
             unit=item.unit,
-            values=[Value(time=moment(item.time), value=_decimal(item.value, item.scaler), quality=0)],
+            values=[Value(time=moment(item.time), value=exact(item.value, item.scaler), quality=0)],
         )
         for item in found
     ]
@@ -135,10 +138,13 @@ def values(
         found = connection.execute(select(channel).where(channel.c.name == channel_name)).one_or_none()
         if found is None:
             raise NotFound(f"there is no channel {channel_name!r}")
+        # Values that are moved from the database into a file meanwhile are in one of them.
+        one_view(connection)
         series = headend.intervals.read(connection, row.id, found.id, first, last)
     if form == "json":
-        given = [Value(**item) for item in _items(series, found.scaler)]
-        return Values(device=name, channel=channel_name, unit=found.unit, values=given)
+        # Written as text at once: a model for each of a month's values would take longer than reading them.
+        content = {"device": name, "channel": channel_name, "unit": found.unit, "values": _plain(series, found.scaler)}
+        return Response(json.dumps(content), media_type="application/json")
     return _EXPORTS[form](name, found, series)
 
 
@@ -204,22 +210,31 @@ def _cim(name: str, found: Any, series: Series) -> Response:
 _EXPORTS = {"csv": _csv, "jsonl": _jsonl, "parquet": _parquet, "cim": _cim}
 
 
+def _plain(series: Series, scaler: int) -> list[dict[str, Any]]:
+    """Return values as `shapes.Value` has them."""
+    moments = np.datetime_as_string(series.times.astype("datetime64[s]"), timezone="UTC").tolist()
+    columns = zip(moments, series.values.tolist(), series.quality.tolist(), series.estimates.tolist(), strict=True)
+    return [
+        {
+            "time": at,
+            "value": None if value == MISSING else exact(value, scaler),
+            "quality": quality,
+            "estimate": None if estimate == MISSING else exact(estimate, scaler),
+        }
+        for at, value, quality, estimate in columns
+    ]
+
+
 def _items(series: Series, scaler: int) -> Iterator[dict[str, Any]]:
     for at, value, quality, estimate in zip(
         series.times.tolist(), series.values.tolist(), series.quality.tolist(), series.estimates.tolist(), strict=True
     ):
         yield {
             "time": moment(at),
-            "value": None if value == MISSING else _decimal(value, scaler),
+            "value": None if value == MISSING else exact(value, scaler),
             "quality": quality,
-            "estimate": None if estimate == MISSING else _decimal(estimate, scaler),
+            "estimate": None if estimate == MISSING else exact(estimate, scaler),
         }
-
-
-def _decimal(value: int, scaler: int) -> str:
-    from decimal import Decimal
-
-    return str(Decimal(value).scaleb(scaler)) if scaler <= 0 else str(value * 10**scaler)
 
 
 def _device(connection: Any, name: str, who: Person) -> DeviceRow:

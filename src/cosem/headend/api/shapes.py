@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -214,6 +214,7 @@ class PlanShape(Shape):
     groups: list[Name] = Field(default_factory=list)
     tags: list[Name] = Field(default_factory=list)
     profiles: list[str] = Field(default_factory=list)
+    events: list[Name] = Field(default_factory=list, max_length=20)
     depth: int = Field(40, ge=1, le=3650)
     zone: str = "Europe/Berlin"
 
@@ -227,6 +228,32 @@ class Run(Shape):
     deadline: datetime
     finished: datetime | None
     account: dict[str, int]
+
+
+class Health(Shape):
+    """That the service answers."""
+
+    status: str
+
+
+class DayTotal(Shape):
+    """One UTC day of a channel over many devices; `growth` is what registers grew from the day before."""
+
+    day: date
+    devices: int
+    values: int
+    sum: str
+    lowest: str
+    highest: str
+    growth: str
+
+
+class Totals(Shape):
+    """Totals of one channel by day."""
+
+    channel: str
+    unit: str
+    days: list[DayTotal]
 
 
 class AuditEntry(Shape):

@@ -35,6 +35,7 @@ def list_plans(headend: Served, who: Annotated[Person, allowed(Act.SEE)]) -> lis
             groups=list(item.selection.groups),
             tags=list(item.selection.tags),
             profiles=list(item.profiles),
+            events=list(item.events),
             depth=item.depth,
             zone=item.zone,
         )
@@ -54,6 +55,7 @@ def save_plan(headend: Served, who: Annotated[Person, allowed(Act.PLAN)], item: 
         tuple(item.profiles),
         item.depth,
         zone=item.zone,
+        events=tuple(item.events),
     )
     with headend.engine.begin() as connection:
         Plans(connection).save(made)

@@ -1,0 +1,184 @@
+"""The head-end as a service: API, intake of pushes and plans in one process, stopped without losing anything."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cosem.errors import ConfigError
+from cosem.headend.engine import Headend, HeadendSettings
+from cosem.headend.folder import WORK
+from cosem.headend.happenings import Happened
+from cosem.headend.intake import Intake
+from cosem.headend.inventory import Inventory
+from cosem.headend.logs import LOG, told
+from cosem.headend.vault import Vault, device_keys
+from cosem.headend.work import DbosQueue
+
+KNOWN_SECONDS: Final = 30.0
+"""How soon a device that was added is known to the intake of pushes."""
+GRACE_SECONDS: Final = 5
+"""How long requests may go on when the service is stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the service listens. `push_port` None: pushes are not received. Port 0: whichever is free."""
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    push_port: int | None = 4059
+
+
+@asynccontextmanager
+async def working(settings: HeadendSettings, *, schedule: bool) -> AsyncIterator[Headend]:
+    """Hold a head-end that carries out the work of its folder. The caller has the folder's lock."""
+    headend = Headend(
+        settings,
+        DbosQueue(settings.folder / WORK, poll=0.2),
+        clock=time.time,
+        random=random.random,
+        sealer=Vault.find(settings.folder),
+    )
+    try:
+        await headend.start(schedule=schedule)
+        yield headend
+    finally:
+        await headend.close()
+
+
+async def serve(settings: HeadendSettings, where: Listening, ready: Callable[[dict[str, Any]], None]) -> None:
+    """Serve until SIGINT or SIGTERM. `ready` is told the addresses once everything listens. Raises `ConfigError`."""
+    import uvicorn
+
+    from cosem.headend.web.site import create_site
+
+    async with working(settings, schedule=True) as headend:
+        headend.live.append(told)
+        intake = Intake(
+            headend.engine,
+            clock=headend.clock,
+            told=lambda fresh, opened: _happened(headend, fresh, opened),
+            within=headend.notifier.within,
+        )
+        app = create_site(headend, intake=intake)
+        config = uvicorn.Config(
+            app,
+            where.host,
+            where.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            # Nobody in between is trusted to say who asks.
+            proxy_headers=False,
+        )
+        server = _server(config)
+        socket = _bound(where.host, where.port)
+        addresses: dict[str, Any] = {"api": f"http://{where.host}:{socket.getsockname()[1]}"}
+        knowing: asyncio.Task[None] | None = None
+        try:
+            if where.push_port is not None:
+                await asyncio.to_thread(learn_senders, headend, intake)
+                try:
+                    port = await intake.start(where.host, where.push_port)
+                except OSError as error:
+                    raise ConfigError(f"pushes at {where.host}:{where.push_port}: {error.strerror}") from None
+                addresses["push"] = f"{where.host}:{port}"
+                knowing = asyncio.create_task(_keep_knowing(headend, intake))
+            announcing = asyncio.create_task(_announce(server, addresses, ready))
+            await server.serve([socket])
+            announcing.cancel()
+            await asyncio.gather(announcing, return_exceptions=True)
+        finally:
+            socket.close()
+            if knowing is not None:
+                knowing.cancel()
+                await asyncio.gather(knowing, return_exceptions=True)
+            await intake.close()
+            LOG.info("stopped")
+
+
+def _server(config: Any) -> Any:
+    """Return a server that leaves signals to us: uvicorn's own raises them again before our work is put away."""
+    import signal
+    from contextlib import contextmanager
+
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        @contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.add_signal_handler(number, self.handle_exit, number, None)
+            try:
+                yield
+            finally:
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    loop.remove_signal_handler(number)
+
+    return Server(config)
+
+
+def _bound(host: str, port: int) -> Any:
+    """Return a bound socket, so that a port that is taken is one sentence and not a traceback."""
+    import socket
+
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind((host, port))
+    except OSError as error:
+        raise ConfigError(f"the API at {host}:{port}: {error.strerror}") from None
+    made.set_inheritable(False)
+    return made
+
+
+async def _announce(server: Any, addresses: dict[str, Any], ready: Callable[[dict[str, Any]], None]) -> None:
+    while not server.started:
+        await asyncio.sleep(0.02)
+    LOG.info("ready", extra={"fields": addresses})
+    ready(addresses)
+
+
+def _happened(headend: Headend, fresh: list[Happened], opened: list[int]) -> None:
+    for item in fresh:
+        headend.tell("event", {"device": item.device, "group": item.group, "words": item.words})
+    if opened:
+        headend.alarmed(opened)
+    headend.notifier.wake()
+
+
+async def _keep_knowing(headend: Headend, intake: Intake) -> None:
+    while True:
+        await asyncio.sleep(KNOWN_SECONDS)
+        try:
+            await asyncio.to_thread(learn_senders, headend, intake)
+        except Exception:
+            logging.getLogger(__name__).exception("devices added since are not known to the intake of pushes yet")
+
+
+def learn_senders(headend: Headend, intake: Intake) -> None:
+    """Tell the intake who may push, with which keys."""
+    with headend.engine.connect() as connection:
+        inventory = Inventory(connection)
+        after, keys = 0, []
+        while page := inventory.page(after=after, limit=1000):
+            after = page[-1].id
+            secrets = headend.keys.secrets(connection, [row.id for row in page])
+            keys += [
+                device_keys(
+                    row.name, secrets[row.id], system_title=row.title, client_system_title=headend.settings.client_title
+                )
+                for row in page
+                if secrets[row.id]
+            ]
+        intake.know(connection, keys)

@@ -1,0 +1,301 @@
+"""Devices: the list, one device with what is known of it, and what can be done to it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from sqlalchemy import Connection, func, select
+
+from cosem.errors import ConfigError
+from cosem.headend.access import Act
+from cosem.headend.api.devices import values as api_values
+from cosem.headend.commands import CommandRow, CommandState, NewCommand
+from cosem.headend.happenings import AlarmState, alarms, events
+from cosem.headend.inventory import DeviceRow, Inventory, Kind, State
+from cosem.headend.schema import (
+    channel,
+    clock_check,
+    command,
+    device,
+    device_group,
+    device_key,
+    device_tag,
+    gap,
+    latest,
+)
+from cosem.headend.schema import segment as segment_table
+from cosem.headend.web.acts import ACTS, command_of, read_words
+from cosem.headend.web.frame import Frame, Framed, Gone, Networked, Signed, Visitor, able, back, fields, key_of, word
+from cosem.headend.web.series import RANGES, plot
+
+router = APIRouter(include_in_schema=False)
+PAGE: Final = 50
+EVENTS: Final = 20
+COMMANDS: Final = 10
+Word = Annotated[str, Query(max_length=200)]
+Before = Annotated[int | None, Query(ge=0, le=2**53)]
+
+
+@router.get("/devices")
+def device_list(
+    frame: Framed,
+    who: Signed,
+    request: Request,
+    text: Word = "",
+    kind: Word = "",
+    state: Word = "",
+    segment: Word = "",
+    group: Word = "",
+    tag: Word = "",
+    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+) -> Response:
+    """Show devices behind a cursor, by what is asked of them."""
+    with frame.headend.engine.connect() as connection:
+        inventory = Inventory(connection)
+        try:
+            rows = inventory.page(
+                after=after,
+                limit=PAGE + 1,
+                text=text,
+                kind=Kind(kind) if kind in list(Kind) else None,
+                state=State(state) if state in list(State) else None,
+                segment_name=segment or None,
+                group=group or None,
+                tag=tag or None,
+                among=who.person.devices,
+            )
+        except ConfigError:
+            # A segment or group of an old link that is not there any more.
+            rows = []
+        shown = rows[:PAGE]
+        last = _last_values(connection, [row.id for row in shown])
+        opened = _open_alarms(connection, [row.id for row in shown])
+        choices: dict[str, Any] = {
+            "segments": list(connection.execute(select(segment_table.c.name).order_by(segment_table.c.name)).scalars()),
+            "groups": list(connection.execute(select(device_group.c.name).order_by(device_group.c.name)).scalars()),
+            "tags": list(connection.execute(select(device_tag.c.tag).distinct().order_by(device_tag.c.tag)).scalars()),
+        }
+    asked = {"text": text, "kind": kind, "state": state, "segment": segment, "group": group, "tag": tag}
+    return frame.page(
+        request, "devices.html", who,
+        rows=shown, last=last, alarms=opened, asked=asked, kinds=list(Kind), states=list(State), after=after,
+        following=shown[-1].id if len(rows) > PAGE else None, **choices,
+    )  # fmt: skip
+
+
+def _last_values(connection: Connection, numbers: list[int]) -> dict[int, int]:
+    query = select(latest.c.device, func.max(latest.c.time)).where(latest.c.device.in_(numbers))
+    return dict(connection.execute(query.group_by(latest.c.device)).all())
+
+
+def _open_alarms(connection: Connection, numbers: list[int]) -> dict[int, int]:
+    from cosem.headend.schema import alarm
+
+    query = select(alarm.c.device, func.count()).where(alarm.c.device.in_(numbers), alarm.c.state == AlarmState.OPEN)
+    return dict(connection.execute(query.group_by(alarm.c.device)).all())
+
+
+def find(connection: Connection, number: int, who: Visitor) -> DeviceRow:
+    """Return a device that this visitor sees. Raises `Gone`: nobody learns what there is for others."""
+    row = Inventory(connection).by_number([number]).get(number) if 0 < number < 2**53 else None
+    if row is None or (who.person.devices is not None and number not in who.person.devices):
+        raise Gone("there is no such device")
+    return row
+
+
+@router.get("/device/{number}")
+def show(
+    frame: Framed,
+    who: Signed,
+    request: Request,
+    number: int,
+    chosen: Annotated[str, Query(alias="channel", max_length=200)] = "",
+    days: Annotated[int, Query(ge=1, le=365)] = 31,
+    before: Before = None,
+) -> Response:
+    """Show one device."""
+    days = min(RANGES, key=lambda known: abs(known - days))
+    with frame.headend.engine.connect() as connection:
+        row = find(connection, number, who)
+        given = device_state(frame, connection, number, before)
+        channels = [item[0] for item in given["readings"]]
+        measured = next((item for item in channels if item.name == chosen), channels[0] if channels else None)
+        drawn = None
+        if measured is not None:
+            drawn = plot(connection, frame.headend.intervals, number, measured, frame.now, days, frame.zone)
+        details = _details(connection, row, who.person.devices)
+    acts = [act for act in ACTS if who.can(act.right) and act.fits(row)]
+    return frame.page(
+        request, "device.html", who,
+        device=row, plot=drawn, measured=measured, days=days, ranges=RANGES, acts=acts, live=f"device:{number}",
+        before=before, **given, **details,
+    )  # fmt: skip
+
+
+def device_state(frame: Frame, connection: Connection, number: int, before: int | None = None) -> dict[str, Any]:
+    """Return what of a device's page changes while it is open."""
+    query = select(channel, latest.c.time, latest.c.value).join(channel, channel.c.id == latest.c.channel)
+    readings = connection.execute(query.where(latest.c.device == number).order_by(channel.c.name)).all()
+    happened = events(connection, device_number=number, before=before, limit=EVENTS + 1)
+    recent = select(command.c.bundle).where(command.c.device == number).order_by(command.c.requested.desc())
+    bundles = list(dict.fromkeys(connection.execute(recent.limit(COMMANDS)).scalars()))
+    return {
+        "readings": [(row, row.time, row.value) for row in readings],
+        "happened": happened[:EVENTS],
+        "earlier": happened[EVENTS - 1]["id"] if len(happened) > EVENTS else None,
+        "bundles": [(bundle, frame.headend.commands.bundle(bundle)) for bundle in bundles],
+        "opened": alarms(connection, device_number=number, state=AlarmState.OPEN, limit=20),
+        "read_words": read_words,
+        "now": frame.now,
+    }
+
+
+def _details(connection: Connection, row: DeviceRow, among: frozenset[int] | None) -> dict[str, Any]:
+    keys = select(device_key.c.purpose, device_key.c.state, device_key.c.changed)
+    behind = select(device.c.id, device.c.name, device.c.kind, device.c.channel).where(device.c.parent == row.id)
+    above = select(device.c.id).where(device.c.name == row.parent)
+    if among is not None:
+        behind, above = behind.where(device.c.id.in_(among)), above.where(device.c.id.in_(among))
+    return {
+        # Neither the key nor what it is sealed as is read here.
+        "keys": connection.execute(
+            keys.where(device_key.c.device == row.id, device_key.c.state != "expired").order_by(device_key.c.purpose)
+        ).all(),
+        "behind": connection.execute(behind.order_by(device.c.channel).limit(100)).all(),
+        "above": connection.execute(above).scalar() if row.parent is not None else None,
+        "holes": connection.execute(
+            select(gap.c.profile, gap.c.first, gap.c["last"], gap.c.tries)
+            .where(gap.c.device == row.id)
+            .order_by(gap.c.first.desc())
+            .limit(20)
+        ).all(),
+        "offset": connection.execute(select(clock_check).where(clock_check.c.device == row.id)).one_or_none(),
+        "tags": Inventory(connection).tags(row.id),
+    }
+
+
+@router.get("/device/{number}/values.csv")
+def values_file(
+    frame: Framed,
+    who: Signed,
+    number: int,
+    chosen: Annotated[str, Query(alias="channel", min_length=1, max_length=200)],
+    days: Annotated[int, Query(ge=1, le=366)] = 31,
+) -> Any:
+    """Return the values of a channel as CSV, as the API gives them."""
+    from cosem.headend.api.shapes import moment
+
+    with frame.headend.engine.connect() as connection:
+        row = find(connection, number, who)
+    start, end = moment(frame.now - days * 86_400), moment(frame.now + 1)
+    answer = api_values(frame.headend, who.person, row.name, chosen, start, end, "csv")
+    answer.headers["Content-Disposition"] = f'attachment; filename="device-{number}.csv"'
+    return answer
+
+
+# --- acts -----------------------------------------------------------------------------------------------------
+
+
+@router.get("/device/{number}/ask/{name}")
+def ask(frame: Framed, who: Signed, request: Request, number: int, name: str) -> Response:
+    """Ask whether it is meant: which device, where, and what will happen."""
+    act = next((act for act in ACTS if act.name == name), None)
+    with frame.headend.engine.connect() as connection:
+        row = find(connection, number, who)
+    if act is None or not act.fits(row):
+        raise Gone("there is no such act")
+    who.person.may(act.right)
+    return frame.page(request, "ask.html", who, device=row, act=act)
+
+
+@router.post("/device/{number}/{name}")
+async def do(frame: Framed, who: Signed, request: Request, number: int, name: str) -> Response:
+    """Ask for a command: the same audited one that the API asks for; sent twice under one key it is asked for once."""
+    act = next((act for act in ACTS if act.name == name), None)
+    if act is None:
+        raise Gone("there is no such act")
+    who.person.may(act.right)
+    form = await fields(request)
+    with frame.headend.engine.connect() as connection:
+        row = find(connection, number, who)
+        if not act.fits(row):
+            raise Gone("there is no such act")
+        device_name, wanted = command_of(connection, act, row, form)
+    rows = await frame.headend.commands.request(
+        device_name, [NewCommand(*item) for item in wanted], who.person.name, identity=f"page-{key_of(form)}"
+    )
+    frame.live.touch(f"device:{number}", "overview")
+    waits = rows[0].state is CommandState.UNCONFIRMED
+    said = "waits for a second person's confirmation" if waits else "was asked for"
+    return back(f"/device/{number}", f"{act.words}: {said}.")
+
+
+# --- bundles --------------------------------------------------------------------------------------------------
+
+
+@router.get("/commands")
+def command_list(
+    frame: Framed,
+    who: Networked,
+    request: Request,
+    state: Literal["unconfirmed", "uncertain", "all"] = "unconfirmed",
+    after: Word = "",
+) -> Response:
+    """Show commands: those that wait for a person first."""
+    query = select(command.c.bundle, func.max(command.c.requested).label("at")).group_by(command.c.bundle)
+    if state != "all":
+        query = query.where(command.c.state == state)
+    query = query.order_by(func.max(command.c.requested).desc()).limit(PAGE)
+    with frame.headend.engine.connect() as connection:
+        bundles = [(bundle, frame.headend.commands.bundle(bundle)) for bundle, _ in connection.execute(query).all()]
+        names = Inventory(connection).by_number({rows[0].device for _, rows in bundles})
+    return frame.page(
+        request, "commands.html", who, bundles=bundles, names=names, state=state, read_words=read_words, now=frame.now
+    )
+
+
+@router.get("/commands/{bundle}")
+def show_bundle(frame: Framed, who: Signed, request: Request, bundle: str) -> Response:
+    """Show the commands of a bundle."""
+    row, rows = _bundle(frame, who, bundle)
+    return frame.page(request, "command.html", who, device=row, bundle=bundle, rows=rows, read_words=read_words)
+
+
+def _bundle(frame: Frame, who: Visitor, bundle: str) -> tuple[DeviceRow, list[CommandRow]]:
+    rows = frame.headend.commands.bundle(bundle)
+    if not rows:
+        raise Gone("there is no such command")
+    with frame.headend.engine.connect() as connection:
+        return find(connection, rows[0].device, who), rows
+
+
+@router.post("/commands/{bundle}/confirm")
+async def confirm(frame: Framed, who: Annotated[Visitor, able(Act.CONFIRM)], bundle: str) -> Response:
+    """Confirm as the second person."""
+    row, _ = _bundle(frame, who, bundle)
+    await frame.headend.commands.confirm(bundle, who.person.name)
+    frame.live.touch("overview", f"device:{row.id}")
+    return back(f"/commands/{bundle}", "Confirmed.")
+
+
+@router.post("/commands/{bundle}/take-back")
+async def take_back(frame: Framed, who: Annotated[Visitor, able(Act.COMMAND)], bundle: str) -> Response:
+    """Take back what is not sent yet."""
+    row, _ = _bundle(frame, who, bundle)
+    await frame.headend.commands.cancel(bundle, who.person.name)
+    frame.live.touch("overview", f"device:{row.id}")
+    return back(f"/commands/{bundle}", "Taken back.")
+
+
+@router.post("/commands/{bundle}/decide")
+async def decide(frame: Framed, who: Annotated[Visitor, able(Act.COMMAND)], request: Request, bundle: str) -> Response:
+    """Say what became of a command whose effect nobody could see."""
+    form = await fields(request)
+    row, rows = _bundle(frame, who, bundle)
+    identity = word(form, "id")
+    if identity not in {item.id for item in rows}:
+        raise Gone("there is no such command")
+    await frame.headend.commands.decide(identity, word(form, "done") == "1", who.person.name)
+    frame.live.touch("overview", f"device:{row.id}")
+    return back(f"/commands/{bundle}", "Noted.")

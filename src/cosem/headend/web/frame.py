@@ -1,0 +1,291 @@
+"""What every page stands in: who looks at it, what the template is given, and the headers around it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import quote, unquote, urlencode
+from zoneinfo import ZoneInfo
+
+from fastapi import Depends, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from sqlalchemy import delete, insert
+
+from cosem import __version__
+from cosem.errors import ConfigError, CosemError
+from cosem.headend.access import ALLOWED, Act, Person, Role
+from cosem.headend.engine import Headend
+from cosem.headend.schema import idempotency
+from cosem.headend.web import text
+from cosem.headend.web.accounts import Passwords, make_tables, seen, session_of
+from cosem.headend.web.live import Live
+from cosem.headend.web.overview import Overviews
+
+HERE: Final = Path(__file__).parent
+COOKIE: Final = "cosem_session"
+NOTICE: Final = "cosem_notice"
+THEMES: Final = ("auto", "light", "dark")
+POLICY: Final = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; "
+    b"base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types pages"
+)
+HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"cache-control", b"no-store"),
+    (b"content-security-policy", POLICY),
+    (b"referrer-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+)
+MAX_FIELDS: Final = 1200
+_KEY: Final = re.compile("[0-9a-f]{32}")
+
+
+class SignInNeeded(CosemError):
+    """Nobody is signed in here, or not any more."""
+
+
+class Gone(ConfigError):
+    """There is no such page."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageSettings:
+    """`zone` is what times are shown in, `target` the share of devices that a night should read, `title` the name."""
+
+    title: str = "cosem head-end"
+    zone: str = "Europe/Berlin"
+    target: float = 0.995
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who looks at a page."""
+
+    account: int
+    person: Person
+    cookie: str
+
+    def can(self, act: str) -> bool:
+        """Whether this role may do `act`."""
+        return Act(act) in ALLOWED[self.person.role]
+
+    @property
+    def household(self) -> bool:
+        """Whether this is a household, or somebody as narrow: own devices are seen, and nothing of the network."""
+        return self.person.role is Role.HOUSEHOLD or self.person.devices is not None
+
+
+class Frame:
+    """What the pages of one head-end share."""
+
+    def __init__(self, headend: Headend, settings: PageSettings) -> None:
+        make_tables(headend.engine)
+        self.headend = headend
+        self.settings = settings
+        self.passwords = Passwords()
+        self.zone = ZoneInfo(settings.zone)
+        self.overviews = Overviews(headend.clock, self.zone)
+        self.environment = self._environment()
+        self.live = Live(self._nothing)
+
+    @staticmethod
+    def _nothing(topic: str) -> dict[str, Any]:
+        return {}
+
+    @property
+    def now(self) -> int:
+        """The time of the head-end's clock."""
+        return int(self.headend.clock())
+
+    @cached_property
+    def assets(self) -> dict[str, tuple[str, bytes]]:
+        """The files that browsers keep: by name the address with their digest, and their octets."""
+        found = {}
+        for path in sorted((HERE / "static").iterdir()):
+            octets = path.read_bytes()
+            found[path.name] = (f"/static/{hashlib.sha256(octets).hexdigest()[:12]}/{path.name}", octets)
+        return found
+
+    def _environment(self) -> Environment:
+        made = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        made.filters.update(
+            {
+                "shown": text.shown,
+                "pill": text.pill,
+                "number": text.number,
+                "share": text.share,
+                "channel_words": text.channel_words,
+                **text.times(self.zone),
+            }
+        )
+        made.globals.update(
+            {
+                "asset": lambda name: self.assets[name][0],
+                "title": self.settings.title,
+                "version": __version__,
+                "new_key": lambda: uuid.uuid4().hex,
+                "share": text.share,
+                "url": address,
+                "in_unit": text.in_unit,
+                "can": lambda who, act: who is not None and who.can(act),
+                "two_persons": self.headend.settings.two_persons,
+            }
+        )
+        made.globals["bits"] = made.get_template("bits.html").module
+        return made
+
+    def warm(self) -> None:
+        """Make what the first pages want, before anybody asks for it."""
+        with self.headend.engine.connect() as connection:
+            self.overviews.get(connection)
+        for name in self.environment.list_templates():
+            self.environment.get_template(name)
+
+    def fragment(self, template: str, **given: Any) -> str:
+        """Return a piece of a page."""
+        return self.environment.get_template(template).render(given)
+
+    def page(
+        self, request: Request, template: str, visitor: Visitor | None, status: int = 200, **given: Any
+    ) -> HTMLResponse:
+        """Return a page; with `?part=1` its main block only, for what the script puts in place."""
+        theme = request.cookies.get("theme", "auto")
+        context = {
+            "who": visitor,
+            "theme": theme if theme in THEMES else "auto",
+            "path": request.url.path,
+            "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+            "live": None,
+            "notice": unquote(request.cookies.get(NOTICE, "")),
+            **given,
+        }
+        if request.query_params.get("part") == "1":
+            found = self.environment.get_template(template)
+            return HTMLResponse("".join(found.blocks["part"](found.new_context(context))), status)
+        answer = HTMLResponse(self.fragment(template, **context), status)
+        if context["notice"]:
+            answer.delete_cookie(NOTICE, samesite="strict", httponly=True)
+        return answer
+
+
+def address(path: str, **query: Any) -> str:
+    """Return a local address; what is empty or None is left out of the query."""
+    given = {name: value for name, value in query.items() if value not in (None, "", False)}
+    return quote(path) + (f"?{urlencode(given)}" if given else "")
+
+
+def frame_of(request: Request) -> Frame:
+    """Return what the pages share."""
+    found: Frame = request.app.state.frame
+    return found
+
+
+def visiting(request: Request) -> Visitor:
+    """Return who is signed in. Raises `SignInNeeded`."""
+    frame = frame_of(request)
+    cookie = request.cookies.get(COOKIE)
+    if cookie:
+        with frame.headend.engine.connect() as connection:
+            found = session_of(connection, cookie, frame.now)
+        if found is not None:
+            number, person, note = found
+            if note:
+                with frame.headend.engine.begin() as connection:
+                    seen(connection, cookie, frame.now)
+            return Visitor(number, person, cookie)
+    raise SignInNeeded("sign in first")
+
+
+Framed = Annotated[Frame, Depends(frame_of)]
+Signed = Annotated[Visitor, Depends(visiting)]
+
+
+def able(act: Act) -> Any:
+    """Return a dependency that gives who looks, and refuses who may not do `act`."""
+
+    def check(who: Signed) -> Visitor:
+        who.person.may(act)
+        return who
+
+    return Depends(check)
+
+
+def network(who: Signed) -> Visitor:
+    """Return who looks; a household has nothing to do with what is about the network."""
+    if who.household:
+        raise Gone("this page is not for households")
+    return who
+
+
+Networked = Annotated[Visitor, Depends(network)]
+
+
+async def fields(request: Request) -> Any:
+    """Return the fields of a form."""
+    async with request.form(max_files=0, max_fields=MAX_FIELDS) as form:
+        return form
+
+
+def word(form: Any, name: str, longest: int = 500) -> str:
+    """Return a field of a form. Raises `ConfigError` where it is too long."""
+    value = str(form.get(name, ""))
+    if len(value) > longest:
+        raise ConfigError(f"{name} has at most {longest} signs")
+    return value
+
+
+def key_of(form: Any) -> str:
+    """Return the key that makes sending a form twice be sending it once. Raises `ConfigError` without one."""
+    key = word(form, "key")
+    if not _KEY.fullmatch(key):
+        raise ConfigError("this form has no key: load the page again")
+    return key
+
+
+@contextmanager
+def first_time(frame: Frame, who: Visitor, key: str, path: str) -> Iterator[bool]:
+    """Say whether a form's key comes for the first time; forget it again where the act fails."""
+    values = {"key": f"page {key}", "who": who.person.name}
+    with frame.headend.engine.begin() as connection:
+        row = {**values, "digest": path, "status": 303, "body": "", "at": frame.now}
+        fresh = connection.execute(insert(idempotency).prefix_with("OR IGNORE"), row).rowcount == 1
+    try:
+        yield fresh
+    except BaseException:
+        if fresh:
+            with frame.headend.engine.begin() as connection:
+                connection.execute(delete(idempotency).filter_by(**values))
+        raise
+
+
+def back(path: str, did: str = "") -> Response:
+    """Send the browser on with GET; `did` says there what was done.
+
+    It travels in a cookie: words in an address could be anybody's.
+    """
+    answer = RedirectResponse(quote(path), 303)
+    if did:
+        answer.set_cookie(NOTICE, quote(did[:300]), max_age=30, httponly=True, samesite="strict")
+    return answer
+
+
+def own_path(given: str) -> str:
+    """Return an address of this site, or the first page: nobody is sent elsewhere."""
+    if re.fullmatch(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,500}", given) or given == "/":
+        return given
+    return "/"

@@ -1,0 +1,179 @@
+"use strict";
+// Everything here is an addition: without it lists, forms and links work as they are.
+(() => {
+  const root = document.documentElement;
+  root.classList.add("js");
+  // Only what this server rendered (and escaped) becomes HTML here.
+  const policy = window.trustedTypes
+    ? trustedTypes.createPolicy("pages", { createHTML: (text) => text })
+    : { createHTML: (text) => text };
+  const put = (element, text) => { element.innerHTML = policy.createHTML(text); };
+  const say = (words) => { const place = document.getElementById("say"); if (place) place.textContent = words; };
+
+  // --- menu --------------------------------------------------------------------------------------------
+  const menu = document.querySelector(".menu"), nav = document.getElementById("nav");
+  if (menu && nav) {
+    const narrow = matchMedia("(max-width: 900px)");
+    const show = (open) => { nav.classList.toggle("open", open); menu.setAttribute("aria-expanded", String(open)); };
+    const fit = () => { menu.hidden = !narrow.matches; show(false); };
+    narrow.addEventListener("change", fit);
+    fit();
+    menu.addEventListener("click", () => show(!nav.classList.contains("open")));
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "Escape" && nav.classList.contains("open")) { show(false); menu.focus(); }
+    });
+  }
+
+  // --- live --------------------------------------------------------------------------------------------
+  const topic = document.body.dataset.live, lamp = document.getElementById("lamp");
+  const later = new Map(), shown = new Map();
+  const change = (state) => {
+    for (const [id, words] of Object.entries(state.text || {})) {
+      const element = document.getElementById(id);
+      if (!element || element.textContent === words) continue;
+      if (id === "kpi-alarms" && Number(words.replace(/\D/g, "")) > Number(element.textContent.replace(/\D/g, ""))) say("A new alarm: " + words + " are open");
+      element.textContent = words;
+    }
+    for (const [id, text] of Object.entries(state.html || {})) {
+      const element = document.getElementById(id);
+      if (!element) continue;
+      // Who stands in it keeps what is under the fingers.
+      if (element.contains(document.activeElement)) { later.set(id, text); continue; }
+      later.delete(id);
+      if (shown.get(id) !== text) { put(element, text); shown.set(id, text); }
+    }
+  };
+  document.addEventListener("focusout", () => setTimeout(() => {
+    const waiting = Object.fromEntries(later);
+    later.clear();
+    change({ html: waiting });
+  }));
+  if (topic && lamp && window.EventSource) {
+    lamp.hidden = false;
+    let source = null, again = 0;
+    const light = (name, words) => { lamp.className = "lamp " + name; if (lamp.textContent !== words) lamp.textContent = words; };
+    const open = () => {
+      clearTimeout(again);
+      source = new EventSource("/live?topic=" + encodeURIComponent(topic));
+      source.onopen = () => light("on", "live");
+      source.onmessage = (event) => { light("on", "live"); change(JSON.parse(event.data)); };
+      source.onerror = async () => {
+        light("off", "reconnecting");
+        // A stream that was refused is not tried again by the browser: is it the session that is over?
+        if (source.readyState !== EventSource.CLOSED) return;
+        again = setTimeout(open, 2000);
+        const answer = await fetch("/live?topic=" + encodeURIComponent(topic), { method: "GET", signal: AbortSignal.timeout(1500) }).catch(() => null);
+        if (answer && answer.status === 401) { clearTimeout(again); light("off", "signed out"); location.reload(); }
+        else if (answer && answer.body) answer.body.cancel();
+      };
+    };
+    const shut = () => { clearTimeout(again); if (source) source.close(); source = null; };
+    document.addEventListener("visibilitychange", () => { if (document.hidden) shut(); else if (!source) open(); });
+    addEventListener("pagehide", shut);
+    addEventListener("pageshow", (event) => { if (event.persisted && !source) open(); });
+    if (!document.hidden) open();
+  }
+
+  // --- lists -------------------------------------------------------------------------------------------
+  const form = document.querySelector("form[data-list]");
+  if (form) {
+    const list = document.getElementById(form.dataset.list);
+    let running = null, timer = 0, asked = location.search;
+    const fetchPart = async (address, push) => {
+      if (running) running.abort();
+      running = new AbortController();
+      list.setAttribute("aria-busy", "true");
+      const part = new URL(address, location.href);
+      if (push) history.pushState(null, "", part);
+      asked = part.search;
+      part.searchParams.set("part", "1");
+      try {
+        const answer = await fetch(part, { signal: running.signal });
+        if (!answer.ok) { location.reload(); return; }
+        put(list, await answer.text());
+        const count = list.querySelectorAll("tbody tr").length;
+        say(count ? count + " rows" + (list.querySelector("[rel=next]") ? ", there are more" : "") : "nothing fits");
+      } catch (error) {
+        if (error.name !== "AbortError") say("The head-end does not answer");
+      } finally { list.removeAttribute("aria-busy"); }
+    };
+    const ask = () => {
+      const wanted = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+      fetchPart(form.getAttribute("action") + (wanted.size ? "?" + wanted : ""), true);
+    };
+    form.addEventListener("submit", (event) => { event.preventDefault(); clearTimeout(timer); ask(); });
+    form.addEventListener("input", (event) => { clearTimeout(timer); timer = setTimeout(ask, event.target.type === "search" ? 200 : 0); });
+    list.addEventListener("click", (event) => {
+      const link = event.target.closest("a[data-page]");
+      if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      fetchPart(link.href, true).then(() => { list.scrollIntoView(); const first = list.querySelector("a"); if (first) first.focus({ preventScroll: true }); });
+    });
+    // A link within the page (to its main part) is no other list.
+    addEventListener("popstate", () => { if (location.search !== asked) location.reload(); });
+  }
+
+  // --- dialogs -----------------------------------------------------------------------------------------
+  document.addEventListener("click", async (event) => {
+    const link = event.target.closest("a[data-dialog]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || !window.HTMLDialogElement) return;
+    event.preventDefault();
+    const answer = await fetch(link.href + "?part=1").catch(() => null);
+    if (!answer || !answer.ok) { location.href = link.href; return; }
+    const dialog = document.createElement("dialog");
+    put(dialog, await answer.text());
+    const form = dialog.querySelector("form");
+    dialog.setAttribute("aria-labelledby", form.getAttribute("aria-labelledby"));
+    dialog.querySelector("[data-cancel]").addEventListener("click", (press) => { press.preventDefault(); dialog.close(); });
+    dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
+    document.body.append(dialog);
+    dialog.showModal();
+    (dialog.querySelector("input:not([type=hidden])") || dialog.querySelector("[data-cancel]")).focus();
+  });
+  // A form that is on its way is not sent a second time (its key would make it one act anyway).
+  document.addEventListener("submit", (event) => {
+    if (event.defaultPrevented || event.target.method !== "post") return;
+    if (event.target.dataset.sent) { event.preventDefault(); return; }
+    event.target.dataset.sent = "1";
+    setTimeout(() => delete event.target.dataset.sent, 4000);
+  });
+  addEventListener("pageshow", () => document.querySelectorAll("[data-sent]").forEach((form) => delete form.dataset.sent));
+
+  // --- choosing all --------------------------------------------------------------------------------------
+  const all = document.querySelector("[data-all]");
+  if (all) {
+    const boxes = [...document.querySelectorAll("input[name=alarm]")];
+    all.hidden = !boxes.length;
+    all.addEventListener("change", () => boxes.forEach((box) => { box.checked = all.checked; }));
+  }
+
+  // --- charts --------------------------------------------------------------------------------------------
+  for (const chart of document.querySelectorAll("[data-chart]")) {
+    const rows = [...document.querySelectorAll("#" + chart.dataset.chart + "-table tbody tr")];
+    const reading = document.querySelector("[data-for=" + chart.dataset.chart + "]");
+    const pointer = chart.querySelector(".pointer"), unit = (chart.querySelector(".unit") || {}).textContent || "";
+    const summary = reading.textContent;
+    let at = -1;
+    const read = (index) => {
+      at = Math.max(0, Math.min(rows.length - 1, index));
+      const [when, value, quality] = [...rows[at].cells].map((cell) => cell.textContent.trim());
+      reading.textContent = when + ": " + value + (value === "–" ? "" : " " + unit) + (quality ? " (" + quality + ")" : "");
+      const place = ((at + 0.5) * 100 / rows.length).toFixed(3) + "%";
+      pointer.setAttribute("x1", place);
+      pointer.setAttribute("x2", place);
+      pointer.setAttribute("visibility", "visible");
+    };
+    const leave = () => { pointer.setAttribute("visibility", "hidden"); reading.textContent = summary; };
+    if (!rows.length) continue;
+    chart.addEventListener("keydown", (event) => {
+      const steps = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: rows.length - 1, PageUp: at - 10, PageDown: at + 10 };
+      if (event.key in steps) { event.preventDefault(); read(at < 0 && event.key === "ArrowLeft" ? rows.length - 1 : steps[event.key]); }
+    });
+    chart.addEventListener("pointermove", (event) => {
+      const box = chart.querySelector(".plot").getBoundingClientRect();
+      read(Math.floor((event.clientX - box.left) / box.width * rows.length));
+    });
+    chart.addEventListener("pointerleave", leave);
+    chart.addEventListener("blur", leave);
+  }
+})();

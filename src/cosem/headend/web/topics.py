@@ -1,0 +1,57 @@
+"""What is told to open pages: the state of each topic by the ids of the page's elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cosem.headend.happenings import AlarmState, alarms
+from cosem.headend.web import text
+from cosem.headend.web.device_pages import device_state
+from cosem.headend.web.frame import Frame
+from cosem.headend.web.live import Live
+from cosem.headend.web.plan_pages import run_state
+
+
+def connect(frame: Frame) -> None:
+    """Let pages follow: topics are rendered anew when the head-end tells of something that concerns them."""
+    frame.live = Live(lambda topic: render(frame, topic))
+
+    def told(kind: str, content: dict[str, Any]) -> None:
+        topics = ["overview"]
+        if "device" in content:
+            topics.append(f"device:{content['device']}")
+        if "run" in content:
+            topics.append(f"run:{content['run']}")
+        frame.live.touch(*topics)
+
+    frame.headend.live.append(told)
+
+
+def render(frame: Frame, topic: str) -> dict[str, Any]:
+    """Return the state of a topic."""
+    kind, _, number = topic.partition(":")
+    with frame.headend.engine.connect() as connection:
+        if kind == "device":
+            given = device_state(frame, connection, int(number))
+            blocks = ("readings", "commands", "opened")
+            return {"html": {f"live-{name}": frame.fragment(f"_{name}.html", **given) for name in blocks}}
+        if kind == "run":
+            given = run_state(frame, connection, int(number))
+            return {"html": {"live-run": frame.fragment("_run.html", target=frame.settings.target, **given)}}
+        seen = frame.overviews.get(connection)
+        newest = alarms(connection, limit=6, state=AlarmState.OPEN)
+    night = frame.fragment("_night.html", seen=seen, target=frame.settings.target)
+    return {
+        "text": {
+            "kpi-read": "–" if seen.night is None else text.share(seen.night.read, seen.night.total),
+            "kpi-devices": text.number(seen.in_use),
+            "kpi-alarms": text.number(seen.alarms),
+            "kpi-fraud": f"{text.number(seen.fraud)} of fraud",
+            "kpi-waiting": text.number(seen.unconfirmed),
+            "kpi-gaps": text.number(seen.gaps),
+        },
+        "html": {
+            "live-night": night,
+            "live-alarms": frame.fragment("_alarms.html", alarms=newest),
+        },
+    }
