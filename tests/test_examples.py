@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from cosem.client import KeyFile
+from cosem.headend.database import open_database
+from cosem.headend.inventory import Inventory
 from cosem.simulator.meter import DEMO_KEYS, DEMO_PASSWORD, DEMO_SECRET
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
+PAGES = "pages_demo.py"
+"""Fills a folder that it is given, and serves it."""
 SAYS = {
     "read_register.py": ["quantity    ", " Wh", "voltage L1  2", "2026-11-01T01:00:00+01:00"],
     "profile_to_csv.py": ["0-0:1.0.0.255,1-0:1.8.0.255 [Wh],1-0:2.8.0.255 [Wh]", "2026-11-01T23:45:00+01:00,"],
@@ -47,6 +51,20 @@ SAYS = {
 }
 
 
+def run(name: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run an example in a folder of its own, where a warning is an error."""
+    source = str(EXAMPLES.parent / "src")
+    return subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=folder,
+        env={"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": source, "PYTHONIOENCODING": "utf-8"},
+        check=False,
+    )
+
+
 def test_the_example_key_file_opens_the_simulated_meter() -> None:
     """Whoever starts `cosem simulate meter` without a key file reads it with this one, with every authentication."""
     device = KeyFile.load(EXAMPLES / "keys.toml").device()
@@ -57,21 +75,22 @@ def test_the_example_key_file_opens_the_simulated_meter() -> None:
 
 
 def test_every_example_is_tried_here() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == set(SAYS)
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*SAYS, PAGES}
+
+
+def test_the_example_of_the_pages_fills_a_folder_that_a_head_end_opens(tmp_path: Path) -> None:
+    arguments = ["demo", "--devices", "30"]
+    done = run(PAGES, tmp_path, *arguments)
+    assert (done.returncode, done.stderr) == (0, "")
+    engine = open_database(tmp_path / "demo" / "headend.db")
+    with engine.connect() as connection:
+        assert sum(Inventory(connection).count().values()) >= 30
+    engine.dispose()
 
 
 @pytest.mark.parametrize("name", sorted(SAYS))
 def test_an_example_runs_and_says_what_it_promises(name: str, tmp_path: Path) -> None:
-    source = str(EXAMPLES.parent / "src")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / name)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": source, "PYTHONIOENCODING": "utf-8"},
-        check=False,
-    )
+    done = run(name, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     for words in SAYS[name]:
         assert words in done.stdout
