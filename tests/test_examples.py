@@ -32,6 +32,9 @@ SAYS = {
         "button: connected",
         "103  M-Bus channel 1: fraud attempt",
         "177 hours",
+        "by wire: gas meter 00010001, security mode 5\n",
+        "by radio: gas meter 00010005, security mode ",
+        "40 answers by wire and 419 telegrams by radio explained, 0 not",
     ],
     "gas_station.py": [
         "equal to the last digit",
@@ -46,6 +49,13 @@ SAYS = {
         "0 meters given up",
         "meter 7: ",
         "all 200 meters run it",
+    ],
+    "household_gas.py": [
+        "on M-Bus channel 1 of an electricity meter:\n  0-1:24.2.1  ",
+        "P1: 0-1:24.2.1(261108070000W)(000",
+        "by the map of netherlands:\n  0-1:24.2.1  30.752 m³\n",
+        "by the map of italy:\n  7-0:13.2.0  30.752 m³\n",
+        "7-0:99.99.3  2 rows: 0-0:1.1.0.255, 7-1:96.5.1.255, 7-0:13.2.0.255 [m³] ...\n",
     ],
     "be_a_meter.py": ["2026-11-01T02:00:00+01:00", "disconnected", "72 rows captured"],
 }

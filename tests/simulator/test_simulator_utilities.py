@@ -14,12 +14,13 @@ from cosem.classes.c072_mbus_client import EncryptionKeyStatus
 from cosem.codec import axdr
 from cosem.device.utility.meter import Tamper
 from cosem.errors import ConfigError
+from cosem.explain.mbus import by_number, explain_mbus
 from cosem.mbus.wireless import Format, WirelessFrame, encode_frame
 from cosem.obis import Obis
 from cosem.simulator.meter import simulated_meter
 from cosem.simulator.scenario import load, parse
 from cosem.simulator.story import Story
-from cosem.simulator.utilities import DEMO_MBUS_KEY, Utilities, kinds_of, mbus_settings, utilities_of
+from cosem.simulator.utilities import DEMO_MBUS_KEY, DEMO_RADIO_KEY, Utilities, kinds_of, mbus_settings, utilities_of
 
 END = datetime(2026, 11, 3, tzinfo=UTC)
 HOUSE = Path(__file__).parents[2] / "examples" / "scenarios" / "house.toml"
@@ -115,6 +116,26 @@ def test_frames_of_strangers_are_counted_and_nothing_more() -> None:
         mbus.hear(octets, meter.now, -70)
     assert mbus.unknown == 4
     assert client(meter, 1).failures == 0
+
+
+def test_whoever_overhears_the_house_has_what_the_meter_had() -> None:
+    (meter, utilities), (alone, _) = house("gas,water-radio", days=0.1), house("gas,water-radio", days=0.1)
+    frames: list[bytes] = []
+    utilities.overhear(frames.append)
+    for lives in (meter, alone):
+        lives.advance(lives.now + 3 * HOUR)
+    numbers = {speaker.address.number: DEMO_RADIO_KEY for speaker in utilities.speakers.values() if speaker.key}
+    said = explain_mbus("\n".join(octets.hex() for octets in frames), keys=by_number(numbers))
+    assert said.ok
+    telegrams = [frame for frame in said.frames if frame.telegram is not None]
+    assert {(frame.header()["medium_name"], frame.wired) for frame in telegrams} == {
+        ("gas", True),
+        ("cold water", False),
+    }
+    assert sum(frame.wired for frame in telegrams) == 3
+    # Nobody notices.
+    for channel in (1, 2):
+        assert hourly(meter, channel) == hourly(alone, channel)
 
 
 def test_what_a_repeater_sends_again_is_no_error() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from cosem.codec import axdr
@@ -25,7 +25,7 @@ from cosem.mbus.link_fields import STANDARD_LINE
 from cosem.mbus.master import BusMaster
 from cosem.mbus.model import models
 from cosem.obis import Obis
-from cosem.simulator.mbus_air import Air, AirReceiver
+from cosem.simulator.mbus_air import Air, AirReceiver, Heard
 from cosem.simulator.mbus_bus import SimulatedBus
 
 if TYPE_CHECKING:
@@ -56,10 +56,15 @@ class HouseStation(UtilityStation):
     """A utility meter on the wire, which can be made silent: its wire is cut."""
 
     silent = False
+    overheard: Callable[[bytes], None] | None = None
+    """Who is told of every frame that this station sends."""
 
     def hear(self, frame: Frame, now: float) -> bytes:
         """Take a frame as every station does, unless the wire is cut."""
-        return b"" if self.silent else super().hear(frame, now)
+        answer = b"" if self.silent else super().hear(frame, now)
+        if answer and self.overheard is not None:
+            self.overheard(answer)
+        return answer
 
 
 def kinds_of(text: str) -> tuple[str, ...]:
@@ -99,6 +104,7 @@ class Utilities:
         line = Line(STANDARD_LINE)
         self.bus = SimulatedBus(line=line)
         self.mbus.connect(SteppedBus(BusMaster(line), self.bus, lambda: self.host.now))
+        self.air: Air | None = None
         radios: list[RadioMeter] = []
         for channel, kind in enumerate(kinds, 1):
             speaker = self.speakers[channel] = self._speaker(channel, kind, seed)
@@ -116,6 +122,21 @@ class Utilities:
             )
             self.air = Air(radios, [AirReceiver(_RECEIVER, transmissions)], seed=seed)
             self.mbus.listen_to(self.air.run)
+
+    def overhear(self, told: Callable[[bytes], None]) -> None:
+        """Tell `told` of every frame from now on: answers on the wire, and what the meter hears by radio."""
+        for station in self.stations.values():
+            station.overheard = told
+        air = self.air
+        if air is None:
+            return
+
+        def ear(until: float) -> Iterator[Heard]:
+            for heard in air.run(until):
+                told(heard.octets)
+                yield heard
+
+        self.mbus.listen_to(ear)
 
     def _pair(self, channel: int, speaker: Speaker) -> None:
         """Install a wireless meter by its identity, with the key that it sends under."""
