@@ -57,6 +57,7 @@ def test_a_component_that_is_absent_has_no_share_but_one_that_is_none_is_an_erro
         ({"methane": 0.9}, "add up to 0.9 instead of 1"),
         ({"methane": 0.95, "ethane": 0.06}, "add up to 1.01 instead of 1"),
         ({"methane": 1.1, "ethane": -0.1}, "a mole fraction of 1.1 is none"),
+        ({"methane": 10**400}, "a mole fraction of 1e308 and more is none"),
         ({"methane": float("nan")}, "a mole fraction of nan is none"),
         ({"methane": 0.5, "CH4": 0.5}, "methane stands twice in the composition, also as 'CH4'"),
         ({"methane": 0.5, "phlogiston": 0.5}, "'phlogiston' is no component"),

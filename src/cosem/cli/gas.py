@@ -16,6 +16,8 @@ from cosem.errors import ConfigError
 
 _METHODS: Final = "sgerg88, aga8-detail, aga8-gross1, aga8-gross2, gerg2008, nx19, fixed"
 
+_PLACES: Final = 30
+"""In front of the point and behind it: more than anybody measures."""
 _SIXTY: Final = "60F"
 
 _GAS: Final = (
@@ -276,7 +278,11 @@ def _calorific(gas: Any, base: Any) -> Decimal | None:
         megajoules = properties(gas, combustion=25, metering=float(base.temperature)).superior_volume.value
     elif isinstance(gas, Characteristics) and base.temperature == 0:
         megajoules = gas.hs
-    return None if megajoules is None else (Decimal(megajoules) / Decimal("3.6")).quantize(Decimal("0.000001"))
+    if megajoules is None:
+        return None
+    if megajoules >= 10**_PLACES:
+        raise ConfigError(f"a calorific value of {megajoules:g} MJ/m³ is none")
+    return (Decimal(megajoules) / Decimal("3.6")).quantize(Decimal("0.000001"))
 
 
 def _gas(
@@ -318,8 +324,8 @@ def _reference(gas: dict[str, Any]) -> Any:
 
 def _mole_fractions(path: Path) -> dict[str, float]:
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, ValueError) as error:
+        document = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: no JSON document ({error})") from None
     if isinstance(document, dict) and isinstance(document.get("composition"), dict):
         document = document["composition"]
@@ -338,4 +344,7 @@ def _number(name: str, text: str) -> Decimal:
         raise ConfigError(f"{name}: {text!r} is no number") from None
     if not value.is_finite():
         raise ConfigError(f"{name}: {text!r} is no number")
+    # Numbers are exact and printed with all their digits: one with an exponent in thousands is a way to fill a disk.
+    if value.adjusted() >= _PLACES or -int(value.as_tuple().exponent) > _PLACES:
+        raise ConfigError(f"{name}: {text[:40]!r} is out of all range")
     return value

@@ -132,5 +132,8 @@ def _named(amounts: Mapping[str, float]) -> dict[str, float]:
             raise CompositionError(f"{name} stands twice in the composition, also as {given!r}", (name,))
         if isinstance(amount, (bool, str)) or amount is None:
             raise CompositionError(f"{name}: {amount!r} is no mole fraction", (name,))
-        named[name] = float(amount)
+        try:
+            named[name] = float(amount)
+        except OverflowError:
+            raise CompositionError(f"{name}: a mole fraction of 1e308 and more is none (0 to 1)", (name,)) from None
     return named
