@@ -101,6 +101,10 @@ def test_files_and_standard_input(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = tmp_path / "telegrams.txt"
+    for encoding in ("utf-8-sig", "utf-16"):  # an editor and a shell of Windows
+        text.write_text(f"{CLEAR}\n{WATER}\n", encoding=encoding)
+        status, document = decode(capsys, str(text))
+        assert (status, len(document["frames"])) == (0, 2)
     text.write_text(f"{CLEAR}\n# noise\n{WATER}\n", encoding="ascii")
     raw = tmp_path / "capture.bin"
     raw.write_bytes(bytes.fromhex(CLEAR) + bytes.fromhex(CLEAR))

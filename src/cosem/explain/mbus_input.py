@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
@@ -27,6 +28,7 @@ Item: TypeAlias = Received | DecodeError
 
 _START, _SHORT = b"\x68", b"\x10"
 _SIGNS = ("telegram=", "0x", "0X", "|", "_", ":", "-", ",")
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 MAX_TEXT = 8 * 1024 * 1024
 """Characters of one input that are looked at; a day of a busy receiver is less."""
 
@@ -37,9 +39,8 @@ def telegrams_in(source: str | bytes) -> list[Item]:
         return [DecodeError(f"more than {MAX_TEXT} characters or octets at once", MAX_TEXT)]
     if isinstance(source, str):
         return list(_in_text(source))
-    try:
-        text = source.decode("ascii")
-    except UnicodeDecodeError:
+    text = _text_of(source)
+    if text is None:
         return frames_in(source)
     # No frame is made of printable octets alone: such a file is text, and what is wrong with it is said as of text.
     printable = "".join(text.split()).isprintable()
@@ -49,14 +50,24 @@ def telegrams_in(source: str | bytes) -> list[Item]:
 def octets_in(source: str | bytes) -> bytes | None:
     """Return octets from hex over any lines, or as they are; None for text that is no hex."""
     if isinstance(source, bytes):
-        try:
-            text = source.decode("ascii")
-        except UnicodeDecodeError:
+        text = _text_of(source)
+        if text is None:
             return source
         digits = _hex(" ".join(_lines(text)))
         return source if digits is None else _octets(digits)
     digits = _hex(" ".join(_lines(source)))
     return None if digits is None else _octets(digits)
+
+
+def _text_of(source: bytes) -> str | None:
+    """Return a file as text, None where it is none; editors and shells of Windows put a mark in front of theirs."""
+    encoding = next((encoding for mark, encoding in _MARKS.items() if source.startswith(mark)), "ascii")
+    try:
+        text = source.decode(encoding)
+    except UnicodeDecodeError:
+        return None
+    # Octets may begin with what looks like a mark: text behind one says something that can be read.
+    return text if encoding == "ascii" or is_text(text) else None
 
 
 def is_text(text: str) -> bool:
