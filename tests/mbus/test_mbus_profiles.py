@@ -280,6 +280,13 @@ def test_without_an_interval_only_the_times_that_are_sent_are_known() -> None:
     assert load_profiles([BASE_TIME, stored(4, 10)]) == ()
 
 
+def test_a_point_that_is_not_there_yet_has_no_value() -> None:
+    absent = Record(Head.of(Dib.of(DataField.INTEGER_32, storage=5), b"\x13"), bytes.fromhex("00000080"))
+    assert absent.invalid
+    (found,) = load_profiles([BASE_TIME, stored(4, 10), absent])
+    assert [str(point.value) for point in found.points] == ["0.010", "None"]
+
+
 def test_an_interval_in_months_is_none_in_time() -> None:
     assert storage_interval([Record.of(Dib.of(DataField.INTEGER_8), b"\xfd\x28", 1)]) is None
     huge = Record.of(Dib.of(DataField.INTEGER_64), b"\xfd\x27", 1 << 60)

@@ -224,7 +224,8 @@ def load_profiles(
             continue
         ordered = sorted(members, key=lambda record: record.storage)
         points = tuple(
-            Point(item.storage, _counted(item.storage, known, interval, later), item.value) for item in ordered
+            Point(item.storage, _counted(item.storage, known, interval, later), None if item.invalid else item.value)
+            for item in ordered
         )
         answer.append(Series(ordered[0].vib, ordered[0].dib, points))
     return tuple(answer)
