@@ -294,6 +294,17 @@ def test_values_as_text() -> None:
     assert table.quantities((None, True, 7)) == [None, True, 7]
 
 
+def test_the_time_at_which_a_register_took_its_value_is_a_time() -> None:
+    taken = Column(CaptureObject(4, Obis.parse("0-1:24.2.1.255"), 5, 0))
+    table = ProfileTable((taken, CLOCK_COLUMN), [])
+    octets = bytes.fromhex("07ea0a1a0103000000ffc400")
+    assert table.text((octets, TEN)) == ["2026-10-26T03:00:00+01:00", "2026-01-01T10:00:00"]
+    assert table.text((b"\xff" * 9 + b"\x80\x00\xff", TEN))[0] == "*-*-*T*:*:*"
+    # What is no time stays what it is, and no column of this kind is the time of a row.
+    assert table.text((b"\x07\xea\x63" + bytes(9), TEN))[0] == "07ea63" + "00" * 9
+    assert table.time_index == 1
+
+
 def test_a_table_without_times_is_selected_whole() -> None:
     table = ProfileTable((VALUE_COLUMN,), [(1,), (2,)], [(1,), (2,)])
     assert table.times() == [None, None]

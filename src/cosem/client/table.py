@@ -25,6 +25,8 @@ LAST = CosemDateTime.from_datetime(datetime(2099, 12, 31, 23, 59, 59))
 """What stands for a time that was not given."""
 NULL = b"\x00"
 TIME_OCTETS = 12
+_CAPTURE_TIMES = ((4, 5), (5, 6), (5, 7))
+"""Class and attribute of extended and demand registers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,11 @@ class Column:
     def is_time(self) -> bool:
         """Whether the column holds the time of the clock."""
         return self.capture.class_id == 8 and self.capture.attribute_index == 2
+
+    @property
+    def is_capture_time(self) -> bool:
+        """Whether the column holds the time at which a register took its value."""
+        return (self.capture.class_id, self.capture.attribute_index) in _CAPTURE_TIMES
 
     @property
     def name(self) -> str:
@@ -313,6 +320,8 @@ def _moment(value: Any) -> CosemDateTime | None:
 
 def _worded(column: Column, value: Any) -> Any:
     if column.is_time and (moment := _moment(value)) is not None:
+        return moment
+    if column.is_capture_time and (moment := _moment(value)) is not None and moment.in_range:
         return moment
     if column.scaler_unit is not None and isinstance(value, (int, float)) and not isinstance(value, bool):
         return column.scaler_unit.quantity(value)
