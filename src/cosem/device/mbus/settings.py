@@ -79,6 +79,8 @@ class MBusSettings:
 
     def __post_init__(self) -> None:
         numbers = [channel.number for channel in self.channels]
+        if len(numbers) > LARGEST_CHANNEL:
+            raise ConfigError(f"{len(numbers)} devices on the M-Bus: there are channels 1 to {LARGEST_CHANNEL}")
         if len(set(numbers)) != len(numbers) or not all(1 <= number <= LARGEST_CHANNEL for number in numbers):
             raise ConfigError(f"channels have numbers of their own, 1 to {LARGEST_CHANNEL}: {numbers}")
         if self.version not in (0, 1):
