@@ -150,6 +150,21 @@ def test_twins_that_cannot_be_told_apart_are_unresolved() -> None:
     assert [str(mask) for mask in scan.unresolved] == [str(plain)]
 
 
+class Parrot(SecondaryStation):
+    """Acknowledges whatever is said, and says nothing."""
+
+    def hear(self, frame, now):  # type: ignore[no-untyped-def]
+        return b"\xe5"
+
+
+def test_a_search_ends_although_somebody_acknowledges_everything() -> None:
+    identity = meter()
+    wired = Wired([Parrot(Counter(identity), identity)])
+    within = SecondaryAddress.of("12FFFFFF")
+    scan = wired.run(scan_secondary(wired.primary, within))
+    assert scan == ((), (within,))
+
+
 def test_hex_digits_where_they_are_asked_for() -> None:
     wired = Wired([station(meter("1234567A"), reaction=0.03), station(meter("12345678"))])
     scan = wired.run(scan_secondary(wired.primary, SecondaryAddress.of("123456FF"), digits=range(15)))

@@ -36,6 +36,8 @@ CERTAINTY = 1e-5
 MIN_TRIES, MAX_TRIES = 2, 9
 PROOFS = 3
 """How often a meter may say another thing of itself before its branch is split."""
+MOST = 250
+"""Slaves of a bus: as many as there are primary addresses."""
 COLLISIONS = 3
 """Garbled answers that are a collision and not noise."""
 
@@ -64,7 +66,11 @@ class FoundSecondary(NamedTuple):
 
 
 class SecondaryScan(NamedTuple):
-    """Meters by secondary address. `unresolved`: somebody acknowledges here, and what he answers is of no use."""
+    """Meters by secondary address. `unresolved`: somebody acknowledges here, and what he answers is of no use.
+
+    Where more are unresolved than a bus has slaves, somebody acknowledges whatever is selected: the search has ended
+    early, and all of what was to be searched is unresolved.
+    """
 
     found: tuple[FoundSecondary, ...]
     unresolved: tuple[SecondaryAddress, ...]
@@ -175,6 +181,9 @@ class _Search:
         # A stack, not recursion: a tree of twins is a dozen levels deep, and steps pass through each of them.
         branches = [_Branch(within, iter((within,)), 0, repeated=True)]
         while branches:
+            if len(self.unresolved) > MOST:
+                self.unresolved = [within]
+                break
             branch = branches[-1]
             mask = next(branch.children, None)
             if mask is not None:
