@@ -36,8 +36,8 @@ CERTAINTY = 1e-5
 MIN_TRIES, MAX_TRIES = 2, 9
 PROOFS = 3
 """How often a meter may say another thing of itself before its branch is split."""
-MOST = 250
-"""Slaves of a bus: as many as there are primary addresses."""
+MOST = 32
+"""Addresses at which somebody acknowledges and nobody answers: where there are more it is one who does so everywhere."""
 COLLISIONS = 3
 """Garbled answers that are a collision and not noise."""
 
@@ -68,8 +68,8 @@ class FoundSecondary(NamedTuple):
 class SecondaryScan(NamedTuple):
     """Meters by secondary address. `unresolved`: somebody acknowledges here, and what he answers is of no use.
 
-    Where more are unresolved than a bus has slaves, somebody acknowledges whatever is selected: the search has ended
-    early, and all of what was to be searched is unresolved.
+    Where more than `MOST` are unresolved, somebody acknowledges whatever is selected: the search has ended early, and
+    all of what was to be searched is unresolved.
     """
 
     found: tuple[FoundSecondary, ...]
