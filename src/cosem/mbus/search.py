@@ -37,7 +37,7 @@ MIN_TRIES, MAX_TRIES = 2, 9
 PROOFS = 3
 """How often a meter may say another thing of itself before its branch is split."""
 MOST = 32
-"""Addresses at which somebody acknowledges and nobody answers: where there are more it is one who does so everywhere."""
+"""Addresses at which somebody acknowledges and nobody answers: more of them are one who does so everywhere."""
 COLLISIONS = 3
 """Garbled answers that are a collision and not noise."""
 
