@@ -96,6 +96,7 @@ def test_a_scenario_happens_and_is_told(capsys: Any) -> None:
         ({"auth": "no"}, "--auth"),
         ({"security": "no"}, "--security"),
         ({"kind": "chromatograph", "analyser": True}, "belong to a converter"),
+        ({"kind": "energy", "site": "household"}, "belongs to a converter"),
     ],
 )
 def test_options_that_mean_nothing(wrong: dict[str, Any], words: str) -> None:

@@ -133,6 +133,8 @@ def _converter(options: dict[str, Any], given: dict[str, Any], clients: dict[str
     )
 
     site = options["site"] or given.get("site", "industry")
+    if options["kind"] == "energy" and site != "industry":
+        raise ConfigError("an energy converter has an industry before it: --site belongs to a converter")
     method = options["method"] or given.get("method", "sgerg88")
     settings = demo_converter(options["seed"], method=method, site=site)
     given = {name: value for name, value in given.items() if name != "method"}
