@@ -54,6 +54,18 @@ def test_a_picture_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert "cannot write" in str(result.exception) or "cannot write" in result.output
 
 
+def test_a_feeder_in_which_nobody_hears_anybody_says_so() -> None:
+    text = run("--meters", "3", "--noise", "120")
+    assert "nobody was found" in text
+    assert "heard under its address" not in text
+    assert run("--meters", "1").count("1 meter   L1:") == 1
+
+
+def test_a_noise_that_is_no_number_is_refused() -> None:
+    result = CliRunner().invoke(cosem, ["simulate", "feeder", "--noise", "nan"], standalone_mode=False)
+    assert "no number" in str(getattr(result.exception, "message", result.exception))
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_every_meter_and_every_cabinet_is_drawn_once(seed: int) -> None:
     feeder = random_feeder(60, seed=seed, cables=1 + seed)

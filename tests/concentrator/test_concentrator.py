@@ -19,10 +19,14 @@ from cosem.client.core import Core
 from cosem.client.keyfile import DeviceKeys
 from cosem.client.meter import Meter, connect
 from cosem.concentrator.concentrator import LIVE, STORED, Concentrator
+from cosem.concentrator.forwarder import NOT_REACHED
 from cosem.concentrator.local import NETWORK
 from cosem.concentrator.reading import ReadingPlan
 from cosem.errors import ConfigError, ConnectionLost, CosemError, ExceptionResponseReceived
 from cosem.io.server import DeviceServer
+from cosem.link import gateway, wrapper
+from cosem.link.gateway import Gateway
+from cosem.link.wrapper import WrapperLink
 from cosem.obis import Obis
 from cosem.plc.llc import LlcSettings
 from cosem.security.counters import MemoryCounterStore
@@ -193,13 +197,26 @@ def test_who_cannot_be_reached_is_told_at_once_and_reported_with_the_cause() -> 
     with served(made.concentrator) as port:
         with pytest.raises(ExceptionResponseReceived):
             dial(port, behind(LIVE, title_of(2)))
-        with pytest.raises(CosemError):
+        with pytest.raises(CosemError, match=r"device 6e6f626f6479 of network 1, .*may not know that network"):
             dial(port, behind(LIVE, b"nobody") + "&timeout=0.3")
     report = made.read_profiles().report
     failure = report.failed[title_of(2)]
     assert "no answer to 3 of 3 attempts" in failure.cause
     assert set(report.read) == {title_of(1), title_of(3)}
     assert report.attempts == 2 + 3
+
+
+@pytest.mark.parametrize(("client", "server"), [(300, 1), (16, 900), (0, 1), (0xFFFF, 0xFFFF)])
+def test_access_points_the_line_cannot_name_are_refused_at_once_on_the_same_connection(
+    client: int, server: int
+) -> None:
+    made = site(2)
+    door = Gateway(WrapperLink(server=True), made.concentrator.machine)
+    question = gateway.build(gateway.Prefix(False, LIVE, title_of(1))) + bytes.fromhex("c001c100080000010000ff0200")
+    answer = gateway.build(gateway.Prefix(True, LIVE, title_of(1))) + NOT_REACHED.encode()
+    for _ in range(2):
+        door.receive(wrapper.build(client, server, question), 0)
+        assert door.take() == wrapper.build(server, client, answer)
 
 
 def test_a_reading_outlives_a_restart_of_the_initiator() -> None:

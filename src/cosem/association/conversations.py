@@ -236,6 +236,14 @@ def silence(machine: Initiator) -> str:
             "try another server or physical address, or the wrapper (tcp://) instead of HDLC"
         )
     if not machine.heard_apdu:
+        from cosem.link.gateway import GatewayLink
+
+        if isinstance(link := machine.link, GatewayLink):
+            return (
+                f"The gateway answers nothing for device {link.device.hex()} of network {link.network}, client "
+                f"{address.client}, server {address.server}: it may not know that network or that device, the meter "
+                "may have no such access points, or it takes longer to reach than the time-out"
+            )
         return (
             f"The link is open, but no APDU came back from client {address.client} to server {address.server}: "
             "these access points may not exist (try client=16 without security), or the framing is another "

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from cosem.cli.output import DONE, heading, note, print_json, print_table
+from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError
 
 MOST_METERS = 3071
@@ -26,9 +27,7 @@ OWN_CALLS = 300
 @click.option(
     "--seed", default=1, type=click.IntRange(0, 9_999_999), show_default=True, help="The same seed, the same feeder."
 )
-@click.option(
-    "--noise", default=48.0, type=click.FloatRange(0, 120), show_default=True, help="Noise at night, in dBµV."
-)
+@click.option("--noise", default=48.0, type=NumberRange(0, 120), show_default=True, help="Noise at night, in dBµV.")
 @click.option("--svg", type=click.Path(path_type=Path, dir_okay=False), help="Write a picture of the feeder to a file.")
 @click.option("--list", "as_list", is_flag=True, help="List every meter at the end.")
 @click.option(
@@ -119,8 +118,9 @@ def _tree(feeder: Any, options: dict[str, Any]) -> None:
         here = " ".join(f"L{phase}:{counts[phase]}" for phase in (1, 2, 3))
         what = "cable" if lane.origin is None else "branch"
         places = f"{len(lane.cabinets)} cabinets" if len(lane.cabinets) > 1 else "1 cabinet"
+        many = f"{len(stations):>3} {'meter' if len(stations) == 1 else 'meters':<6}"
         span = f"{lane.begin:.0f} to {lane.cabinets[-1][1]:.0f} m"
-        click.echo(f"{'│  ' * lane.depth}{corner} {what:<6} {span:>14}  {places:<12} {len(stations):>3} meters  {here}")
+        click.echo(f"{'│  ' * lane.depth}{corner} {what:<6} {span:>14}  {places:<12} {many}  {here}")
 
 
 class _Course:
@@ -210,13 +210,18 @@ def _levels(before: Any, after: Any, found: float) -> None:
                 sum(view.repeats for view in views),
             )
         )
-    print_table(
-        ("repetitions", "meters", "level dBµV", "repeated before the call", "after it"), table, right=(0, 1, 2, 3, 4)
-    )
     missing = len(after) - len(registered)
+    time = _clock(found).strip()
+    if registered:
+        columns = ("repetitions", "meters", "level dBµV", "repeated before the call", "after it")
+        print_table(columns, table, right=(0, 1, 2, 3, 4))
     if missing:
-        note(f"{missing} meters are out of reach or in the middle of a search: they are not registered")
-    click.echo(f"found, and each heard under its address, in {_clock(found).strip()} on the wire")
+        who = "1 meter is" if missing == 1 else f"{missing} meters are"
+        note(f"{who} out of reach or in the middle of a search: not registered")
+    if registered:
+        click.echo(f"found, and each heard under its address, in {time} on the wire")
+    else:
+        click.echo(f"nobody was found in {time} on the wire")
 
 
 def _list(feeder: Any, views: Any) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from cosem.concentrator.carrier import Carried, Reached
+from cosem.errors import LocalProtocolError
 from cosem.link.base import Address
 from cosem.plc import llc
 from cosem.plc.initiator import PowerLineInitiator
@@ -72,9 +73,13 @@ class PowerLineCarrier:
         )
 
     def carry(self, job: Carried) -> None:
-        """Carry an APDU as one M_sdu."""
+        """Carry an APDU as one M_sdu. What the LLC cannot say, such as SAPs beyond 8 bits, fails at once."""
         link = LlcLink(self._initiator().settings.llc)
-        link.send(job.address, job.apdu, self.now)
+        try:
+            link.send(job.address, job.apdu, self.now)
+        except LocalProtocolError as error:
+            job.failed(str(error))
+            return
         exchange = Exchange(
             job.name,
             link.take(),

@@ -126,7 +126,8 @@ def parse(octets: bytes, check: CheckSequence = TEXTBOOK) -> MacFrame:
         raise DecodeError(f"{octets[:2].hex().upper()} is no number of subframes", 0)
     size = count * SUBFRAME
     if len(octets) < size:
-        raise IncompleteError(f"{count} subframes have {size} octets, here are {len(octets)}", len(octets))
+        what = "1 subframe has" if count == 1 else f"{count} subframes have"
+        raise IncompleteError(f"{what} {size} octets, here are {len(octets)}", len(octets))
     if len(octets) > size:
         raise DecodeError(f"{in_octets(len(octets) - size)} behind a MAC frame", size)
     if check.compute(octets[2:-3]) != octets[-3:]:
