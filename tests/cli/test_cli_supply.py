@@ -180,4 +180,8 @@ def test_who_shares_a_title_with_others_is_told(capsys: pytest.CaptureFixture[st
     err = capsys.readouterr().err
     assert "(the smallest counter it accepts is 49401). Somebody else speaks to it" in err
     report_error(ExceptionResponseReceived(1, 1), as_json=False)
-    assert "Somebody" not in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "Somebody" not in err
+    assert "a meter that it cannot reach" in err
+    report_error(ExceptionResponseReceived(1, 2), as_json=False)
+    assert "reach" not in capsys.readouterr().err

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cosem.errors import AccessError, ConfigError, CosemError, ExceptionResponseReceived, KeyMissing
-from cosem.results import DataAccessResult
+from cosem.results import DataAccessResult, ExceptionServiceError
 
 DONE, SAID_NO, WRONG_USAGE = 0, 1, 2
 _NEXT: dict[int, str] = {
@@ -67,6 +67,9 @@ def _hint(error: CosemError) -> str | None:
             "somebody else speaks to it under the same client_system_title just now: try again, one after the other, "
             "or each with a title of its own in the key file"
         )
+    impossible = ExceptionServiceError.OPERATION_NOT_POSSIBLE
+    if isinstance(error, ExceptionResponseReceived) and error.service_error == impossible:
+        return "the meter cannot do this now; a gateway says the same of a meter that it cannot reach"
     return None
 
 
