@@ -38,6 +38,7 @@ from cosem.times import CosemDateTime
 
 SETUP, ACTIVE, TIMEOUTS = (Obis.parse(f"0-0:26.{number}.0.255") for number in (0, 1, 2))
 COUNTERS, LLC = Obis.parse("0-0:26.3.0.255"), Obis.parse("0-0:26.5.0.255")
+LLC_TYPE_1, LLC_TYPE_2, LLC_TYPE_3 = (Obis.parse(f"0-0:27.{number}.0.255") for number in range(3))
 IMAGE = Obis.parse("0-0:44.0.0.255")
 
 
@@ -197,6 +198,18 @@ def test_classes_50_to_56_show_their_layers() -> None:
     assert values[7][0].value[0].value == 0xC00
     assert values[7][0].value[1].value > 10
     assert values[8] == 134
+
+
+def test_set_up_objects_of_other_llcs_are_there_and_keep_what_is_written() -> None:
+    made = site(3)
+    answers = made.run(
+        title_of(2),
+        opened(get(57, LLC_TYPE_1, 2), get(58, LLC_TYPE_2, 5), get(59, LLC_TYPE_3, 3)),
+    )
+    assert [answer.value for answer in answers] == [128, 3, 3]
+    assert made.run(title_of(2), opened(put(57, LLC_TYPE_1, 2, axdr.long_unsigned(64)), get(57, LLC_TYPE_1, 2)))[1] == (
+        axdr.long_unsigned(64)
+    )
 
 
 def test_time_outs_groups_and_repeaters_are_set_and_hold() -> None:

@@ -58,7 +58,12 @@ def feeder_command(**options: Any) -> int:
         options["meters"], seed=options["seed"], cables=options["cables"], line=Line(noise=options["noise"])
     )
     apart = options["meters"] <= OWN_CALLS
-    settings = InitiatorSettings(CONCENTRATOR_TITLE, call_after=None if apart else 40)
+    settings = InitiatorSettings(
+        CONCENTRATOR_TITLE,
+        call_after=None if apart else 40,
+        # Who is served for hours loses a meter now and then, and finds it again.
+        rediscover_s=3600 if options["serve"] else 0,
+    )
     site = PowerLineSite(feeder, seed=options["seed"], initiator=settings)
     network = site.network
     if not quiet:

@@ -1,4 +1,4 @@
-"""The objects of an S-FSK power line station, alive: classes 50 to 53, 55 and 56 show and set its layers."""
+"""The objects of an S-FSK power line station: classes 50 to 53, 55 and 56 live, 57 to 59 are kept for other LLCs."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from cosem.classes.c052_sfsk_mac_synchronization_timeouts import SFSKMACSynchron
 from cosem.classes.c053_sfsk_mac_counters import SFSKMACCounters
 from cosem.classes.c055_iec_61334_4_32_llc_setup import IEC61334LLCSetup
 from cosem.classes.c056_sfsk_reporting_system_list import SFSKReportingSystemList
+from cosem.classes.c057_iso_iec_8802_2_llc_type_1_setup import LLCType1Setup
+from cosem.classes.c058_iso_iec_8802_2_llc_type_2_setup import LLCType2Setup
+from cosem.classes.c059_iso_iec_8802_2_llc_type_3_setup import LLCType3Setup
 from cosem.classes.model import InterfaceClass
 from cosem.codec.axdr import Data
 from cosem.device.errors import Refused
@@ -31,6 +34,10 @@ from cosem.results import ActionResult, DataAccessResult
 
 PHY_MAC, ACTIVE_INITIATOR, TIMEOUTS = "0-0:26.0.0.255", "0-0:26.1.0.255", "0-0:26.2.0.255"
 COUNTERS, LLC, REPORTING_SYSTEMS = "0-0:26.3.0.255", "0-0:26.5.0.255", "0-0:26.6.0.255"
+LLC_TYPE_1, LLC_TYPE_2, LLC_TYPE_3 = "0-0:27.0.0.255", "0-0:27.1.0.255", "0-0:27.2.0.255"
+TRIES: Final = 3
+"""Times a PDU of an 8802-2 LLC is sent; our choice, as its timers are: this profile has no such LLC running."""
+SECONDS: Final = 30
 MAX_GROUPS: Final = 5
 """Groups of a station: what the modems hold."""
 CENELEC_A: Final = Frequencies(74_000, 63_300)
@@ -45,7 +52,9 @@ _TIMEOUTS: Final = {
 
 
 class PowerLineObjects:
-    """The six objects of one station.
+    """The objects of one station.
+
+    Those of the ISO/IEC 8802-2 LLCs are set-up objects only: what is written is kept, and no layer here reads it.
 
     `delta` is what its physical layer measures against the initiator's phase. Gains, frequencies and speed are the
     modem's own: a client that writes others is refused, because all stations would have to change at once.
@@ -113,6 +122,27 @@ class PowerLineObjects:
         host.writers(self.llc, {2: self._write_frame_length})
         self.reporting_systems = host.add(SFSKReportingSystemList(REPORTING_SYSTEMS))
         self._show(self.reporting_systems, {2: lambda: tuple(self.reporting.others)})
+        host.add(LLCType1Setup(LLC_TYPE_1))
+        host.add(
+            LLCType2Setup(
+                LLC_TYPE_2,
+                max_number_transmissions_n2=TRIES,
+                acknowledgement_timer=SECONDS,
+                p_bit_timer=SECONDS,
+                reject_timer=SECONDS,
+                busy_state_timer=SECONDS,
+            )
+        )
+        host.add(
+            LLCType3Setup(
+                LLC_TYPE_3,
+                max_octets_acn_pdu_n3=128,
+                max_number_transmissions_n4=TRIES,
+                acknowledgement_time_t1=SECONDS,
+                receive_lifetime_var_t2=SECONDS,
+                transmit_lifetime_var_t3=SECONDS,
+            )
+        )
 
     @property
     def reporting(self) -> ReportingSystem:
