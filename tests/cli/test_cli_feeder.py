@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
 
+from cosem.classes import Register
 from cosem.cli.app import cosem
+from cosem.client import connect
 from cosem.simulator.feeder import Feeder, Place, Segment, random_feeder
 from cosem.simulator.feeder_picture import StationView, lanes, meters_at, picture
+
+KEYS = Path(__file__).parents[2] / "examples" / "keys.toml"
 
 
 def run(*arguments: str) -> str:
@@ -81,3 +87,18 @@ def test_a_meter_without_an_address_is_hollow_and_says_so() -> None:
     assert "without an address" in svg
     assert "&lt;one&gt;" in svg
     assert "0 of 1 meters registered" in svg
+
+
+def test_a_served_feeder_is_read_from_outside_the_meter_and_what_was_kept_of_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cosem", "simulate", "feeder", "--meters", "4", "--serve", "tcp", "--port", "0"]
+    process = subprocess.Popen([*command, "--json"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        urls = json.loads(process.stdout.readline())["urls"]
+        with connect(urls["meter"], keys=KEYS, counters=tmp_path / "counters") as meter:
+            assert meter[Register, "1-0:1.8.0"].value > 0
+        with connect(urls["kept"], keys=KEYS, counters=tmp_path / "counters") as kept:
+            assert len(kept.profile("1-0:99.1.0").read()) == 96
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)

@@ -78,9 +78,10 @@ def feeder_command(**options: Any) -> int:
     network.flush()
     network.run(network.now + network.medium.rate.slots_in(120))
     after = snapshot(network)
-    if quiet:
-        print_json(_document(feeder, before, after, found, course.rounds))
-    else:
+    document = _document(feeder, before, after, found, course.rounds)
+    if quiet and not options["serve"]:
+        print_json(document)
+    elif not quiet:
         _levels(before, after, found)
         if options["as_list"]:
             _list(feeder, after)
@@ -92,7 +93,7 @@ def feeder_command(**options: Any) -> int:
         if not quiet:
             click.echo(f"\npicture: {options['svg']}")
     if options["serve"]:
-        asyncio.run(_serve(site, options))
+        asyncio.run(_serve(site, options, document))
     return DONE
 
 
@@ -269,8 +270,11 @@ def _document(feeder: Any, before: Any, after: Any, found: float, rounds: int) -
     }
 
 
-async def _serve(site: Any, options: dict[str, Any]) -> None:
-    """Be the concentrator until interrupted. Time on the power line passes while somebody waits for a meter."""
+async def _serve(site: Any, options: dict[str, Any], document: dict[str, Any]) -> None:
+    """Be the concentrator until interrupted. Time on the power line passes while somebody waits for a meter.
+
+    `document` is what is told of the network as JSON, with the addresses, once it is served.
+    """
     from cosem.io.server import DeviceServer
     from cosem.simulator.feeder_network import title_of
 
@@ -293,7 +297,7 @@ async def _serve(site: Any, options: dict[str, Any]) -> None:
         "kept": f"{base}&gateway_network=2&gateway_device={title_of(1).hex()}",
     }
     if options["as_json"]:
-        print_json({"urls": urls})
+        print_json(document | {"urls": urls})
     else:
         heading("\nconcentrator, with the example keys")
         for name, url in urls.items():
