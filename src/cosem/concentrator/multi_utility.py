@@ -9,17 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from cosem.association.responder import Responder
 from cosem.association.server import ObjectServer
-from cosem.classes.access import Access, AccessRights, AttributeAccess
 from cosem.classes.c001_data import Data as DataObject
 from cosem.codec import axdr
 from cosem.codec.axdr import Data, Tag
 from cosem.companions.companion import companion
 from cosem.device.agenda import Agenda
-from cosem.device.associations import AssociationSpec, full_access, only
+from cosem.device.associations import AssociationSpec, only
 from cosem.device.clock import DeviceClock
 from cosem.device.clock_events import ClockEvents
 from cosem.device.device import PhysicalDevice
@@ -30,6 +29,7 @@ from cosem.device.image import ImageOptions, ImageTransferBehaviour, signed_by
 from cosem.device.logical_device import LogicalDevice
 from cosem.device.mbus.equipment import MBus
 from cosem.device.mbus.settings import LARGEST_CHANNEL, MBusChannel, MBusSettings
+from cosem.device.meter import management_rights
 from cosem.device.push import Pushes
 from cosem.device.random import Random
 from cosem.device.scripts import IMAGE_ACTIVATION, PUSHING, ScriptTables, calling
@@ -167,19 +167,6 @@ class MultiUtilityConcentrator:
                 schedule = Obis(bytes((0, setup.object.obis[1], 15, 0, 4, 255)))
                 SingleActionBehaviour(host, self.agenda, self.scripts, str(schedule), script)
 
-    def _rights(self, obj: Any) -> AccessRights:
-        """Let a manager do everything, and write what a behaviour takes though it is dynamic."""
-        rights = full_access(obj)
-        name = bytes(obj.obis)
-        written = {number for number in obj.attributes if (name, number) in self.device.writers}
-        if obj.class_id == 8:
-            written.add(2)
-        attributes = tuple(
-            AttributeAccess(right.attribute_id, Access.READ_AND_WRITE) if right.attribute_id in written else right
-            for right in rights.attribute_access
-        )
-        return AccessRights(attributes, rights.method_access)
-
     def _associations(self) -> None:
         settings = self.settings
         self.logical.associate(AssociationSpec(PUBLIC_CLIENT, 1, only(_PUBLIC)))
@@ -187,7 +174,7 @@ class MultiUtilityConcentrator:
         management = AssociationSpec(
             MANAGEMENT_CLIENT,
             2,
-            self._rights,
+            lambda obj: management_rights(self.device, obj),
             mechanism=settings.mechanism,
             secret=settings.secret,
             policy=settings.policy,
