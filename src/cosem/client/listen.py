@@ -80,6 +80,12 @@ class Senders:
         self._others = tuple(item for item in devices if not item.system_title)
         self._counters: dict[tuple[bytes, bytes], ReceivingCounter] = {}
 
+    def renewed(self, devices: Iterable[DeviceKeys]) -> Senders:
+        """Return these senders instead; what was heard so far is not heard again."""
+        senders = Senders(devices)
+        senders._counters.update(self._counters)
+        return senders
+
     def candidates(self, title: bytes) -> tuple[DeviceKeys, ...]:
         """Return the keys to try for a sender: its own, or those that name no meter."""
         return self._by_title.get(title, self._others)

@@ -86,9 +86,7 @@ class Intake:
             self._companions[number] = profile or "idis"
             if title:
                 self._by_title[bytes.fromhex(title)] = number
-        known = Senders(keys)
-        known._counters.update(self._senders._counters)
-        self._senders = known
+        self._senders = self._senders.renewed(keys)
 
     async def start(self, host: str, port: int, *, udp: bool = True) -> int:
         """Listen on TCP, and on UDP at the same port; return the port. Raises `OSError`."""

@@ -294,7 +294,8 @@ class GasInstrument:
     def _management_rights(self, obj: Any) -> AccessRights:
         """Let a manager do what the locks let him: what a behaviour takes he may write, profiles he only reads."""
         rights = full_access(obj)
-        written = {number for name, number in self.device.writers if name == bytes(obj.obis)}
+        name = bytes(obj.obis)
+        written = {number for number in obj.attributes if (name, number) in self.device.writers}
         written |= {number for class_id, number in _WRITABLE_TOO if class_id == obj.class_id}
         attributes = tuple(
             AttributeAccess(right.attribute_id, Access.READ_AND_WRITE)
