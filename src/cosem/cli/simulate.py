@@ -18,6 +18,7 @@ from cosem.cli.output import DONE, heading, is_terminal, note, print_json, print
 from cosem.cli.simulate_concentrator import simulate_concentrator
 from cosem.cli.simulate_gas import simulate_gas
 from cosem.cli.simulate_mbus import simulate_mbus
+from cosem.cli.simulate_neighbourhood import simulate_neighbourhood
 from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError
 
@@ -470,3 +471,4 @@ simulate_command.add_command(simulate_concentrator)
 simulate_command.add_command(feeder_command)
 simulate_command.add_command(simulate_gas)
 simulate_command.add_command(simulate_mbus)
+simulate_command.add_command(simulate_neighbourhood)

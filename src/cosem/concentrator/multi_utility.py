@@ -205,9 +205,10 @@ class MultiUtilityConcentrator:
 
     def machine(self) -> Gateway:
         """Return what stands behind one connection: the concentrator itself, and the meters in the house."""
-        return Gateway(WrapperLink(server=True), self._machine_of)
+        return Gateway(WrapperLink(server=True), self.machine_of)
 
-    def _machine_of(self, network: int | None, address: bytes) -> Machine | None:
+    def machine_of(self, network: int | None, address: bytes) -> Machine | None:
+        """Return a machine for the concentrator, or for a meter behind it; None for who is not there."""
         server = self.device if network is None else self.behind.get((network, address))
         return None if server is None else Responder(WrapperLink(server=True), server, self._random)
 

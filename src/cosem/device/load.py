@@ -30,7 +30,8 @@ class Load(NamedTuple):
 class Household:
     """A household with a base load, habits by the hour, heating by the season, and photovoltaics.
 
-    `base`, `habits`, `heating` and `peak_pv` in watts, `capacitive` in var.
+    `base`, `habits`, `heating` and `peak_pv` in watts, `capacitive` in var. `weather` is the seed of the clouds where
+    neighbours share them; the house has a sky of its own without it.
     """
 
     seed: int = 1
@@ -39,6 +40,7 @@ class Household:
     heating: float = 350.0
     peak_pv: float = 3500.0
     capacitive: float = 70.0
+    weather: int | None = None
 
     def at(self, local: datetime, step: int) -> Load:
         """Return the load at local time; `step` numbers the moments, for the noise."""
@@ -51,7 +53,8 @@ class Household:
         # A kettle, an oven: short and strong, more often while people are at home.
         appliance = 2100.0 if noise(seed, step // 5, 2) > 0.995 - 0.035 * habit else 0.0
         light = _sun(minute, day)
-        sun = light * self.peak_pv * (0.25 + 0.75 * noise(seed, step // 30, 3)) / 3 if light else 0.0
+        clouds = seed if self.weather is None else self.weather
+        sun = light * self.peak_pv * (0.25 + 0.75 * noise(clouds, step // 30, 3)) / 3 if light else 0.0
         phases = (
             round(drawn * 0.42 - sun),
             round(drawn * 0.33 + appliance - sun),

@@ -41,6 +41,16 @@ class Tampering:
         host.causes.listeners.append(self._happened)
         host.schedule(self)
 
+    @property
+    def opened(self) -> tuple[str, ...]:
+        """The covers that are open now."""
+        return tuple(cover for cover, is_open in self._open.items() if is_open)
+
+    @property
+    def magnetised(self) -> bool:
+        """Whether a magnet is at the meter now."""
+        return self._field_since is not None
+
     # --- inputs --------------------------------------------------------------------------------------------
 
     def terminal_cover(self, opened: bool) -> None:

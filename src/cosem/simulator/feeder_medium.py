@@ -132,6 +132,10 @@ class FeederMedium:
                 else:
                     item.senders.discard(station)
 
+    def is_on(self, station: int) -> bool:
+        """Whether a station has its supply."""
+        return station not in self._off
+
     def begin_call(self, station: int, call: RepeaterCall, begin: int | None = None) -> None:
         """Let `station` take part in a repeater call whose special slots begin with slot `begin`: behind the frame that
         calls and its repetitions, if nothing else is said."""

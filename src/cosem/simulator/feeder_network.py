@@ -36,6 +36,9 @@ from cosem.simulator.feeder_medium import FeederMedium
 HOME: Final = 0xC00
 """The MAC address of the concentrator at the transformer."""
 
+SLOT_0: Final = 1_780_315_200
+"""The UTC second at which a network begins unless another is said: a first of June, noon."""
+
 
 class Located(Protocol):
     """A meter on the feeder: what its way to the line is, and how its time passes."""
@@ -73,7 +76,7 @@ class FeederNetwork:
         others: Mapping[int, int] | None = None,
         meter: MakeMeter | None = None,
         titles: Mapping[int, bytes] | None = None,
-        start: int = 1_780_315_200,
+        start: int = SLOT_0,
         listed: int = 0,
     ) -> None:
         self.feeder = feeder

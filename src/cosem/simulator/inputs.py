@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +20,7 @@ from cosem.security.tokens import LARGEST, SignedTokens
 from cosem.times import CosemDateTime
 
 if TYPE_CHECKING:
+    from cosem.concentrator.multi_utility import MultiUtilityConcentrator
     from cosem.device.meter import ElectricityMeter
     from cosem.device.utility.meter import UtilityMeter
 
@@ -54,6 +55,27 @@ class Parameter:
                 Obis.parse(value)
             except (CosemError, ValueError):
                 raise ConfigError(f"{where}: {value!r} is no logical name") from None
+
+
+def checked(values: Any, known: Mapping[str, Parameter], where: str) -> dict[str, Any]:
+    """Return the parameters of an input as they are known. Raises `ConfigError`, one sentence with the place."""
+    if not isinstance(values, dict):
+        raise ConfigError(f"{where}: this is no table")
+    only(values, known, where)
+    for name, parameter in known.items():
+        if name in values:
+            parameter.check(values[name], f"{where}: {name}")
+        elif parameter.needed:
+            raise ConfigError(f"{where}: {name} is missing")
+    return dict(values)
+
+
+def only(values: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    """Raise `ConfigError` where there is something that nobody knows."""
+    allowed = list(known)
+    for name in values:
+        if name not in allowed:
+            raise ConfigError(f"{where}: {name!r} is none of {', '.join(allowed) or 'its parameters, it has none'}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,7 +282,7 @@ _NO_DEVICE: Final = "nothing, there is no simulated device on this channel"
 def _utility(do: Callable[..., str | None], **parameters: Parameter) -> Input:
     """Return what is done to the utility meter of a M-Bus channel, which counts up to now first."""
 
-    def done(meter: ElectricityMeter, channel: int, **given: Any) -> str | None:
+    def done(meter: ElectricityMeter | MultiUtilityConcentrator, channel: int, **given: Any) -> str | None:
         from cosem.simulator.utilities import utilities_of
 
         utilities = utilities_of(meter)

@@ -68,10 +68,12 @@ def simulated_meter(
     days: float = 31,
     settings: MeterSettings | None = None,
     utilities: Sequence[str] = (),
+    load: Household | None = None,
 ) -> ElectricityMeter:
     """Return a meter that has lived `days` until `end` (an aware date-time). The same arguments give the same meter.
 
-    `utilities` stand behind it on its M-Bus: names as `cosem.simulator.utilities.kinds_of` gives them. The account of a
+    `utilities` stand behind it on its M-Bus: names as `cosem.simulator.utilities.kinds_of` gives them. `load` is
+    the household that it measures; they share its weather. The account of a
     payment meter is active from `end` on at the latest: what was used before costs nothing.
     """
     if end.tzinfo is None:
@@ -79,6 +81,7 @@ def simulated_meter(
     until = int(end.timestamp())
     start = until - int(days * 86400)
     settings = settings or demo_settings(seed)
+    load = load or Household(seed)
     if utilities and settings.mbus is None:
         from cosem.simulator.utilities import mbus_settings
 
@@ -87,7 +90,7 @@ def simulated_meter(
         settings,
         start,
         SeededRandom(seed),
-        load=Household(seed),
+        load=load,
         simulation=True,
         counters=MemoryCounterStore(),
     )
@@ -96,7 +99,7 @@ def simulated_meter(
 
         if meter.equipment.mbus is None:
             raise ConfigError("this meter has no M-Bus")
-        Utilities(meter.equipment.mbus, utilities, seed=seed)
+        Utilities(meter.equipment.mbus, utilities, seed=seed, weather=load.weather)
     meter.advance(until)
     payment = meter.equipment.payment
     if payment is not None and payment.account.status is AccountStatus.NEW_INACTIVE:

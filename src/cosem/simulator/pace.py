@@ -25,22 +25,27 @@ class Living(Protocol):
 class Pace:
     """`speed` virtual seconds a second, from the time of the device on; or as many as can be done.
 
-    `clock` says the real time in seconds. What could not be lived yet is caught up with later: a device that is late
-    still answers.
+    `clock` says the real time in seconds; `slice_` virtual seconds are lived between looks at it. What could not be
+    lived yet is caught up with later: a device that is late still answers.
     """
 
-    def __init__(self, device: Living, speed: float, clock: Callable[[], float]) -> None:
+    def __init__(self, device: Living, speed: float, clock: Callable[[], float], slice_: int = SLICE) -> None:
         self._device = device
-        self._speed = speed
         self._clock = clock
-        self._begun, self._life = clock(), device.now
+        self._slice = slice_
+        self.set_speed(speed)
+
+    def set_speed(self, speed: float) -> None:
+        """Live at another speed from now on; what was late is left behind."""
+        self.speed = speed
+        self._begun, self._life = self._clock(), self._device.now
 
     def live(self) -> bool:
         """Live until the present, or as long as nobody minds; say whether the present is reached."""
         looked = self._clock()
-        until = self._life + int((looked - self._begun) * self._speed)
+        until = self._life + int((looked - self._begun) * self.speed)
         while True:
             # Also where no time has passed: what was asked for in this second may have something to follow in it.
-            self._device.advance(min(until, self._device.now + SLICE))
+            self._device.advance(min(until, self._device.now + self._slice))
             if self._device.now >= until or self._clock() - looked >= LONGEST:
                 return self._device.now >= until

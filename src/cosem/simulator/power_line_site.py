@@ -33,7 +33,7 @@ from cosem.security.counters import MemoryCounterStore
 from cosem.security.keys import Keys
 from cosem.simulator.feeder import Feeder
 from cosem.simulator.feeder_meter import CONCENTRATOR_TITLE, LightMeter
-from cosem.simulator.feeder_network import FeederNetwork, MakeMeter
+from cosem.simulator.feeder_network import SLOT_0, FeederNetwork, MakeMeter
 from cosem.simulator.meter import DEMO_IMAGE_KEY, DEMO_KEYS
 
 T = TypeVar("T")
@@ -47,8 +47,9 @@ class PowerLineSite:
     """A concentrator and the meters of its feeder, in virtual time; the same arguments give the same site.
 
     Meters are light ones (`LightMeter`), built when somebody speaks to them. `keys` are those of every meter and of the
-    concentrator's own objects. `others` and `titles` as in `FeederNetwork`; `meter` builds other ones, such as
-    `MeterOnLine`.
+    concentrator's own objects. `others`, `titles` and `start` as in `FeederNetwork`; `meter` builds other ones, such as
+    `MeterOnLine`. With `waits` a client from outside waits as long as the line takes, while others let time pass;
+    without it time runs ahead for the client.
     """
 
     def __init__(
@@ -64,6 +65,8 @@ class PowerLineSite:
         titles: Mapping[int, bytes] | None = None,
         image_key: bytes | None = DEMO_IMAGE_KEY,
         meter: MakeMeter | None = None,
+        start: int = SLOT_0,
+        waits: bool = False,
     ) -> None:
         self.llc = llc or LlcSettings()
         self.keys = keys
@@ -76,6 +79,7 @@ class PowerLineSite:
             others=others,
             meter=meter or self._meter,
             titles=titles,
+            start=start,
         )
         network = self.network
         self.random = SeededRandom(seed)
@@ -89,7 +93,7 @@ class PowerLineSite:
             lambda: network.utc,
             keys=keys,
             start=network.start,
-            settle=self.settle,
+            settle=None if waits else self.settle,
             simulation=True,
         )
         network.timers.append((self._next, lambda slot: self.concentrator.handle_timer()))

@@ -12,12 +12,12 @@ from cosem.companions.companion import names
 from cosem.device.clock import DAY, DeviceClock
 from cosem.device.meter import MeterSettings
 from cosem.errors import ConfigError
-from cosem.simulator.inputs import INPUTS, Input, Parameter
+from cosem.simulator.inputs import INPUTS, Input, Parameter, checked, only
 from cosem.simulator.meter import demo_payment
 from cosem.simulator.utilities import kinds_of, mbus_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from cosem.device.gas.instrument import GasInstrument
@@ -109,7 +109,7 @@ def parse(text: str, inputs: Mapping[str, Input] = INPUTS, building: Mapping[str
     except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
         # ValueError: a date that does not exist.
         raise ConfigError(f"this is no TOML: {error}") from None
-    _only(document, ("title", "start", "days", "meter", "happens"), "the scenario")
+    only(document, ("title", "start", "days", "meter", "happens"), "the scenario")
     clock = DeviceClock(lambda: 0)
     start = _moment(document.get("start"), clock, "start")
     days = document.get("days")
@@ -130,7 +130,7 @@ def parse(text: str, inputs: Mapping[str, Input] = INPUTS, building: Mapping[str
             raise ConfigError(f"happens {number}: its time is not within the scenario")
         before = entry.at
         entries.append(entry)
-    meter = _given(document.get("meter", {}), building, "meter")
+    meter = checked(document.get("meter", {}), building, "meter")
     if meter.get("control_mode") == 7 and not meter.get("disconnector_version"):
         raise ConfigError("meter: control_mode 7 belongs to disconnector_version 1")
     if meter.get("companion", "idis") not in names():
@@ -155,27 +155,7 @@ def _entry(item: Any, inputs: Mapping[str, Input], clock: DeviceClock, start: in
     else:
         at = (start if when == "in" else before) + _duration(value, f"{where}: {when}")
     rest = {name: value for name, value in item.items() if name not in ("do", when)}
-    return Entry(at, do, _given(rest, inputs[do].parameters, where))
-
-
-def _given(values: Any, known: Mapping[str, Parameter], where: str) -> dict[str, Any]:
-    """Return parameters as they are known, checked."""
-    if not isinstance(values, dict):
-        raise ConfigError(f"{where}: this is no table")
-    _only(values, known, where)
-    for name, parameter in known.items():
-        if name in values:
-            parameter.check(values[name], f"{where}: {name}")
-        elif parameter.needed:
-            raise ConfigError(f"{where}: {name} is missing")
-    return dict(values)
-
-
-def _only(values: Mapping[str, Any], known: Iterable[str], where: str) -> None:
-    allowed = list(known)
-    for name in values:
-        if name not in allowed:
-            raise ConfigError(f"{where}: {name!r} is none of {', '.join(allowed) or 'its parameters, it has none'}")
+    return Entry(at, do, checked(rest, inputs[do].parameters, where))
 
 
 def _moment(value: Any, clock: DeviceClock, where: str) -> int:

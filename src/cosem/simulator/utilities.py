@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from cosem.codec import axdr
+from cosem.concentrator.multi_utility import MultiUtilityConcentrator
 from cosem.device.mbus.port import SteppedBus
 from cosem.device.mbus.settings import MBusChannel, MBusSettings
 from cosem.device.utility.consumption import (
@@ -35,14 +36,14 @@ if TYPE_CHECKING:
 
 HOUR: Final = 3600
 RADIO: Final = "-radio"
-CONSUMPTION: Final[dict[str, Callable[[int], Consumption]]] = {
-    "gas": lambda seed: GasConsumption(seed),
-    "water": lambda seed: WaterConsumption(seed),
-    "warm-water": lambda seed: WaterConsumption(seed, litres=110, warm=True),
-    "heat": lambda seed: HeatConsumption(seed),
-    "electricity": lambda seed: ElectricityConsumption(seed),
+CONSUMPTION: Final[dict[str, Callable[[int, int | None], Consumption]]] = {
+    "gas": lambda seed, weather: GasConsumption(seed, weather=weather),
+    "water": lambda seed, weather: WaterConsumption(seed),
+    "warm-water": lambda seed, weather: WaterConsumption(seed, litres=110, warm=True),
+    "heat": lambda seed, weather: HeatConsumption(seed, weather=weather),
+    "electricity": lambda seed, weather: ElectricityConsumption(seed),
 }
-"""What there is to measure."""
+"""What there is to measure, by the seeds of a household and of the weather."""
 DEMO_MBUS_KEY: Final = bytes(range(0x70, 0x80))
 """The key that simulated utility meters are delivered with; anybody may wrap a new one under it."""
 DEMO_RADIO_KEY: Final = bytes(range(0x80, 0x90))
@@ -93,10 +94,14 @@ def mbus_settings(kinds: Sequence[str]) -> MBusSettings:
 
 
 class Utilities:
-    """The utility meters on one M-Bus, by channel, and what carries them: a bus, and the air. They are installed."""
+    """The utility meters on one M-Bus, by channel, and what carries them: a bus, and the air. They are installed.
 
-    def __init__(self, mbus: MBus, kinds: Sequence[str], *, seed: int = 1) -> None:
+    `weather` is the seed of the weather where neighbours share it.
+    """
+
+    def __init__(self, mbus: MBus, kinds: Sequence[str], *, seed: int = 1, weather: int | None = None) -> None:
         self.mbus = mbus
+        self._weather = weather
         self.host: Host = mbus.host
         self.mbus.behind = self
         self.speakers: dict[int, Speaker] = {}
@@ -164,7 +169,7 @@ class Utilities:
         model = models().named(f"{plain}{RADIO if wireless else '-wired'}")
         return simulated(
             model,
-            CONSUMPTION[plain](seed * 100 + channel),
+            CONSUMPTION[plain](seed * 100 + channel, self._weather),
             self.host.now,
             default_key=DEMO_MBUS_KEY,
             key=DEMO_RADIO_KEY if wireless else None,
@@ -173,9 +178,9 @@ class Utilities:
         )
 
 
-def utilities_of(meter: ElectricityMeter) -> Utilities | None:
-    """Return what was put behind a meter, None where nothing was."""
-    mbus = meter.equipment.mbus
+def utilities_of(device: ElectricityMeter | MultiUtilityConcentrator) -> Utilities | None:
+    """Return what was put behind a meter or a concentrator, None where nothing was."""
+    mbus = device.mbus if isinstance(device, MultiUtilityConcentrator) else device.equipment.mbus
     behind = None if mbus is None else mbus.behind
     return behind if isinstance(behind, Utilities) else None
 

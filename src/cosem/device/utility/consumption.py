@@ -40,15 +40,19 @@ def outside(local: datetime, seed: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class GasConsumption:
-    """A boiler that follows the weather, and a stove: `boiler` and `stove` are litres an hour at full load."""
+    """A boiler that follows the weather, and a stove: `boiler` and `stove` are litres an hour at full load.
+
+    `weather` is the seed of the weather where neighbours share it; the house has one of its own without it.
+    """
 
     seed: int = 1
     boiler: int = 1500
     stove: int = 600
+    weather: int | None = None
 
     def at(self, local: datetime, step: int) -> Flow:
         """Return the gas of a step in millilitres. The boiler modulates; it cycles where little is needed."""
-        degrees = outside(local, self.seed)
+        degrees = outside(local, self.seed if self.weather is None else self.weather)
         need = min(1.0, max(0.0, (17.0 - degrees) / 30.0)) * (0.6 if local.hour < 5 else 1.0)
         on = noise(self.seed, step, 0) < need * 2.5
         litres = self.boiler * max(0.25, need) if need and on else 0.0
@@ -78,14 +82,15 @@ class WaterConsumption:
 
 @dataclass(frozen=True, slots=True)
 class HeatConsumption:
-    """A flat on district heating. `watts` at -10 degrees outside."""
+    """A flat on district heating. `watts` at -10 degrees outside; `weather` as for gas."""
 
     seed: int = 1
     watts: int = 9000
+    weather: int | None = None
 
     def at(self, local: datetime, step: int) -> Flow:
         """Return the heating water of a step in millilitres, with the temperatures of flow and return."""
-        degrees = outside(local, self.seed)
+        degrees = outside(local, self.seed if self.weather is None else self.weather)
         power = self.watts * min(1.0, max(0.0, (17.0 - degrees) / 27.0)) * (0.8 + 0.4 * noise(self.seed, step, 4))
         warm = round(4500 + max(0.0, 15.0 - degrees) * 90)
         cold = round(warm - 800 - 900 * power / self.watts)

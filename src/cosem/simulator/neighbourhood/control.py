@@ -1,0 +1,295 @@
+"""The control port of a neighbourhood: whoever holds it opens covers, cuts feeders, and sees how everything is.
+
+JSON, one object a line, both ways. A request names what it wants in ``do``, and may have an ``id`` that its answer has
+too; an answer has ``answer``, or ``error`` with one sentence.
+
+| ``do`` | takes | answers |
+| --- | --- | --- |
+| ``time`` | | ``now`` (UTC seconds), ``speed``, ``late`` whether it lives slower than that |
+| ``units`` | | every device as it was delivered, with its ``feeder``; no keys |
+| ``feeders`` | | the names of the feeders |
+| ``look`` | ``units``: names; all without | how each is now |
+| ``actions`` | ``where`` | what can be done to a unit or a feeder |
+| ``act`` | ``where``, ``words``, ``given`` | what came of it |
+| ``speed`` | ``value`` 1 to 3,600 | as ``time`` |
+| ``push to`` | ``value`` HOST:PORT | where pushes go to from now on |
+| ``story`` | ``after``: a line's number | the lines behind it, as far as they are kept |
+| ``follow`` | | nothing; from now on every line of the story, as ``line``, and each second ``time`` |
+| ``line map`` | | the power line as a picture, SVG |
+
+There is no password: it is for loopback, and whoever is no client of this form (a browser, say) is hung up on at the
+first line that is no request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from cosem.errors import ConfigError, CosemError
+from cosem.io.pusher import endpoint
+from cosem.simulator.feeder_picture import picture, snapshot
+from cosem.simulator.neighbourhood.neighbourhood import Line, Neighbourhood
+from cosem.simulator.neighbourhood.unit import Unit
+
+LONGEST: Final = 1 << 16
+"""Octets of a request."""
+LONGEST_ANSWER: Final = 1 << 24
+SLOWEST, FASTEST = 1, 3600
+QUEUED: Final = 1000
+"""Lines of the story that wait for a follower; a slower one is hung up on."""
+PULSE: Final = 1.0
+
+
+class Driver(Protocol):
+    """Who lets the neighbourhood live."""
+
+    @property
+    def speed(self) -> float:
+        """Virtual seconds a second."""
+
+    @property
+    def late(self) -> bool:
+        """Whether it cannot keep up."""
+
+    def set_speed(self, speed: float) -> None:
+        """Live at another speed from now on."""
+
+    def push_to(self, destination: str) -> None:
+        """Carry pushes to HOST:PORT."""
+
+
+class ControlServer:
+    """Answers at the control port."""
+
+    def __init__(self, neighbourhood: Neighbourhood, driver: Driver) -> None:
+        self._neighbourhood = neighbourhood
+        self._driver = driver
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._answers: dict[str, Callable[[Mapping[str, Any]], Any]] = {
+            "time": lambda given: self._time(),
+            "units": lambda given: [unit_document(unit) for unit in neighbourhood.units.values()],
+            "feeders": lambda given: list(neighbourhood.feeders),
+            "look": self._look,
+            "actions": lambda given: list(neighbourhood.actions(_text(given, "where"))),
+            "act": self._act,
+            "speed": self._speed,
+            "push to": self._push_to,
+            "story": self._story,
+            "line map": lambda given: self._map(),
+        }
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen and return the address. Raises `ConfigError` where it cannot be had."""
+        try:
+            self._server = await asyncio.start_server(self._serve, host, port, limit=LONGEST)
+        except OSError as error:
+            raise ConfigError(f"the control port at {host}:{port}: {error.strerror}") from None
+        address: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
+        return address
+
+    async def stop(self) -> None:
+        """Hang up on everybody."""
+        if self._server is not None:
+            self._server.close()
+        for writer in list(self._writers):
+            writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            while line := await reader.readline():
+                try:
+                    request = json.loads(line)
+                except (ValueError, RecursionError):
+                    return
+                if not isinstance(request, dict):
+                    return
+                if request.get("do") == "follow":
+                    await self._follow(writer)
+                    return
+                writer.write(_line(self._answer(request)))
+                await writer.drain()
+        except (OSError, ValueError, asyncio.LimitOverrunError):
+            return
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+
+    def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        marked = {"id": request["id"]} if isinstance(request.get("id"), (int, str)) else {}
+        do = request.get("do")
+        answer = self._answers.get(do) if isinstance(do, str) else None
+        if answer is None:
+            return marked | {"error": f"do is none of {', '.join(self._answers)}, follow"}
+        try:
+            return marked | {"answer": answer(request)}
+        except CosemError as error:
+            return marked | {"error": str(error)}
+
+    async def _follow(self, writer: asyncio.StreamWriter) -> None:
+        waiting: asyncio.Queue[Line] = asyncio.Queue(QUEUED)
+
+        def told(line: Line) -> None:
+            # Who does not read is let go, not waited for.
+            with suppress(asyncio.QueueFull):
+                waiting.put_nowait(line)
+            if waiting.full():
+                writer.close()
+
+        self._neighbourhood.told.append(told)
+        try:
+            while not writer.is_closing():
+                try:
+                    async with asyncio.timeout(PULSE):
+                        line = await waiting.get()
+                    writer.write(_line({"line": line.document()}))
+                except TimeoutError:
+                    writer.write(_line({"time": self._time()}))
+                await writer.drain()
+        finally:
+            self._neighbourhood.told.remove(told)
+
+    # --- answers --------------------------------------------------------------------------------------------
+
+    def _time(self) -> dict[str, Any]:
+        driver = self._driver
+        return {"now": self._neighbourhood.now, "speed": driver.speed, "late": driver.late}
+
+    def _look(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        units = self._neighbourhood.units
+        names = given.get("units")
+        if names is None:
+            return {name: unit.look() for name, unit in units.items()}
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ConfigError("units is a list of names")
+        return {name: self._neighbourhood.unit(name).look() for name in names}
+
+    def _act(self, given: Mapping[str, Any]) -> str:
+        values = given.get("given", {})
+        if not isinstance(values, dict):
+            raise ConfigError("given is an object")
+        return self._neighbourhood.act(_text(given, "where"), _text(given, "words"), values)
+
+    def _speed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        value = given.get("value")
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not SLOWEST <= value <= FASTEST:
+            raise ConfigError(f"a speed is {SLOWEST} to {FASTEST} times real time")
+        self._driver.set_speed(value)
+        return self._time()
+
+    def _push_to(self, given: Mapping[str, Any]) -> str:
+        destination = _text(given, "value")
+        endpoint(destination.encode("utf-8"))
+        self._driver.push_to(destination)
+        return destination
+
+    def _story(self, given: Mapping[str, Any]) -> list[dict[str, Any]]:
+        after = given.get("after", 0)
+        if isinstance(after, bool) or not isinstance(after, int):
+            raise ConfigError("after is the number of a line")
+        return [line.document() for line in self._neighbourhood.story if line.number > after]
+
+    def _map(self) -> str:
+        network = self._neighbourhood.line.line.network
+        title = f"{self._neighbourhood.line.name}: the power line and its repeaters"
+        return picture(network.feeder, [("now", snapshot(network))], title=title)
+
+
+def unit_document(unit: Unit) -> dict[str, Any]:
+    """Return a unit as JSON, as it was delivered; its keys are not in it."""
+    sheet = unit.sheet
+    return {
+        "name": sheet.name,
+        "kind": sheet.kind,
+        "model": sheet.model,
+        "segment": sheet.segment,
+        "place": sheet.place,
+        "parent": sheet.parent,
+        "channel": sheet.channel,
+        "identity": sheet.identity,
+        "feeder": unit.feeder or None,
+        "tags": list(sheet.tags),
+    }
+
+
+def _text(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name)
+    if not isinstance(value, str):
+        raise ConfigError(f"{name} is a text")
+    return value
+
+
+def _line(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+class ControlClient:
+    """Whoever plays with a neighbourhood: requests one after the other over one connection.
+
+    Where it breaks, the next request makes a new one.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._lock = asyncio.Lock()
+
+    async def call(self, do: str, **given: Any) -> Any:
+        """Return the answer to a request. Raises `ConfigError` for what is refused, and where nobody is there."""
+        async with self._lock:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    reader, writer = self._streams or await self._connected()
+                    writer.write(_line({"do": do, **given}))
+                    await writer.drain()
+                    document = _read(await reader.readline())
+            except BaseException as error:
+                # An answer that comes later would be taken for that of the next request.
+                self.hang_up()
+                if isinstance(error, (OSError, TimeoutError, asyncio.LimitOverrunError, ValueError)):
+                    raise ConfigError(f"the neighbourhood at {self.host}:{self.port} does not answer") from None
+                raise
+        if "error" in document:
+            raise ConfigError(str(document["error"]))
+        return document.get("answer")
+
+    async def act(self, where: str, words: str, **given: Any) -> str:
+        """Do something to a unit or a feeder; return what came of it."""
+        return str(await self.call("act", where=where, words=words, given=given))
+
+    async def follow(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield what is told (``line`` or ``time``) until the connection ends, over a connection of its own."""
+        reader, writer = await asyncio.open_connection(self.host, self.port, limit=LONGEST_ANSWER)
+        try:
+            writer.write(_line({"do": "follow"}))
+            while line := await reader.readline():
+                yield _read(line)
+        finally:
+            writer.close()
+
+    def hang_up(self) -> None:
+        """End the connection."""
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        self._streams = await asyncio.open_connection(self.host, self.port, limit=LONGEST_ANSWER)
+        return self._streams
+
+
+PATIENCE: Final = 10.0
+"""Seconds that a client waits for an answer."""
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    document = json.loads(line)
+    if not isinstance(document, dict):
+        raise ValueError("this is no answer")
+    return document

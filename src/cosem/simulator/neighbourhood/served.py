@@ -1,0 +1,103 @@
+"""A neighbourhood on the network: a port for each site, pushes that go out, and the control port, while time passes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from cosem.io.pusher import NetworkPusher
+from cosem.io.server import DeviceServer
+from cosem.simulator.neighbourhood.control import ControlServer
+from cosem.simulator.neighbourhood.neighbourhood import STEP, Neighbourhood
+from cosem.simulator.pace import Pace
+
+TICK = 0.2
+"""Seconds between looks at the time; a meter on the power line is heard that much later."""
+SHORT = 0.01
+"""Seconds between looks where it is late; enough for others to be heard."""
+
+
+class Served:
+    """A neighbourhood that is served: `ports` by site, and `control`. It lives while somebody runs `live`."""
+
+    def __init__(self, neighbourhood: Neighbourhood, speed: float, failed: Callable[[str], object]) -> None:
+        loop = asyncio.get_running_loop()
+        self.neighbourhood = neighbourhood
+        self.ports: dict[str, int] = {}
+        self.control = ("", 0)
+        self.late = False
+        self._pace = Pace(neighbourhood, speed, loop.time, STEP)
+        self._failed = failed
+        self._pushers: list[NetworkPusher] = []
+        self._servers = {
+            site.name: DeviceServer(site.device, machines=site.machine, before=self._pace.live)
+            for site in neighbourhood.sites
+        }
+        self._control = ControlServer(neighbourhood, self)
+
+    @property
+    def speed(self) -> float:
+        """Virtual seconds a second."""
+        return self._pace.speed
+
+    def set_speed(self, speed: float) -> None:
+        """Live at another speed from now on."""
+        self._pace.set_speed(speed)
+
+    def push_to(self, destination: str) -> None:
+        """Carry what is pushed to HOST:PORT from now on."""
+        self.neighbourhood.push_to(destination.encode("ascii"), self._pusher)
+
+    def _pusher(self) -> NetworkPusher:
+        pusher = NetworkPusher(failed=self._failed)
+        self._pushers.append(pusher)
+        return pusher
+
+    async def start(self, host: str, first_port: int, control_port: int) -> None:
+        """Listen: sites at `first_port` and behind it, or at free ports where it is 0."""
+        for number, (name, server) in enumerate(self._servers.items()):
+            _, self.ports[name] = await server.start(host, first_port + number if first_port else 0)
+        self.control = await self._control.start(host, control_port)
+
+    async def live(self) -> None:
+        """Let time pass until cancelled."""
+        while True:
+            self.late = not self._pace.live()
+            for server in self._servers.values():
+                for connection in list(server.connections):
+                    # What came over a power line meanwhile is for somebody who waits.
+                    connection.pump()
+            await asyncio.sleep(SHORT if self.late else TICK)
+
+    async def stop(self) -> None:
+        """Hang up, and carry nothing more."""
+        await self._control.stop()
+        for pusher in self._pushers:
+            await pusher.stop()
+        for server in self._servers.values():
+            await server.stop()
+
+
+@asynccontextmanager
+async def served(
+    neighbourhood: Neighbourhood,
+    *,
+    host: str = "127.0.0.1",
+    first_port: int = 0,
+    control_port: int = 0,
+    speed: float = 1.0,
+    failed: Callable[[str], object] = lambda why: None,
+) -> AsyncIterator[Served]:
+    """Serve a neighbourhood, and let it live, while the block runs. Raises `ConfigError` where a port cannot be had."""
+    service = Served(neighbourhood, speed, failed)
+    living: asyncio.Task[None] | None = None
+    try:
+        await service.start(host, first_port, control_port)
+        living = asyncio.create_task(service.live())
+        yield service
+    finally:
+        if living is not None:
+            living.cancel()
+            await asyncio.gather(living, return_exceptions=True)
+        await service.stop()
