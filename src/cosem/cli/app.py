@@ -46,6 +46,7 @@ COMMANDS = {
     "utility": ("cosem.cli.utility", "the devices on a meter's M-Bus: list, install, capture, change keys"),
     "mbus": ("cosem.cli.mbus", "M-Bus meters: explain telegrams, hear them by radio, search, read and send on a wire"),
     "simulate": ("cosem.cli.simulate", "be a device that behaves"),
+    "demo": ("cosem.cli.demo", "a neighbourhood and the head-end that reads it, on pages"),
     "tour": ("cosem.cli.tour", "a guided minute: a meter is made, read, and pushes are explained"),
 }
 

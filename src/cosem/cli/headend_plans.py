@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cosem.cli.headend_office import Office, attend, counted, folder_option, iso, json_option, opened, shown
 from cosem.cli.output import DONE, SAID_NO, note, print_json, print_table
 from cosem.cli.values import NumberRange
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 KINDS = ("electricity", "gas", "water", "heat", "converter", "concentrator", "gateway")
 MAX_SHOWN = 20
@@ -166,23 +169,21 @@ def run_command(plan: str, folder: Path, as_json: bool) -> int:
             record(connection, office.now, office.who, "run plan", plan, after={"run": run})
         progress = _Progress(office, run, quiet=as_json)
         attend(office, progress.over)
-        report = _report(office, run, plan)
+        report = run_report(office.engine, run, plan)
     if as_json:
         print_json(report)
     else:
-        _show(report)
+        show_report(report)
     return DONE if set(report["account"]) <= {"read"} else SAID_NO
 
 
 class _Progress:
-    """How far a run is, said on standard error while it goes: over itself for a person, seldom for a log."""
+    """How far a run is, as the folder has it, until it is over."""
 
     def __init__(self, office: Office, run: int, *, quiet: bool) -> None:
         self._office = office
         self._run = run
-        self._quiet = quiet
-        self._said = ""
-        self._tenth = -1
+        self._say = None if quiet else Saying()
 
     def over(self) -> bool:
         """Say how far it is; return whether it is over."""
@@ -196,11 +197,20 @@ class _Progress:
             plans.finish(self._run, self._office.now)
             account = plans.account(self._run)
             finished = connection.execute(select(plan_run.c.finished).where(plan_run.c.id == self._run)).scalar_one()
-        if not self._quiet:
+        if self._say is not None:
             self._say(account, finished is not None)
         return finished is not None
 
-    def _say(self, account: Mapping[str, int], over: bool) -> None:
+
+class Saying:
+    """Says how far a run is on standard error: over itself for a person, seldom for a log."""
+
+    def __init__(self) -> None:
+        self._said = ""
+        self._tenth = -1
+
+    def __call__(self, account: Mapping[str, int], over: bool) -> None:
+        """Say the account of a run, where it is another than before."""
         total = sum(account.values())
         done = total - account.get("waiting", 0)
         text = f"{done} of {counted(total, 'device')}: " + (_words(account) or "none")
@@ -217,13 +227,14 @@ def _words(account: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {reason}" for reason, number in sorted(account.items(), key=lambda item: -item[1]))
 
 
-def _report(office: Office, run: int, plan: str) -> dict[str, Any]:
+def run_report(engine: Engine, run: int, plan: str) -> dict[str, Any]:
+    """Return the account of a run: how many devices and values, and who was not read and why."""
     from sqlalchemy import func, select
 
     from cosem.headend.plans import Plans
     from cosem.headend.schema import device, plan_run, result
 
-    with office.engine.connect() as connection:
+    with engine.connect() as connection:
         row = connection.execute(select(plan_run).where(plan_run.c.id == run)).one()
         account = dict(Plans(connection).account(run))
         count = connection.execute(select(func.sum(result.c["values"])).where(result.c.run == run)).scalar()
@@ -245,7 +256,8 @@ def _report(office: Office, run: int, plan: str) -> dict[str, Any]:
     }
 
 
-def _show(report: Mapping[str, Any]) -> None:
+def show_report(report: Mapping[str, Any]) -> None:
+    """Print the account of a run."""
     account = sorted(report["account"].items(), key=lambda item: (item[0] != "read", -item[1]))
     print_table(("", "devices"), account, right=(1,))
     click.echo(f"{counted(report['devices'], 'device')}, {counted(report['values'], 'value')}")

@@ -7,12 +7,14 @@ import contextlib
 import json
 import os
 import signal
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cosem.cli.output import DONE, is_terminal, note, print_json, printable
+from cosem.cli.output import DONE, note, print_json, printable
 from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError
 
@@ -41,6 +43,7 @@ _PORT = click.IntRange(0, 65535)
     type=click.Path(path_type=Path),
     help="File with the key that keys in the shipment are wrapped under, in hex; an example key without it.",
 )
+@click.option("--until-eof", is_flag=True, help="End when standard input ends, as it does with whoever started it.")
 @click.option("--json", "as_json", is_flag=True, help="Say where it listens as one JSON document.")
 def simulate_neighbourhood(**options: Any) -> int:
     """Be a neighbourhood until interrupted: whoever reads it finds meters that live, fail and are tampered with.
@@ -59,8 +62,7 @@ def simulate_neighbourhood(**options: Any) -> int:
     )
     key = _transport_key(options["transport_key"])
     end = int(present(options).timestamp())
-    built = None if options["as_json"] else _progress()
-    neighbourhood = Neighbourhood(settings, end, chance=not options["calm"], built=built or (lambda done, of: None))
+    neighbourhood = Neighbourhood(settings, end, chance=not options["calm"], built=_progress())
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(_serve(neighbourhood, options, key))
     return DONE
@@ -73,11 +75,12 @@ def _progress() -> Any:
     def built(done: int, of: int) -> None:
         nonlocal told
         tenth = 10 * done // of
-        if is_terminal():
-            click.echo(f"\rthe neighbourhood comes to life: {100 * done // of:3} %", nl=done >= of)
+        text = f"the neighbourhood comes to life: {100 * done // of:3} %"
+        if sys.stderr.isatty():
+            click.echo(f"\r{text}", nl=done >= of, err=True)
         elif tenth > told:
             told = tenth
-            note(f"the neighbourhood comes to life: {10 * tenth} %")
+            note(text)
 
     return built
 
@@ -103,9 +106,14 @@ async def _serve(neighbourhood: Any, options: dict[str, Any], key: bytes) -> Non
     from cosem.simulator.neighbourhood.shipment import shipment
 
     stop = asyncio.Event()
+    if options["at"] is None:
+        # Time went on while it came to life.
+        neighbourhood.advance(max(neighbourhood.now, int(time.time())))
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    if options["until_eof"]:
+        await _end_with_input(stop)
     async with served(
         neighbourhood,
         host=options["host"],
@@ -128,6 +136,17 @@ async def _serve(neighbourhood: Any, options: dict[str, Any], key: bytes) -> Non
                 click.echo(printable(f"shipment of {len(neighbourhood.units)} devices: {options['shipment']}"))
             click.echo("interrupt (Ctrl-C) to stop")
         await stop.wait()
+
+
+async def _end_with_input(stop: asyncio.Event) -> None:
+    """Set `stop` when nobody holds the other end of standard input any more."""
+    loop = asyncio.get_running_loop()
+
+    class Input(asyncio.Protocol):
+        def connection_lost(self, exc: Exception | None) -> None:
+            stop.set()
+
+    await loop.connect_read_pipe(Input, sys.stdin)
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:

@@ -156,6 +156,7 @@ class Headend:
         )
         self._permits: dict[int, Permits] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._by_plan = False
         self._submitted: tuple[set[int], set[str]] = (set(), set())
         """The slices and bundles that this process gave to the queue."""
         queue.handle("slice", self._slice)
@@ -170,7 +171,12 @@ class Headend:
         self._tasks.append(asyncio.create_task(self.campaigns.run()))
         self._tasks.append(asyncio.create_task(self._sweep()))
         self._tasks.append(asyncio.create_task(self.notifier.run()))
-        self._tasks.append(asyncio.create_task(self._schedule(schedule)))
+        self._by_plan = schedule
+        self._tasks.append(asyncio.create_task(self._schedule()))
+
+    def begin_schedule(self) -> None:
+        """Let plans begin by their schedules from now on."""
+        self._by_plan = True
 
     async def close(self) -> None:
         """End. What is under way goes on at the next start."""
@@ -217,11 +223,11 @@ class Headend:
             plans.finish(run, int(self.clock()))
             return plans.account(run)
 
-    async def _schedule(self, plans: bool) -> None:
+    async def _schedule(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                if plans:
+                if self._by_plan:
                     with self.engine.connect() as connection:
                         due = Plans(connection).due(int(self.clock()))
                     for plan, start in due:
@@ -297,7 +303,7 @@ class Headend:
         with self.engine.connect() as connection:
             row = Inventory(connection).by_number([target.device])[target.device]
             secrets = self.keys.secrets(connection, [target.device])[target.device]
-        keys = self.device_keys(row, secrets)
+        keys = self.device_keys(_read_as(row), secrets)
         return target if keys == target.keys else replace(target, keys=keys, lease=None)
 
     def device_keys(self, row: DeviceRow, secrets: Mapping[Purpose, bytes]) -> DeviceKeys:
@@ -400,7 +406,7 @@ class Headend:
             for where, profile, begin in connection.execute(holes):
                 until = known.get(where, {})
                 until[profile] = min(until.get(profile, begin), begin - 1)
-        keys = {number: self.device_keys(rows[number], secrets[number]) for number in numbers}
+        keys = {number: self.device_keys(_read_as(rows[number]), secrets[number]) for number in numbers}
         names = {number: counter_name(number, keys[number]) for number in numbers}
         leases = self.counters.lease_many(connection, dict.fromkeys(names.values(), 0), LEASE)
         targets = []
@@ -442,4 +448,9 @@ class Headend:
         not_before: int,
     ) -> Target:
         policy = ClockPolicy() if item.clock else None
-        return Target(row.id, row.name, row.url or "", keys, wanted, policy, lease, self.settings.zone, not_before)
+        return Target(row.id, row.name, row.kept_url or row.url or "", keys, wanted, policy, lease, self.settings.zone, not_before)
+
+
+def _read_as(row: DeviceRow) -> DeviceRow:
+    """Return a device as plans speak to it: a concentrator that shows what it kept has a title of its own."""
+    return row if row.kept_url is None else replace(row, system_title=None)

@@ -82,6 +82,8 @@ class NewDevice:
             raise ConfigError(f"a device's name has 1 to {LONGEST_NAME} printable characters")
         if self.url is not None:
             MeterUrl.parse(self.url)
+        if (kept := self.details.get("kept_url")) is not None:
+            MeterUrl.parse(kept if isinstance(kept, str) else "")
         if self.system_title is not None and not _is_title(self.system_title):
             raise ConfigError(f"{self.name}: a system title is 16 hex digits")
 
@@ -102,6 +104,12 @@ class DeviceRow:
     channel: int | None
     place: str
     details: dict[str, Any]
+
+    @property
+    def kept_url(self) -> str | None:
+        """Where a concentrator shows what it read of the device: plans read there and leave the device alone."""
+        found = self.details.get("kept_url")
+        return found if isinstance(found, str) else None
 
     @property
     def title(self) -> bytes | None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from cosem.errors import ConfigError
 from cosem.headend.engine import Headend, HeadendSettings
@@ -20,6 +20,9 @@ from cosem.headend.inventory import Inventory
 from cosem.headend.logs import LOG, told
 from cosem.headend.vault import Vault, device_keys
 from cosem.headend.work import DbosQueue
+
+if TYPE_CHECKING:
+    from cosem.headend.web.frame import PageSettings
 
 KNOWN_SECONDS: Final = 30.0
 """How soon a device that was added is known to the intake of pushes."""
@@ -37,12 +40,14 @@ class Listening:
 
 
 @asynccontextmanager
-async def working(settings: HeadendSettings, *, schedule: bool) -> AsyncIterator[Headend]:
+async def working(
+    settings: HeadendSettings, *, schedule: bool, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Headend]:
     """Hold a head-end that carries out the work of its folder. The caller has the folder's lock."""
     headend = Headend(
         settings,
         DbosQueue(settings.folder / WORK, poll=0.2),
-        clock=time.time,
+        clock=clock,
         random=random.random,
         sealer=Vault.find(settings.folder),
     )
@@ -55,54 +60,64 @@ async def working(settings: HeadendSettings, *, schedule: bool) -> AsyncIterator
 
 async def serve(settings: HeadendSettings, where: Listening, ready: Callable[[dict[str, Any]], None]) -> None:
     """Serve until SIGINT or SIGTERM. `ready` is told the addresses once everything listens. Raises `ConfigError`."""
+    async with working(settings, schedule=True) as headend:
+        headend.live.append(told)
+        await serve_headend(headend, where, ready)
+
+
+async def serve_headend(
+    headend: Headend,
+    where: Listening,
+    ready: Callable[[dict[str, Any]], None],
+    pages: PageSettings | None = None,
+) -> None:
+    """Serve API, pages and the intake of pushes of a head-end that works, until SIGINT or SIGTERM."""
     import uvicorn
 
     from cosem.headend.web.site import create_site
 
-    async with working(settings, schedule=True) as headend:
-        headend.live.append(told)
-        intake = Intake(
-            headend.engine,
-            clock=headend.clock,
-            told=lambda fresh, opened: _happened(headend, fresh, opened),
-            within=headend.notifier.within,
-        )
-        app = create_site(headend, intake=intake)
-        config = uvicorn.Config(
-            app,
-            where.host,
-            where.port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            # Nobody in between is trusted to say who asks.
-            proxy_headers=False,
-        )
-        server = _server(config)
-        socket = _bound(where.host, where.port)
-        addresses: dict[str, Any] = {"api": f"http://{where.host}:{socket.getsockname()[1]}"}
-        knowing: asyncio.Task[None] | None = None
-        try:
-            if where.push_port is not None:
-                await asyncio.to_thread(learn_senders, headend, intake)
-                try:
-                    port = await intake.start(where.host, where.push_port)
-                except OSError as error:
-                    raise ConfigError(f"pushes at {where.host}:{where.push_port}: {error.strerror}") from None
-                addresses["push"] = f"{where.host}:{port}"
-                knowing = asyncio.create_task(_keep_knowing(headend, intake))
-            announcing = asyncio.create_task(_announce(server, addresses, ready))
-            await server.serve([socket])
-            announcing.cancel()
-            await asyncio.gather(announcing, return_exceptions=True)
-        finally:
-            socket.close()
-            if knowing is not None:
-                knowing.cancel()
-                await asyncio.gather(knowing, return_exceptions=True)
-            await intake.close()
-            LOG.info("stopped")
+    intake = Intake(
+        headend.engine,
+        clock=headend.clock,
+        told=lambda fresh, opened: _happened(headend, fresh, opened),
+        within=headend.notifier.within,
+    )
+    app = create_site(headend, pages, intake=intake)
+    config = uvicorn.Config(
+        app,
+        where.host,
+        where.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        # Nobody in between is trusted to say who asks.
+        proxy_headers=False,
+    )
+    server = _server(config)
+    socket = _bound(where.host, where.port)
+    addresses: dict[str, Any] = {"api": f"http://{where.host}:{socket.getsockname()[1]}"}
+    knowing: asyncio.Task[None] | None = None
+    try:
+        if where.push_port is not None:
+            await asyncio.to_thread(learn_senders, headend, intake)
+            try:
+                port = await intake.start(where.host, where.push_port)
+            except OSError as error:
+                raise ConfigError(f"pushes at {where.host}:{where.push_port}: {error.strerror}") from None
+            addresses["push"] = f"{where.host}:{port}"
+            knowing = asyncio.create_task(_keep_knowing(headend, intake))
+        announcing = asyncio.create_task(_announce(server, addresses, ready))
+        await server.serve([socket])
+        announcing.cancel()
+        await asyncio.gather(announcing, return_exceptions=True)
+    finally:
+        socket.close()
+        if knowing is not None:
+            knowing.cancel()
+            await asyncio.gather(knowing, return_exceptions=True)
+        await intake.close()
+        LOG.info("stopped")
 
 
 def _server(config: Any) -> Any:

@@ -386,6 +386,13 @@ class DeviceServer:
                 await connection.ended
             await asyncio.sleep(REDIAL)
 
+    def poll(self) -> None:
+        """Send what devices behind a gateway have to say by now: after time has passed for them."""
+        for connection in list(self.connections):
+            if isinstance(connection.responder, Gateway):
+                connection.responder.poll(connection.loop.time())
+                connection.pump()
+
     def drop(self) -> None:
         """Close every connection, behind what was written to it, as the modem of a device that restarts does."""
         for connection in [*self.connections, *self.peers]:

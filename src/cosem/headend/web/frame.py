@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Protocol
 from urllib.parse import quote, unquote, urlencode
 from zoneinfo import ZoneInfo
 
@@ -56,13 +56,33 @@ class Gone(ConfigError):
     """There is no such page."""
 
 
+class Play(Protocol):
+    """A neighbourhood that pages can touch: `cosem.simulator.neighbourhood.control.ControlClient`."""
+
+    async def call(self, do: str, **given: Any) -> Any:
+        """Return the answer to a request. Raises `ConfigError` for what is refused, and where nobody is there."""
+
+    async def act(self, where: str, words: str, **given: Any) -> str:
+        """Do something to a unit or a feeder; return what came of it."""
+
+    def follow(self) -> AsyncIterator[dict[str, Any]]:
+        """Yield what happens there."""
+
+
 @dataclass(frozen=True, slots=True)
 class PageSettings:
-    """`zone` is what times are shown in, `target` the share of devices that a night should read, `title` the name."""
+    """`zone` is what times are shown in, `target` the share of devices that a night should read, `title` the name.
+
+    `wall` gives UTC seconds for the sessions of people where the head-end's clock is none to live by; `play` is the
+    neighbourhood behind a demonstration, and `guests` who may enter it at a click: names, words, and the password.
+    """
 
     title: str = "cosem head-end"
     zone: str = "Europe/Berlin"
     target: float = 0.995
+    wall: Callable[[], float] | None = None
+    play: Play | None = None
+    guests: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +124,11 @@ class Frame:
     def now(self) -> int:
         """The time of the head-end's clock."""
         return int(self.headend.clock())
+
+    @property
+    def wall(self) -> int:
+        """The time by which people's sessions end, whatever the head-end's clock does."""
+        return self.now if self.settings.wall is None else int(self.settings.wall())
 
     @cached_property
     def assets(self) -> dict[str, tuple[str, bytes]]:
@@ -201,12 +226,12 @@ def visiting(request: Request) -> Visitor:
     cookie = request.cookies.get(COOKIE)
     if cookie:
         with frame.headend.engine.connect() as connection:
-            found = session_of(connection, cookie, frame.now)
+            found = session_of(connection, cookie, frame.wall)
         if found is not None:
             number, person, note = found
             if note:
                 with frame.headend.engine.begin() as connection:
-                    seen(connection, cookie, frame.now)
+                    seen(connection, cookie, frame.wall)
             return Visitor(number, person, cookie)
     raise SignInNeeded("sign in first")
 

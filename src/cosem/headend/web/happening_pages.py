@@ -115,7 +115,7 @@ async def live(frame: Framed, who: Signed, topic: Topic) -> Any:
 
     def still() -> bool:
         with frame.headend.engine.connect() as connection:
-            return session_of(connection, who.cookie, frame.now) is not None
+            return session_of(connection, who.cookie, frame.wall) is not None
 
     async def stream() -> AsyncIterator[str]:
         async for message in frame.live.follow(topic, still):

@@ -46,12 +46,12 @@ async def password(frame: Framed, who: Signed, request: Request) -> Response:
     form = await fields(request)
     with frame.headend.engine.connect() as connection:
         known = connection.execute(select(account.c.hash).where(account.c.id == who.account)).scalar_one()
-    if not await frame.passwords.right(who.person.name, known, word(form, "old"), frame.now):
+    if not await frame.passwords.right(who.person.name, known, word(form, "old"), frame.wall):
         return back("/settings", "The old password is wrong; nothing was changed.")
     hashed = await frame.passwords.make(word(form, "password"))
     with frame.headend.engine.begin() as connection:
         set_password(connection, who.account, hashed, who.person.name, frame.now)
-        cookie = sign_in(connection, who.account, frame.now)
+        cookie = sign_in(connection, who.account, frame.wall)
     answer = back("/settings", "The password was changed. Other sessions ended.")
     secure = request.url.scheme == "https"
     answer.set_cookie(COOKIE, cookie, max_age=LONGEST_SECONDS, httponly=True, samesite="strict", secure=secure)

@@ -39,7 +39,9 @@ def ask(frame: Framed, request: Request, to: Annotated[str, Query(max_length=600
     try:
         visiting(request)
     except Exception:
-        return frame.page(request, "sign_in.html", None, to=own_path(to), name="", wrong="")
+        return frame.page(
+            request, "sign_in.html", None, guests=frame.settings.guests, to=own_path(to), name="", wrong=""
+        )
     return RedirectResponse(own_path(to), 303)
 
 
@@ -52,14 +54,25 @@ async def enter(frame: Framed, request: Request) -> Response:
     with engine.connect() as connection:
         known = known_hash(connection, name)
     try:
-        right = await frame.passwords.right(name, None if known is None else known[1], password, frame.now)
+        right = await frame.passwords.right(name, None if known is None else known[1], password, frame.wall)
     except TooMany as error:
-        return frame.page(request, "sign_in.html", None, 429, to=to, name=name, wrong=str(error))
+        return frame.page(
+            request, "sign_in.html", None, 429, guests=frame.settings.guests, to=to, name=name, wrong=str(error)
+        )
     if not right or known is None:
         await asyncio.to_thread(_note, frame, name[:100], "sign in refused")
-        return frame.page(request, "sign_in.html", None, 401, to=to, name=name, wrong="Name or password is wrong.")
+        return frame.page(
+            request,
+            "sign_in.html",
+            None,
+            401,
+            guests=frame.settings.guests,
+            to=to,
+            name=name,
+            wrong="Name or password is wrong.",
+        )
     with engine.begin() as connection:
-        cookie = sign_in(connection, known[0], frame.now, instead=request.cookies.get(COOKIE))
+        cookie = sign_in(connection, known[0], frame.wall, instead=request.cookies.get(COOKIE))
         record(connection, frame.now, name, "sign in", name)
     answer = RedirectResponse(to, 303)
     secure = request.url.scheme == "https"

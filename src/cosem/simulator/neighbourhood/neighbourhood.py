@@ -40,7 +40,7 @@ _DULL: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the story. `kind` is done, answer, happened, switch or push; `unit` is a unit's name or a feeder's."""
+    """One line of the story. `kind` is done, answer, happened, switch or push; `unit` names a unit or a feeder."""
 
     number: int
     at: int

@@ -65,9 +65,7 @@ class Served:
         while True:
             self.late = not self._pace.live()
             for server in self._servers.values():
-                for connection in list(server.connections):
-                    # What came over a power line meanwhile is for somebody who waits.
-                    connection.pump()
+                server.poll()
             await asyncio.sleep(SHORT if self.late else TICK)
 
     async def stop(self) -> None:

@@ -54,6 +54,8 @@ from cosem.simulator.utilities import RADIO, Utilities, mbus_settings, utilities
 SECURED: Final = "client=1&auth=high-gmac&security=both"
 LIVE, KEPT = 1, 2
 """Networks of the power line's gateway: the meters themselves, and what the concentrator read of them."""
+PATIENCE: Final = 3
+"""Seconds that a client waits for a meter in a house."""
 LINE_PATIENCE: Final = 60
 """Seconds that a client waits for a meter on the power line."""
 READ_EVERY: Final = 6 * 3600
@@ -131,7 +133,7 @@ class HouseSite(Site):
         address = meter.settings.serial.encode("ascii")
         self.concentrator.attach(address, meter.device)
         title = meter.settings.system_title
-        query = f"{SECURED}&gateway_network={HOUSE}&gateway_device={address.hex()}"
+        query = f"{SECURED}&gateway_network={HOUSE}&gateway_device={address.hex()}&timeout={PATIENCE}"
         tags = ("pv",) if home.peak_pv else ()
         sheet = Sheet(
             home.name, "electricity", home.model, AREAS[home.area], home.place, title, query, self.name,
