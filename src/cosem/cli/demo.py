@@ -149,7 +149,8 @@ async def _neighbourhood(folder: Path, options: dict[str, Any]) -> AsyncIterator
         arguments.append("--calm")
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "cosem", "simulate", "neighbourhood", *arguments,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=None if not options["as_json"] else asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL if options["as_json"] else None,
         # An interrupt of the terminal is for this process, which ends the other in order.
         start_new_session=True,
     )  # fmt: skip

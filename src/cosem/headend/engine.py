@@ -448,7 +448,9 @@ class Headend:
         not_before: int,
     ) -> Target:
         policy = ClockPolicy() if item.clock else None
-        return Target(row.id, row.name, row.kept_url or row.url or "", keys, wanted, policy, lease, self.settings.zone, not_before)
+        return Target(
+            row.id, row.name, row.kept_url or row.url or "", keys, wanted, policy, lease, self.settings.zone, not_before
+        )
 
 
 def _read_as(row: DeviceRow) -> DeviceRow:

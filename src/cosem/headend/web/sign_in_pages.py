@@ -39,9 +39,7 @@ def ask(frame: Framed, request: Request, to: Annotated[str, Query(max_length=600
     try:
         visiting(request)
     except Exception:
-        return frame.page(
-            request, "sign_in.html", None, guests=frame.settings.guests, to=own_path(to), name="", wrong=""
-        )
+        return frame.page(request, "sign_in.html", None, to=own_path(to), name="", wrong="")
     return RedirectResponse(own_path(to), 303)
 
 
@@ -56,9 +54,7 @@ async def enter(frame: Framed, request: Request) -> Response:
     try:
         right = await frame.passwords.right(name, None if known is None else known[1], password, frame.wall)
     except TooMany as error:
-        return frame.page(
-            request, "sign_in.html", None, 429, guests=frame.settings.guests, to=to, name=name, wrong=str(error)
-        )
+        return frame.page(request, "sign_in.html", None, 429, to=to, name=name, wrong=str(error))
     if not right or known is None:
         await asyncio.to_thread(_note, frame, name[:100], "sign in refused")
         return frame.page(
@@ -66,7 +62,6 @@ async def enter(frame: Framed, request: Request) -> Response:
             "sign_in.html",
             None,
             401,
-            guests=frame.settings.guests,
             to=to,
             name=name,
             wrong="Name or password is wrong.",
@@ -78,6 +73,10 @@ async def enter(frame: Framed, request: Request) -> Response:
     secure = request.url.scheme == "https"
     answer.set_cookie(COOKIE, cookie, max_age=LONGEST_SECONDS, httponly=True, samesite="strict", secure=secure)
     return answer
+
+
+def _door(frame: Framed, request: Request, status: int, **given: str) -> Response:
+    return frame.page(request, "sign_in.html", None, status, guests=frame.settings.guests, **given)
 
 
 def _note(frame: Framed, name: str, what: str) -> None:

@@ -69,7 +69,7 @@ class ControlServer:
         self._neighbourhood = neighbourhood
         self._driver = driver
         self._server: asyncio.Server | None = None
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._answers: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "time": lambda given: self._time(),
             "units": lambda given: [unit_document(unit) for unit in neighbourhood.units.values()],
@@ -96,11 +96,14 @@ class ControlServer:
         """Hang up on everybody."""
         if self._server is not None:
             self._server.close()
-        for writer in list(self._writers):
-            writer.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
         try:
             while line := await reader.readline():
                 try:
@@ -114,10 +117,11 @@ class ControlServer:
                     return
                 writer.write(_line(self._answer(request)))
                 await writer.drain()
-        except (OSError, ValueError, asyncio.LimitOverrunError):
+        except (OSError, ValueError, asyncio.LimitOverrunError, asyncio.CancelledError):
+            # Cancelled when the server stops: asyncio would tell of a task that nobody asked for.
             return
         finally:
-            self._writers.discard(writer)
+            self._tasks.discard(task)
             writer.close()
 
     def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
