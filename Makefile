@@ -8,9 +8,12 @@ COVERAGE ?= .coverage.json
 COVERED := tests/codec tests/security tests/association tests/link tests/apdu tests/explain tests/client tests/device tests/pushes tests/io tests/test_tolerances.py
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test lint unit docs coverage bench soak interop clean
+.PHONY: run tour test lint unit docs coverage bench soak interop clean
 
-run: $(VENV)/.installed            ## a meter lives through a month, is read with authenticated encryption, and pushes are explained
+run: $(VENV)/.installed            ## a neighbourhood is read through a head-end, and both stand on one page: open the address it prints
+	$(VENV)/bin/cosem demo $(DEMO)
+
+tour: $(VENV)/.installed           ## a meter lives through a month, is read with authenticated encryption, and pushes are explained
 	$(VENV)/bin/cosem tour
 
 test: lint unit                    ## lint, types, layers and every test
@@ -42,7 +45,7 @@ interop: $(INTEROP)/.installed     ## foreign clients and servers against ours, 
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install $(PIP_FLAGS) --editable .
+	$(VENV)/bin/pip install $(PIP_FLAGS) --editable '.[headend]'
 	touch $@
 
 $(DEV)/.installed: pyproject.toml constraints.txt

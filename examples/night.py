@@ -59,7 +59,8 @@ async def main(folder: Path) -> None:
             by_type = {row.type: row for row in reversed(spoken_to)}
         for row in by_type.values():
             async with headend.meter(row.id) as meter:
-                learned = await learn(meter, [obis(HOURLY_ARCHIVE)] if row.kind == "converter" else ())
+                profile = HOURLY_ARCHIVE if row.kind == "converter" else "1-0:99.1.0.255"
+                learned = await learn(meter, [obis(profile)])
             with headend.engine.begin() as connection:
                 adopt(connection, row.name, learned, "example", neighbours.now)
 

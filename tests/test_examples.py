@@ -57,6 +57,13 @@ SAYS = {
         "by the map of italy:\n  7-0:13.2.0  30.752 m³\n",
         "7-0:99.99.3  2 rows: 0-0:1.1.0.255, 7-1:96.5.1.255, 7-0:13.2.0.255 [m³] ...\n",
     ],
+    "night.py": [
+        "account: {'read': 27, 'silent': 1}",
+        "fraud at E-003: ",
+        "in the list after less than 2 s",
+        "values exported",
+        "DuckDB: [(23, ",
+    ],
     "be_a_meter.py": ["2026-11-01T02:00:00+01:00", "disconnected", "72 rows captured"],
 }
 
