@@ -10,12 +10,13 @@ import click
 
 from cosem.cli.output import DONE, SAID_NO, print_json
 from cosem.errors import ConfigError
+from cosem.explain.pasted import octets_of_hex
 
 if TYPE_CHECKING:
     from cosem.explain import Explanation
     from cosem.explain.keyring import Keyring
 
-_KINDS = ["hdlc", "mbus", "wrapper", "llc", "sfsk-mac", "sfsk-llc", "gateway", "apdu", "data"]
+_KINDS = ["hdlc", "mbus", "wrapper", "llc", "sfsk-mac", "sfsk-llc", "gateway", "p1", "apdu", "data"]
 
 
 @click.command("decode")
@@ -71,7 +72,7 @@ def read_octets(source: str) -> bytes:
         raise ConfigError("there are no octets to decode: give hex digits, the name of a file, or - for standard input")
     if source == "-":
         return _from_bytes(sys.stdin.buffer.read(), "standard input")
-    if (octets := _from_hex(source)) is not None:
+    if (octets := octets_of_hex(source)) is not None:
         return octets
     path = Path(source)
     try:
@@ -92,24 +93,9 @@ def _from_bytes(content: bytes, name: str) -> bytes:
         text = content.decode("ascii")
     except UnicodeDecodeError:
         return content
-    octets = _from_hex(text)
+    octets = octets_of_hex(text)
     if octets is not None:
         return octets
     if not text.strip():
         raise ConfigError(f"{name} holds no octets")
     return content
-
-
-def _from_hex(text: str) -> bytes | None:
-    """Read hex digits; blanks, separators, ``0x`` and comments (#) may stand between. None if it is not hex."""
-    lines = (line.split("#", 1)[0] for line in text.splitlines())
-    digits = " ".join(lines).replace("0x", " ").replace("0X", " ")
-    for separator in (":", "-", ",", ";", "_"):
-        digits = digits.replace(separator, " ")
-    compact = "".join(digits.split())
-    if not compact or len(compact) % 2:
-        return None
-    try:
-        return bytes.fromhex(compact)
-    except ValueError:
-        return None

@@ -13,7 +13,6 @@ import click
 
 if TYPE_CHECKING:
     from cosem.explain.keyring import Keyring
-    from cosem.explain.tree import Explained, Explanation
 
 
 def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,13 +73,14 @@ class Tracer:
     def octets(self, direction: str, octets: bytes) -> None:
         """Take one write (``>``) or read (``<``)."""
         from cosem.explain import explain
+        from cosem.explain.secrets import hide_secrets
 
         at = time.monotonic() - self._start
         shown = self._masked(octets)
         explanation = None
         if self.verbose > 1 or self._file is not None:
             explanation = explain(octets, keyring=self._keyring)
-            _hide_secrets(explanation)
+            hide_secrets(explanation)
         if self._file is not None and explanation is not None:
             line = {"at": round(at, 6), "direction": direction, "octets": shown.hex(), **explanation.to_json()}
             self._file.write(json.dumps(line) + "\n")
@@ -98,29 +98,3 @@ class Tracer:
         for secret in self._secrets:
             octets = octets.replace(secret, b"*" * len(secret))
         return octets
-
-
-_SECRET_FIELDS = ("auth_value", "dedicated_key", "plain_hex")
-_SECRET_PLACES = {("attribute", 7), ("method", 2)}
-"""Of class 15: the secret, and the method that changes it."""
-
-
-def _hide_secrets(explanation: Explanation) -> None:
-    """Take out of an explanation what would give a secret away."""
-    for frame in explanation.frames:
-        for layer in frame.layers:
-            fields = layer.fields
-            for name in _SECRET_FIELDS:
-                if fields.get(name):
-                    fields[name] = "hidden"
-            if fields.get("class") == 15 and any(fields.get(kind) == number for kind, number in _SECRET_PLACES):
-                for name in ("value", "parameters", "block"):
-                    if name in fields:
-                        fields[name] = "hidden"
-                frame.value = frame.data = None
-            if "info" in fields:
-                fields["info"] = "hidden" if fields["info"] and _inside_acse(frame) else fields["info"]
-
-
-def _inside_acse(frame: Explained) -> bool:
-    return any(layer.name == "aarq" for layer in frame.layers)

@@ -157,7 +157,7 @@ def _explain_carriers(carriers: list[Carrier], keyring: Keyring, layer: str) -> 
     if not frames:
         return Explanation([], Failure("no frame in these octets", 0, layer, incomplete=True))
     if blocks.incomplete and frames[-1].error is None:
-        frames[-1].fail(IncompleteError("blocks are still missing", 0), "general-block-transfer")
+        _still_missing(frames[-1])
     return Explanation(frames)
 
 
@@ -181,10 +181,14 @@ def _join_blocks(explained: Explained, blocks: _Blocks, keyring: Keyring) -> Non
     try:
         whole = blocks.add(str(ends), last.fields)
     except DecodeError as error:
-        explained.fail(error, last.name)
+        explained.fail(error, last.name, last.octets)
         return
     if whole is not None:
         _explain_apdu_into(explained, whole, 0, keyring, 1)
+
+
+def _still_missing(last: Explained) -> None:
+    last.fail(IncompleteError("blocks are still missing", 0), "general-block-transfer", last.layers[-1].octets)
 
 
 def _explain_llc_into(
@@ -201,7 +205,7 @@ def _explain_ciase_into(explained: Explained, octets: bytes, offset: int) -> Non
     try:
         explained.layers.append(ciase_layer(octets, offset))
     except DecodeError as error:
-        explained.fail(error, "ciase")
+        explained.fail(error, "ciase", octets)
 
 
 def _explain_payload_into(explained: Explained, octets: bytes, offset: int, keyring: Keyring) -> None:
@@ -210,7 +214,7 @@ def _explain_payload_into(explained: Explained, octets: bytes, offset: int, keyr
         try:
             layer, end = gateway_layer(octets, offset)
         except DecodeError as error:
-            explained.fail(error, "gateway")
+            explained.fail(error, "gateway", octets)
             return
         explained.layers.append(layer)
         octets, offset = octets[end:], end
@@ -247,7 +251,7 @@ def _explain_sfsk_mac(octets: bytes, keyring: Keyring) -> Explanation:
     if not frames:
         return Explanation([], Failure("no frame in these octets", 0, "sfsk-mac", incomplete=True))
     if blocks.incomplete and frames[-1].error is None:
-        frames[-1].fail(IncompleteError("blocks are still missing", 0), "general-block-transfer")
+        _still_missing(frames[-1])
     return Explanation(frames)
 
 
@@ -258,14 +262,14 @@ def _explain_m_sdu_into(explained: Explained, item: LineFrame, keyring: Keyring)
         return
     carriers = hdlc_carriers(item.m_sdu)
     if len(carriers) != 1:
-        explained.fail(DecodeError(f"{len(carriers)} frames in one M_sdu", 0), "hdlc")
+        explained.fail(DecodeError(f"{len(carriers)} frames in one M_sdu", 0), "hdlc", item.m_sdu)
         return
     carrier = carriers[0]
     if carrier.layer is not None:
         carrier.layer.offset += item.offset
         explained.layers.append(carrier.layer)
     if carrier.error is not None:
-        explained.fail(carrier.error, "hdlc")
+        explained.fail(carrier.error, "hdlc", item.m_sdu)
     elif carrier.payload is not None:
         _explain_carried_into(explained, carrier, carrier.payload, keyring)
 
@@ -280,7 +284,7 @@ def _explain_sfsk_llc_into(explained: Explained, octets: bytes, offset: int, key
     try:
         layer, data = llc_layer(octets, offset)
     except DecodeError as error:
-        explained.fail(error, "sfsk-llc")
+        explained.fail(error, "sfsk-llc", octets)
         return
     explained.layers.append(layer)
     if data.is_ciase and is_ciase(data.sdu):
@@ -314,7 +318,7 @@ def _explain_apdu_into(explained: Explained, octets: bytes, offset: int, keyring
             return
         fields, value, data = explain_service(invoke, service)
     except DecodeError as error:
-        explained.fail(error, "apdu")
+        explained.fail(error, "apdu", octets)
         return
     if needed := habits(octets, service):
         fields["tolerances"] = list(needed)
@@ -355,7 +359,7 @@ def _append_opened(explained: Explained, layer: Layer, opened: Opened, keyring: 
     layer.fields["verified"] = opened.verified
     explained.layers.append(layer)
     if opened.problem is not None:
-        explained.fail(DecodeError(opened.problem, 0), layer.name)
+        explained.fail(DecodeError(opened.problem, 0), layer.name, layer.octets)
     if opened.plain is not None:
         layer.fields["plain_hex"] = opened.plain.hex()
         if is_p1(opened.plain):
@@ -364,16 +368,22 @@ def _append_opened(explained: Explained, layer: Layer, opened: Opened, keyring: 
             _explain_apdu_into(explained, opened.plain, 0, keyring, depth + 1)
 
 
+def _explain_p1_alone(octets: bytes, keyring: Keyring) -> Explanation:
+    explained = Explained()
+    _explain_p1(explained, octets)
+    return Explanation([explained])
+
+
 def _explain_p1(explained: Explained, octets: bytes) -> None:
     try:
         telegram = parse_p1(octets)
     except DecodeError as error:
-        explained.fail(error, "p1")
+        explained.fail(error, "p1", octets)
         return
     explained.layers.append(Layer("p1", 0, octets, {"crc_ok": telegram.crc_ok}))
     explained.value = axdr.visible_string(telegram.text)
     if telegram.crc_ok is False:
-        explained.fail(DecodeError("the check sum is wrong", len(octets)), "p1")
+        explained.fail(DecodeError("the check sum is wrong", len(octets)), "p1", octets)
 
 
 # --- ACSE ------------------------------------------------------------------------------------------------------
@@ -409,7 +419,7 @@ def _explain_ciphered_initiate(
             dedicated=service.service.startswith("ded-"),
         )
     except DecodeError as error:
-        explained.fail(error, "apdu")
+        explained.fail(error, "apdu", inner)
         return
     _append_opened(explained, Layer(service.service, at, inner, dict(opened.fields)), opened, keyring, depth)
 
@@ -542,6 +552,7 @@ KINDS: dict[str, Callable[[bytes, Keyring], Explanation]] = {
     "sfsk-mac": _explain_sfsk_mac,
     "sfsk-llc": _explain_sfsk_llc,
     "gateway": _explain_gateway,
+    "p1": _explain_p1_alone,
     "apdu": _explain_apdu,
     "data": _explain_data,
 }
@@ -556,6 +567,7 @@ _LOOKS_LIKE: dict[str, Callable[[bytes], bool]] = {
     "sfsk-mac": looks_like_sfsk,
     "sfsk-llc": lambda octets: octets[0] == 0x90,
     "gateway": is_gateway,
+    "p1": is_p1,
     "apdu": lambda octets: True,
     "data": lambda octets: True,
 }

@@ -41,16 +41,16 @@ def _frame(frame: Explained, paint: _Paint, country: str | None, *, octets: bool
     for depth, layer in enumerate(frame.layers):
         yield from _layer(layer, "  " * depth, paint)
         for record in layer.fields.get("records", ()) if layer.name == "mbus-application" else ():
-            yield f"{'  ' * depth}      {_printable(_record(record))}"
+            yield f"{'  ' * depth}      {printable(record_words(record))}"
     indent = "  " * len(frame.layers)
     if isinstance(frame.value, Data):
         # Outside of a push only what describes itself is named: an attribute has its layout from its class.
         named = frame.readings(country) or described(frame.value)
         if named and not octets:
-            yield from (f"{indent}{_printable(reading.words)}" for reading in named)
+            yield from (f"{indent}{printable(reading.words)}" for reading in named)
         elif octets and frame.data is not None:
             for row in annotate(frame.data):
-                words = "  " * row.depth + _printable(row.words)
+                words = "  " * row.depth + printable(row.words)
                 yield f"{indent}{paint(_DIM, f'{row.offset:5d}')}  {row.octets.hex():<26} {words}"
         else:
             yield from value_lines(frame.value, indent)
@@ -60,7 +60,7 @@ def _frame(frame: Explained, paint: _Paint, country: str | None, *, octets: bool
                 yield from value_lines(item, indent)
             else:
                 yield f"{indent}{item}"
-    if frame.error is None and frame.layers and not _opened(frame.layers[-1]):
+    if frame.error is None and frame.layers and not is_open(frame.layers[-1]):
         yield paint(_YELLOW, f"{indent}no key is known that opens it: it belongs into the key file (--keys)")
     if frame.error is not None:
         yield paint(_RED, f"{indent}{frame.error.layer}: {frame.error.what} (octet {frame.error.offset})")
@@ -74,16 +74,22 @@ def _layer(layer: Layer, indent: str, paint: _Paint) -> Iterator[str]:
             True: paint(_GREEN, "  verified"),
             False: paint(_RED, "  NOT genuine"),
             # What was opened, or signed and readable, has an author unproven; the rest stays shut.
-            None: paint(_YELLOW, "  not verified" if _opened(layer) else "  not opened"),
+            None: paint(_YELLOW, "  not verified" if is_open(layer) else "  not opened"),
         }[verified]
     yield f"{indent}{title}"
+    for name, words in facts(layer):
+        yield f"{indent}    {paint(_DIM, name + ':')} {words}"
+
+
+def facts(layer: Layer) -> Iterator[tuple[str, str]]:
+    """Yield name and words of what a layer says; what stands in the layers inside is left to them."""
     for name, item in layer.fields.items():
         if name == "verified" or name in _HIDDEN or item is None:
             continue
-        yield f"{indent}    {paint(_DIM, name + ':')} {_short(_printable(_words(item)))}"
+        yield name, _short(printable(_words(item)))
 
 
-def _record(record: dict[str, Any]) -> str:
+def record_words(record: dict[str, Any]) -> str:
     """Return a record of an M-Bus meter in a line."""
     words = [record["quantity"], *record.get("qualifiers", ())]
     words += [] if record["function"] == "instantaneous" else [record["function"]]
@@ -93,7 +99,7 @@ def _record(record: dict[str, Any]) -> str:
     return f"{', '.join(words)}: {value}{flags}"
 
 
-def _opened(layer: Layer) -> bool:
+def is_open(layer: Layer) -> bool:
     """Whether the content of a layer is there to be read; layers without a cipher always are."""
     return "text" not in layer.fields or "plain_hex" in layer.fields
 
@@ -116,7 +122,7 @@ def _short(text: str) -> str:
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 3]}..."
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Replace what could steer a terminal: meters can send anything."""
     return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
@@ -132,4 +138,4 @@ def value_lines(value: Data, indent: str = "") -> Iterator[str]:
         for item in value.value.values:
             yield from value_lines(item, indent + "  ")
     else:
-        yield f"{indent}{value.tag.label} {_printable(scalar_words(value))}"
+        yield f"{indent}{value.tag.label} {printable(scalar_words(value))}"

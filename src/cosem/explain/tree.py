@@ -42,6 +42,8 @@ class Failure:
     offset: int
     layer: str
     incomplete: bool = False
+    octets: bytes | None = field(default=None, repr=False)
+    """The buffer itself, where it is not the whole input."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the failure as the command line prints it."""
@@ -58,12 +60,12 @@ class Explained:
     data: bytes | None = None
     """The octets of `value` where it is one COSEM value, for an annotation octet by octet."""
 
-    def fail(self, error: DecodeError, layer: str) -> Explained:
-        """Note `error`, met in `layer`."""
+    def fail(self, error: DecodeError, layer: str, octets: bytes | None = None) -> Explained:
+        """Note `error`, met in `layer`; its offset counts in `octets`, or in the whole input."""
         from cosem.errors import IncompleteError
 
         path = f" in {' > '.join(error.path)}" if error.path else ""
-        self.error = Failure(error.what + path, error.offset, layer, isinstance(error, IncompleteError))
+        self.error = Failure(error.what + path, error.offset, layer, isinstance(error, IncompleteError), octets)
         return self
 
     def readings(self, country: str | None = None) -> list[Reading]:

@@ -20,6 +20,7 @@ from cosem.headend.reading import ProfileReading
 from cosem.headend.reasons import AGAIN, Reason
 from cosem.headend.results import Within, check_fence, store
 from cosem.headend.session import Outcome, Target, collect
+from cosem.headend.traces import Traces
 from cosem.headend.validation import Rules
 from cosem.security.counters import CounterStore
 
@@ -95,6 +96,7 @@ class Collector:
         self.renew: Callable[[Target], Target] | None = None
         """Brings a target up to date right before its session: its keys may have changed since it was prepared."""
         self._alarmed = alarmed
+        self.traces: Traces | None = None
         self.within: Within | None = None
         """Writes down, in the transaction of events, what is to be told of them."""
 
@@ -153,7 +155,7 @@ class Collector:
                 account.sessions += 1
                 if self.renew is not None:
                     target = self.renew(target)
-                outcome = await collect(target, self._counters, clock=self._clock, options=self._options)
+                outcome = await self._collect(target)
             if outcome.reason not in AGAIN:
                 break
             if outcome.series:
@@ -168,6 +170,15 @@ class Collector:
         await queue.put(outcome)
         if progress is not None:
             progress(outcome)
+
+    async def _collect(self, target: Target) -> Outcome:
+        if self.traces is None:
+            return await collect(target, self._counters, clock=self._clock, options=self._options)
+        async with self.traces.session(target.device, "plan") as recording:
+            outcome = await collect(target, self._counters, clock=self._clock, options=self._options, trace=recording)
+            if recording is not None and outcome.reason is not None:
+                recording.ended = f"{outcome.reason}: {outcome.detail}"
+            return outcome
 
     async def _write(
         self,

@@ -15,7 +15,7 @@ from cosem.errors import ConfigError
 from cosem.headend.audit import TRIGGERS
 from cosem.headend.schema import metadata
 
-REVISION: Final = "0002"
+REVISION: Final = "0004"
 """The revision that the tables of `schema` are: the newest in `migrations/versions`."""
 _VERSION_TABLE: Final = "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
 

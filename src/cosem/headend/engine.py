@@ -50,6 +50,7 @@ from cosem.headend.session import (
     counter_name,
     log_progress,
 )
+from cosem.headend.traces import Traces
 from cosem.headend.vault import KeyState, KeyStore, Purpose, Sealer, Vault, device_keys
 from cosem.headend.work import WorkQueue
 
@@ -106,6 +107,7 @@ class Headend:
         self.sealer = sealer or Vault.find(settings.folder, create=True)
         self.keys = KeyStore(self.sealer)
         self.turns = Turns()
+        self.traces = Traces(self.engine, self.sealer, clock=clock)
         self.collector = Collector(
             self.engine,
             self.intervals,
@@ -124,6 +126,7 @@ class Headend:
         self.key_changes.listeners.append(self._keys_changed)
         self._rekeyed: set[int] = set()
         self.collector.renew = self._renew
+        self.collector.traces = self.traces
         self.firmware = Firmware(self.engine, settings.folder, clock=clock)
         self.broadcasts = Broadcasts(self.engine, self.sealer, self.counters, clock=clock)
         self.firmware_campaign = FirmwareCampaign(self.engine, self.firmware, self.meter, tell=self.tell)
@@ -243,6 +246,7 @@ class Headend:
             try:
                 await self.key_changes.sweep()
                 self.notifier.clean(int(self.clock()))
+                self.traces.clean()
             except Exception:
                 LOG.exception("open changes of keys were not looked at")
             await asyncio.sleep(SWEEP_SECONDS)
@@ -272,7 +276,11 @@ class Headend:
         """
         async with self.turns.of(number):
             plan, segment, limits = await asyncio.to_thread(self._client_plan, number, state)
-            async with self._permits_of(segment, limits).permit(lane), AsyncMeter(plan) as meter:
+            async with (
+                self._permits_of(segment, limits).permit(lane),
+                self.traces.session(number, "command") as recording,
+                AsyncMeter(plan, trace=recording) as meter,
+            ):
                 yield meter
 
     def _client_plan(self, number: int, state: KeyState) -> tuple[ClientPlan, int, Limits]:

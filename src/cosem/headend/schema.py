@@ -529,6 +529,26 @@ broadcast_sent: Final = Table(
 )
 """Which segments were told of a campaign at once; written before it is sent, so that it is sent once."""
 
+trace: Final = Table(
+    "trace",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("device", Integer, ForeignKey("device.id", ondelete="CASCADE"), nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("asked", Integer, nullable=False),
+    Column("started", Integer),
+    Column("finished", Integer),
+    Column("what", Text, nullable=False, server_default=""),
+    Column("ended", Text, nullable=False, server_default=""),
+    Column("messages", Integer, nullable=False, server_default="0"),
+    Column("octets", Integer, nullable=False, server_default="0"),
+    Column("left_out", Integer, nullable=False, server_default="0"),
+    Column("sealed", LargeBinary),
+    Index("ix_trace_device", "device", "id"),
+    sqlite_autoincrement=True,
+)
+"""Sessions that are traced, sealed; one without `started` waits for the next session of its device."""
+
 notify_rule: Final = Table(
     "notify_rule",
     metadata,

@@ -25,6 +25,7 @@ from cosem.headend.intervals import Series
 from cosem.headend.reading import ProfileReading
 from cosem.headend.reasons import Reason, reason_of
 from cosem.io.aio import AsyncioDriver
+from cosem.io.blocking import Trace
 from cosem.obis import obis
 from cosem.security.counters import CounterStore
 from cosem.times import CosemDateTime
@@ -153,15 +154,20 @@ class Leased:
 
 
 async def collect(
-    target: Target, store: CounterStore, *, clock: Callable[[], float], options: ClientOptions | None = None
+    target: Target,
+    store: CounterStore,
+    *,
+    clock: Callable[[], float],
+    options: ClientOptions | None = None,
+    trace: Trace | None = None,
 ) -> Outcome:
-    """Carry out a session; never raises but for cancellation. `clock` gives UTC seconds."""
+    """Carry out a session; never raises but for cancellation. `clock` gives UTC seconds, `trace` takes every octet."""
     outcome = Outcome(target.device)
     loop = asyncio.get_running_loop()
     started = loop.time()
     try:
         async with asyncio.timeout(SESSION_SECONDS):
-            await _session(target, store, outcome, clock, options)
+            await _session(target, store, outcome, clock, options, trace)
     except TimeoutError:
         outcome.reason, outcome.detail = Reason.WRONG, f"not finished after {SESSION_SECONDS:.0f} s"
     except (CosemError, OSError) as error:
@@ -171,7 +177,12 @@ async def collect(
 
 
 async def _session(
-    target: Target, store: CounterStore, outcome: Outcome, clock: Callable[[], float], options: ClientOptions | None
+    target: Target,
+    store: CounterStore,
+    outcome: Outcome,
+    clock: Callable[[], float],
+    options: ClientOptions | None,
+    trace: Trace | None,
 ) -> None:
     plan = Plan(
         target.url,
@@ -181,22 +192,24 @@ async def _session(
     )
     if plan.url.counter is not None and plan.settings.lease is not None:
         public = plan.public_core()
-        driver = _driver(plan, public)
+        driver = _driver(plan, public, trace)
         try:
             plan.counter_floor = await driver.run(read_counter(public, plan.url.counter, plan.repeats))
         finally:
             driver.close()
     core = plan.core()
-    driver = _driver(plan, core)
+    driver = _driver(plan, core, trace)
     try:
         await driver.run(_read(plan, core, target, outcome, clock))
     finally:
         driver.close()
 
 
-def _driver(plan: Plan, core: Core) -> AsyncioDriver:
+def _driver(plan: Plan, core: Core, trace: Trace | None) -> AsyncioDriver:
     url = plan.url
-    return AsyncioDriver(core.machine, url.host, url.port, timeout=plan.settings.connect_timeout, opener=plan.opener())
+    return AsyncioDriver(
+        core.machine, url.host, url.port, timeout=plan.settings.connect_timeout, trace=trace, opener=plan.opener()
+    )
 
 
 def _read(

@@ -26,7 +26,21 @@ from cosem.headend.schema import (
 )
 from cosem.headend.schema import segment as segment_table
 from cosem.headend.web.acts import ACTS, command_of, read_words
-from cosem.headend.web.frame import Frame, Framed, Gone, Networked, Signed, Visitor, able, back, fields, key_of, word
+from cosem.headend.web.frame import (
+    Frame,
+    Framed,
+    Gone,
+    Networked,
+    Signed,
+    Visitor,
+    able,
+    back,
+    fields,
+    first_time,
+    key_of,
+    word,
+)
+from cosem.headend.web.live import of_device
 from cosem.headend.web.series import RANGES, plot
 
 router = APIRouter(include_in_schema=False)
@@ -125,11 +139,13 @@ def show(
         if measured is not None:
             drawn = plot(connection, frame.headend.intervals, number, measured, frame.now, days, frame.zone)
         details = _details(connection, row, who.person.devices)
+        traced = who.can(Act.COMMAND) and row.url is not None
+        traces = frame.headend.traces.of(connection, number) if traced else []
     acts = [act for act in ACTS if who.can(act.right) and act.fits(row)]
     return frame.page(
         request, "device.html", who,
-        device=row, plot=drawn, measured=measured, days=days, ranges=RANGES, acts=acts, live=f"device:{number}",
-        before=before, **given, **details,
+        device=row, plot=drawn, measured=measured, days=days, ranges=RANGES, acts=acts, before=before,
+        live=f"{'traced' if traced else 'device'}:{number}", traced=traced, traces=traces, **given, **details,
     )  # fmt: skip
 
 
@@ -222,13 +238,24 @@ async def do(frame: Framed, who: Signed, request: Request, number: int, name: st
         if not act.fits(row):
             raise Gone("there is no such act")
         device_name, wanted = command_of(connection, act, row, form)
+    if act.kind == "read" and word(form, "trace") == "1":
+        trace_next(frame, who, row, key_of(form))
     rows = await frame.headend.commands.request(
         device_name, [NewCommand(*item) for item in wanted], who.person.name, identity=f"page-{key_of(form)}"
     )
-    frame.live.touch(f"device:{number}", "overview")
+    frame.live.touch(*of_device(number), "overview")
     waits = rows[0].state is CommandState.UNCONFIRMED
     said = "waits for a second person's confirmation" if waits else "was asked for"
     return back(f"/device/{number}", f"{act.words}: {said}.")
+
+
+def trace_next(frame: Frame, who: Visitor, row: DeviceRow, key: str) -> None:
+    """Ask for a trace of the next session, once for a form. Raises `Forbidden` for who may not see traces."""
+    who.person.may(Act.COMMAND)
+    with first_time(frame, who, key, f"trace {row.id}") as fresh:
+        if fresh:
+            with frame.headend.engine.begin() as connection:
+                frame.headend.traces.ask(connection, row.id, who.person.name)
 
 
 # --- bundles --------------------------------------------------------------------------------------------------
@@ -275,7 +302,7 @@ async def confirm(frame: Framed, who: Annotated[Visitor, able(Act.CONFIRM)], bun
     """Confirm as the second person."""
     row, _ = _bundle(frame, who, bundle)
     await frame.headend.commands.confirm(bundle, who.person.name)
-    frame.live.touch("overview", f"device:{row.id}")
+    frame.live.touch("overview", *of_device(row.id))
     return back(f"/commands/{bundle}", "Confirmed.")
 
 
@@ -284,7 +311,7 @@ async def take_back(frame: Framed, who: Annotated[Visitor, able(Act.COMMAND)], b
     """Take back what is not sent yet."""
     row, _ = _bundle(frame, who, bundle)
     await frame.headend.commands.cancel(bundle, who.person.name)
-    frame.live.touch("overview", f"device:{row.id}")
+    frame.live.touch("overview", *of_device(row.id))
     return back(f"/commands/{bundle}", "Taken back.")
 
 
@@ -297,5 +324,5 @@ async def decide(frame: Framed, who: Annotated[Visitor, able(Act.COMMAND)], requ
     if identity not in {item.id for item in rows}:
         raise Gone("there is no such command")
     await frame.headend.commands.decide(identity, word(form, "done") == "1", who.person.name)
-    frame.live.touch("overview", f"device:{row.id}")
+    frame.live.touch("overview", *of_device(row.id))
     return back(f"/commands/{bundle}", "Noted.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 import uuid
@@ -45,6 +46,8 @@ HEADERS: Final = (
     (b"cross-origin-opener-policy", b"same-origin"),
 )
 MAX_FIELDS: Final = 1200
+EXPLAINED_AT_ONCE: Final = 2
+"""What is pasted is explained beside the pages of others, and keeps them from being slow."""
 _KEY: Final = re.compile("[0-9a-f]{32}")
 
 
@@ -115,6 +118,7 @@ class Frame:
         self.overviews = Overviews(headend.clock, self.zone)
         self.environment = self._environment()
         self.live = Live(self._nothing)
+        self.explaining = asyncio.Semaphore(EXPLAINED_AT_ONCE)
 
     @staticmethod
     def _nothing(topic: str) -> dict[str, Any]:

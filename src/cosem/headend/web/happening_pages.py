@@ -16,11 +16,11 @@ from cosem.headend.happenings import AlarmState, acknowledge, alarms
 from cosem.headend.inventory import Inventory
 from cosem.headend.web.accounts import session_of
 from cosem.headend.web.frame import Framed, Gone, Signed, Visitor, able, back, fields, own_path, word
-from cosem.headend.web.live import MAX_FOLLOWERS
+from cosem.headend.web.live import MAX_FOLLOWERS, of_device
 
 router = APIRouter(include_in_schema=False)
 PAGE = 50
-Topic = Annotated[str, Query(pattern="^(overview|(device|run):[0-9]{1,15})$")]
+Topic = Annotated[str, Query(pattern="^(overview|(device|traced|run):[0-9]{1,15})$")]
 Before = Annotated[int | None, Query(ge=0, le=2**53)]
 
 
@@ -84,7 +84,7 @@ async def take_note(frame: Framed, who: Annotated[Visitor, able(Act.ACKNOWLEDGE)
         if not seen:
             raise ConfigError("none of these alarms is there")
         done = acknowledge(connection, [row.id for row in seen], who.person.name, frame.now)
-    frame.live.touch("overview", *(f"device:{row.device}" for row in seen))
+    frame.live.touch("overview", *(topic for row in seen for topic in of_device(row.device)))
     return back(to, f"{done} acknowledged.")
 
 
@@ -106,7 +106,9 @@ def audit(
 @router.get("/live", response_class=StreamingResponse)
 async def live(frame: Framed, who: Signed, topic: Topic) -> Any:
     """Follow one topic, for as long as the session lasts."""
-    if topic.startswith("device:"):
+    if topic.startswith("traced:"):
+        who.person.may(Act.COMMAND)
+    if topic.startswith(("device:", "traced:")):
         who.person.sees(int(topic.split(":")[1]))
     elif who.household:
         raise Gone("this is not for households")

@@ -21,6 +21,11 @@ COMMENT_SECONDS: Final = 15.0
 MAX_FOLLOWERS: Final = 2000
 
 
+def of_device(number: int) -> tuple[str, str]:
+    """Return the topics of a device: its page, and its page for those who see traces."""
+    return f"device:{number}", f"traced:{number}"
+
+
 @dataclass(slots=True, eq=False)
 class _Follower:
     topic: str

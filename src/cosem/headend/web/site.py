@@ -19,7 +19,16 @@ from cosem.headend.access import Forbidden
 from cosem.headend.api.app import Conflict, Guard, NotFound, create_app
 from cosem.headend.engine import Headend
 from cosem.headend.intake import Intake
-from cosem.headend.web import device_pages, happening_pages, plan_pages, settings_pages, sign_in_pages, topics
+from cosem.headend.web import (
+    device_pages,
+    explain_pages,
+    happening_pages,
+    plan_pages,
+    settings_pages,
+    sign_in_pages,
+    topics,
+    trace_pages,
+)
 from cosem.headend.web.accounts import TooMany
 from cosem.headend.web.frame import HEADERS, Frame, Gone, PageSettings, SignInNeeded, address, visiting
 
@@ -43,7 +52,7 @@ def create_site(headend: Headend, settings: PageSettings | None = None, *, intak
     site.state.headend = headend
     frame = site.state.frame = Frame(headend, settings or PageSettings())
     topics.connect(frame)
-    for room in (sign_in_pages, happening_pages, device_pages, plan_pages, settings_pages):
+    for room in (sign_in_pages, happening_pages, device_pages, plan_pages, settings_pages, explain_pages, trace_pages):
         site.include_router(room.router)
     site.mount("", _Api(create_app(headend, intake)))
     site.add_exception_handler(SignInNeeded, _to_sign_in)

@@ -8,7 +8,7 @@ from cosem.headend.happenings import AlarmState, alarms
 from cosem.headend.web import text
 from cosem.headend.web.device_pages import device_state
 from cosem.headend.web.frame import Frame
-from cosem.headend.web.live import Live
+from cosem.headend.web.live import Live, of_device
 from cosem.headend.web.plan_pages import run_state
 
 
@@ -19,21 +19,26 @@ def connect(frame: Frame) -> None:
     def told(kind: str, content: dict[str, Any]) -> None:
         topics = ["overview"]
         if "device" in content:
-            topics.append(f"device:{content['device']}")
+            topics += of_device(content["device"])
         if "run" in content:
             topics.append(f"run:{content['run']}")
         frame.live.touch(*topics)
 
     frame.headend.live.append(told)
+    frame.headend.traces.listeners.append(lambda number: frame.live.touch(f"traced:{number}"))
 
 
 def render(frame: Frame, topic: str) -> dict[str, Any]:
     """Return the state of a topic."""
     kind, _, number = topic.partition(":")
     with frame.headend.engine.connect() as connection:
-        if kind == "device":
+        if kind in ("device", "traced"):
             given = device_state(frame, connection, int(number))
-            blocks = ("readings", "commands", "opened")
+            blocks = ["readings", "commands", "opened"]
+            if kind == "traced":
+                # With what only those see who may command.
+                given |= {"traces": frame.headend.traces.of(connection, int(number)), "number": int(number)}
+                blocks.append("traces")
             return {"html": {f"live-{name}": frame.fragment(f"_{name}.html", **given) for name in blocks}}
         if kind == "run":
             given = run_state(frame, connection, int(number))

@@ -147,6 +147,11 @@
     all.addEventListener("change", () => boxes.forEach((box) => { box.checked = all.checked; }));
   }
 
+  // --- keys of Explain -------------------------------------------------------------------------------------
+  // They are this person's: they end with the session.
+  const me = document.querySelector("form.me"), forget = () => sessionStorage.removeItem("explain-keys");
+  if (me) me.addEventListener("submit", forget); else forget();
+
   // --- charts --------------------------------------------------------------------------------------------
   for (const chart of document.querySelectorAll("[data-chart]")) {
     const rows = [...document.querySelectorAll("#" + chart.dataset.chart + "-table tbody tr")];
