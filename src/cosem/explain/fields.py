@@ -57,6 +57,11 @@ def pieces(layer: Layer, *, last: bool) -> list[Piece]:
     return [piece for piece in make(layer, last) if 0 <= piece.start < piece.end <= size]
 
 
+def told(layer: Layer) -> frozenset[str]:
+    """Return the names of what `pieces` tells of a layer already."""
+    return _TOLD_PROTECTED if "text" in layer.fields else _TOLD.get(layer.name, _TOLD_SERVICE)
+
+
 def _row(*fields: tuple[What, str, int, str], at: int = 0) -> list[Piece]:
     """Return fields one behind the other, each with its length."""
     found = []
@@ -202,17 +207,17 @@ def _service(layer: Layer, last: bool) -> list[Piece]:
     found = [Piece(What.SERVICE, "APDU", 0, 1, layer.name)]
     invoke = fields.get("invoke") or fields.get("long_invoke")
     raw = bytes.fromhex(invoke["raw"]) if isinstance(invoke, dict) else b""
-    if isinstance(invoke, dict) and 0 < (at := octets.find(raw, 1, 8)):
+    if isinstance(invoke, dict) and (at := octets.find(raw, 1, 8)) > 0:
         words = f"id {invoke['id']}, {'confirmed' if invoke['confirmed'] else 'unconfirmed'}"
         found.append(Piece(What.SERVICE, "invoke id", at, at + len(raw), words))
         found += _descriptor(octets, fields, at + len(raw))
     for name in ("calling_ap_title", "responding_ap_title"):
         title = bytes.fromhex(fields.get(name) or "")
-        if title and 0 < (at := octets.find(title)):
+        if title and (at := octets.find(title)) > 0:
             found.append(Piece(What.ADDRESS, "system title", at, at + len(title), title.hex()))
     if isinstance(moment := fields.get("date_time"), dict):
         date = bytes.fromhex(moment["raw"])
-        if 0 < (at := octets.find(date, 1, 24)):
+        if (at := octets.find(date, 1, 24)) > 0:
             found.append(Piece(What.VALUE, "time", at, at + len(date), str(moment["date_time"])))
     return found
 
@@ -236,6 +241,23 @@ def _descriptor(octets: bytes, fields: dict[str, Any], at: int) -> list[Piece]:
     )
 
 
+_TOLD: Final = {
+    "hdlc": frozenset({"segmented", "frame_length", "dst", "src", "control", "frame", "llc", "hcs", "fcs"}),
+    "llc": frozenset({"llc", "destination_lsap", "source_lsap", "direction"}),
+    "wrapper": frozenset({"version", "src", "dst", "data_length"}),
+    "mbus-link": frozenset({"c", "a", "l_coded", "octets", "checksum"}),
+    "mbus-transport": frozenset({"block", "last", "stsap", "dtsap"}),
+    "gateway": frozenset({"direction", "network", "device"}),
+    "sfsk-llc": frozenset({"dsap", "ssap"}),
+    "ciase": frozenset({"pdu"}),
+}
+_TOLD_PROTECTED: Final = frozenset(
+    {"system_title", "manufacturer", "security_control", "sc", "invocation_counter", "tag"}
+)
+_TOLD_SERVICE: Final = frozenset(
+    {"invoke", "long_invoke", "class", "obis", "attribute", "method", "date_time", "calling_ap_title",
+     "responding_ap_title"}
+)  # fmt: skip
 _TABLE: Final[dict[str, Callable[[Layer, bool], list[Piece]]]] = {
     "hdlc": _hdlc,
     "llc": _llc,

@@ -1,4 +1,4 @@
-"""Octets in what people paste: hex in any dress, dumps with places in front, base64, P1 text, traces with directions."""
+"""Octets in what people paste: hex in any dress, dumps with places in front, base64, P1 text, traces."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Final
 from cosem.codec import axdr
 from cosem.codec.axdr import Tag
 from cosem.errors import CosemError, DecodeError
-from cosem.explain.fields import LINKS, PROTECTED, What, pieces
+from cosem.explain.fields import LINKS, PROTECTED, What, pieces, told
 from cosem.explain.octets import annotate
 from cosem.explain.secrets import HIDDEN
 from cosem.explain.text import facts, is_open, printable
@@ -22,6 +22,8 @@ from cosem.explain.tree import Explained, Failure, Layer
 from cosem.obis import Obis
 from cosem.obis_names import words as obis_words
 
+VALUE: Final = "value"
+"""The name of an element of a value; its words say what it is."""
 SHORTEST_SECRET: Final = 4
 """Octets; what is shorter stands everywhere by chance."""
 
@@ -38,8 +40,9 @@ class Origin(StrEnum):
 class Place:
     """Octets that belong together: `start` to `end` in buffer number `buffer`, and what they are.
 
-    The first `head` octets say type and length of a value. `state` is "verified", "not genuine", "not verified" or
-    "not opened" for what is protected, "wrong" where decoding stopped.
+    `layer` is set for layers, the others are fields and values. The first `head` octets say type and length of a value.
+    `state` is "verified", "not genuine", "not verified" or "not opened" for what is protected, "wrong" where decoding
+    stopped.
     """
 
     what: What
@@ -52,6 +55,7 @@ class Place:
     state: str = ""
     head: int = 0
     painted: bool = True
+    layer: bool = False
     inner: list[Place] = field(default_factory=list)
 
     def walk(self) -> Iterator[Place]:
@@ -136,8 +140,9 @@ def _add(sheet: Sheet, frame: Explained, base: int, starts: list[int]) -> None:
             inside += _values(frame.data, at - (base if parent is None else 0), number)
     elif parent is not None and parent.name == "p1":
         parent.inner += list(_p1_lines(sheet.buffers[parent.buffer].octets, parent))
-    for place in [] if parent is None else parent.walk():
-        place.inner.sort(key=lambda item: (item.buffer, item.start))
+    if parent is not None:
+        for place in sheet.places[-1].walk():
+            place.inner.sort(key=lambda item: (item.buffer, item.start))
     if frame.error is not None:
         _wrong(sheet, frame.error, base, starts, parent)
 
@@ -155,8 +160,9 @@ def _place(sheet: Sheet, layer: Layer, outer: tuple[Layer, Place] | None, base: 
         number, start = len(sheet.buffers) - 1, 0
     result = layer.fields.get("result")
     aside = {"values", "results"} | ({"result"} if isinstance(result, dict) and "data" in result else set())
-    said = tuple((name, words) for name, words in facts(layer) if name not in aside)
-    return Place(what, layer.name, number, start, start + len(layer.octets), _title(layer), said, _state(layer))
+    said = tuple((name, words) for name, words in facts(layer) if name not in aside | told(layer))
+    end = start + len(layer.octets)
+    return Place(what, layer.name, number, start, end, _title(layer), said, _state(layer), layer=True)
 
 
 def _title(layer: Layer) -> str:
@@ -184,7 +190,7 @@ def _values(data: bytes, at: int, number: int) -> list[Place]:
     path: list[Place] = []
     for row in annotate(data):
         start = at + row.offset
-        place = Place(What.VALUE, "value", number, start, start + len(row.octets), printable(row.words))
+        place = Place(What.VALUE, VALUE, number, start, start + len(row.octets), printable(row.words))
         place.head = len(row.octets) if row.octets[0] in (Tag.ARRAY, Tag.STRUCTURE) else _head(row.octets)
         del path[row.depth :]
         for around in path:

@@ -15,14 +15,16 @@ from cosem.explain.mbus_document import TelegramExplained
 from cosem.explain.mbus_input import is_text
 from cosem.explain.mbus_octets import Row, rows
 from cosem.explain.pasted import Message, Pasted, octets_of_hex, read_pasted
-from cosem.explain.places import Buffer, Origin, Place, Sheet, conceal, sheet_of
+from cosem.explain.places import VALUE, Buffer, Origin, Place, Sheet, conceal, sheet_of
 from cosem.explain.secrets import hide_secrets, secrets_in
 from cosem.explain.text import printable, record_words
 from cosem.explain.tree import Explained, Explanation, Failure
 from cosem.mbus.keys import KeysOf
+from cosem.mbus.telegram import State
 
 MAX_OCTETS: Final = 1 << 16
 """Octets that are explained at once."""
+FILLER: Final = "filler"
 MAX_NAMES: Final = 6
 """Layers that are named in a line."""
 METERS: Final = {"mbus-telegrams": "frames", "mbus-message": "message", "mbus-records": "records"}
@@ -44,8 +46,11 @@ class Part:
 
     @property
     def title(self) -> str:
-        """Return its layers in a line."""
-        names = [place.name for root in self.sheet.places for place in _spine(root)]
+        """Return its layers in a line, and what the innermost is about."""
+        spines = [_spine(root) for root in self.sheet.places if root.layer]
+        names = [place.name for spine in spines for place in spine]
+        if len(spines) == 1 and (said := _said(spines[0][-1])):
+            return f"{', '.join(names)}: {said}"
         more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
         return (", ".join(names[:MAX_NAMES]) or "not understood") + more
 
@@ -61,9 +66,15 @@ class Sheets:
 def _spine(root: Place) -> list[Place]:
     """Return a place and the layers in it, the outermost first."""
     found = [root]
-    while inner := [place for place in found[-1].inner if place.name[:1].islower() and place.facts]:
+    while inner := [place for place in found[-1].inner if place.layer]:
         found.append(inner[-1])
     return found
+
+
+def _said(last: Place) -> str:
+    """Return what the innermost layer is about: its object, or the value it carries."""
+    value = next((place.words for place in last.inner if place.name == VALUE), "")
+    return (last.words if last.state == "" else "") or value
 
 
 def explain_text(
@@ -219,11 +230,19 @@ def meter_sheet(said: TelegramExplained) -> Sheet:
     for row in rows(said):
         name = _MBUS_NAMES.get(row.layer, row.layer)
         if name not in layers:
-            layers[name] = Place(What.FRAME, name, 0, row.offset, row.offset, painted=False)
+            layers[name] = Place(What.FRAME, name, 0, row.offset, row.offset, painted=False, layer=True)
             sheet.places.append(layers[name])
         around = layers[name]
         around.end = max(around.end, row.offset + row.length)
-        around.inner.append(_field(row, said))
+        place, before = _field(row, said), around.inner[-1] if around.inner else None
+        if place.name == FILLER and before is not None and (before.name, before.end) == (FILLER, place.start):
+            # Sixteen lines of fillers tell nobody more than one.
+            before.end, before.facts = place.end, ()
+        else:
+            around.inner.append(place)
+    if (telegram := said.telegram) is not None and telegram.state is not State.CLEAR and "mbus-application" in layers:
+        proven = {True: "verified", False: "not genuine", None: "not verified"}[telegram.verified]
+        layers["mbus-application"].state = "not opened" if said.sealed else proven
     sheet.readings = [printable(record_words(record)) for record in said.record_documents()]
     sheet.sealed = said.sealed
     if said.apdu is not None:
@@ -256,7 +275,7 @@ def _applied(name: str) -> What:
         return What.UNKNOWN
     if name.endswith((" DIB", " VIB")) or name == "DIF":
         return What.TYPE
-    return What.FRAME if name == "filler" else What.VALUE
+    return What.FRAME if name == FILLER else What.VALUE
 
 
 _WHAT: Final[dict[str, Callable[[str], What]]] = {

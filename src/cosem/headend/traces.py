@@ -33,7 +33,7 @@ MAX_ENDED: Final = 300
 
 @dataclass(frozen=True, slots=True)
 class TraceRow:
-    """A trace without its octets. `started` None: it waits for a session. `left_out` octets were too many to be kept."""
+    """A trace without its octets. `started` None: it waits for a session. `left_out` octets were too many to keep."""
 
     id: int
     device: int

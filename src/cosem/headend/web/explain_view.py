@@ -28,8 +28,6 @@ LEGEND: Final = {
     What.UNKNOWN: "not understood",
 }
 """What the colours mean, in words."""
-_SAID: Final = frozenset({"invoke", "long_invoke", "class", "obis", "attribute", "method", "date_time"})
-"""Facts that the tree has as places of their own."""
 _PILLS: Final = {"verified": "ok", "not genuine": "bad", "wrong": "bad", "not verified": "warn", "not opened": "warn"}
 
 
@@ -65,7 +63,6 @@ class Node:
 
     number: int
     place: Place
-    facts: list[tuple[str, str]]
     pill: str
     inner: list[Node] = field(default_factory=list)
 
@@ -141,9 +138,7 @@ class _Drawing:
         if self._next >= self._most:
             return None
         self._next += 1
-        node = Node(
-            self._next, place, [item for item in place.facts if item[0] not in _SAID], _PILLS.get(place.state, "")
-        )
+        node = Node(self._next, place, _PILLS.get(place.state, ""))
         if place.painted:
             owner, kind = owners[place.buffer], kinds[place.buffer]
             size = place.end - place.start
