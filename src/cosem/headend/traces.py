@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from cosem.headend.inventory import Inventory
 from cosem.headend.schema import trace
 from cosem.headend.vault import Sealer
 
+LOG: Final = logging.getLogger(__name__)
 KEPT: Final = 5
 """Traces of a device; a new one takes the place of the oldest."""
 KEPT_SECONDS: Final = 14 * 86_400
@@ -122,8 +124,11 @@ class Traces:
             recording.ended = recording.ended or str(error) or type(error).__name__
             raise
         finally:
-            # The session is over for whoever waits for it; a trace that is lost must not be its error.
-            await asyncio.shield(asyncio.to_thread(self._keep, recording, device, what))
+            try:
+                await asyncio.shield(asyncio.to_thread(self._keep, recording, device, what))
+            except Exception:
+                # What the session did stands; a trace that is lost must not be its error.
+                LOG.exception("the trace of a session of device %d was not kept", device)
             for listener in self.listeners:
                 listener(device)
 
