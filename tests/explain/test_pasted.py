@@ -107,7 +107,9 @@ def test_what_is_wrong_is_said_with_its_place(text, why):
 def test_any_text_is_octets_or_refused(text):
     try:
         pasted = read_pasted(text)
-    except ConfigError as error:
-        assert "\n" not in str(error)
+    except ConfigError as refused:
+        said = str(refused)
     else:
-        assert pasted.messages
+        said = "octets" if pasted.messages else ""
+    assert said
+    assert said.isprintable()

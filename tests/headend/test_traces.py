@@ -174,4 +174,3 @@ async def test_a_trace_that_cannot_be_kept_is_no_error_of_the_session(desk):
     async with traces.session(1, "command"):
         done = True
     assert done
-

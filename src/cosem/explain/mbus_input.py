@@ -29,6 +29,8 @@ Item: TypeAlias = Received | DecodeError
 _START, _SHORT = b"\x68", b"\x10"
 _SIGNS = ("telegram=", "0x", "0X", "|", "_", ":", "-", ",")
 _MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+SHORTEST_RELAYED = 24
+"""Signs: a link layer of ten octets with what marks the line. A shorter b may begin hex digits."""
 MAX_TEXT = 8 * 1024 * 1024
 """Characters of one input that are looked at; a day of a busy receiver is less."""
 
@@ -74,6 +76,12 @@ def is_text(text: str) -> bool:
     """Say whether text can be hex or lines of a relay, in its first line that says anything."""
     first = next(iter(_lines(text)), "")
     return bool(first) and (_is_relay(first) or _hex(first) is not None)
+
+
+def is_relayed(text: str) -> bool:
+    """Say whether text begins with a line of a relay, which is more than hex."""
+    first = next(iter(_lines(text)), "")
+    return len(first) > SHORTEST_RELAYED and _is_relay(first)
 
 
 def _lines(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from cosem.explain.fields import What
 from cosem.explain.keyring import Keyring
 from cosem.explain.mbus import explain_application, explain_mbus, no_keys
 from cosem.explain.mbus_document import TelegramExplained
-from cosem.explain.mbus_input import is_text
+from cosem.explain.mbus_input import is_relayed
 from cosem.explain.mbus_octets import Row, rows
 from cosem.explain.pasted import Message, Pasted, octets_of_hex, read_pasted
 from cosem.explain.places import VALUE, Buffer, Origin, Place, Sheet, conceal, sheet_of
@@ -90,7 +90,7 @@ def explain_text(
     Raises `ConfigError` for text without octets, and for more than `MAX_OCTETS` of them.
     """
     keyring = keyring or Keyring()
-    if kind in METERS or (kind is None and octets_of_hex(text) is None and is_text(text)):
+    if kind in METERS or (kind is None and octets_of_hex(text) is None and is_relayed(text)):
         return _of_meters(text, METERS.get(kind or "", "frames"), keyring, meters)
     pasted = read_pasted(text)
     _bounded(sum(len(message.octets) for message in pasted.messages))

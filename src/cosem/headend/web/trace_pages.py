@@ -56,14 +56,12 @@ async def open_with_keys(frame: Framed, who: Commanding, request: Request, numbe
 async def _page(frame: Frame, who: Visitor, request: Request, number: int, trace: int, *, opened: bool) -> Response:
     if not 0 < trace < 2**53:
         raise Gone("there is no such trace")
-    if opened:
-        with frame.headend.engine.begin() as connection:
-            row = find(connection, number, who)
-            now = int(frame.headend.clock())
-            # Before it is shown, and each time.
-            record(connection, now, who.person.name, "open a trace with keys", row.name, after={"trace": trace})
     async with frame.explaining:
         row, kept, sheets, problem = await asyncio.to_thread(_explained, frame, who, number, trace, opened)
+    if opened:
+        with frame.headend.engine.begin() as connection:
+            now = int(frame.headend.clock())
+            record(connection, now, who.person.name, "open a trace with keys", row.name, after={"trace": trace})
     return frame.page(
         request,
         "trace.html",

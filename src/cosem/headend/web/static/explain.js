@@ -38,10 +38,11 @@
     if (!nodes.length) return;
     const byNumber = new Map(nodes.map((node) => [node.dataset.n, node])), runsOf = new Map();
     for (const run of runs) runsOf.set(run.dataset.n, [...(runsOf.get(run.dataset.n) || []), run]);
+    const runsIn = (node) => within(node).flatMap((one) => runsOf.get(one.dataset.n) || []);
     let lit = [];
     const light = (node) => {
       for (const element of lit) element.classList.remove("lit");
-      lit = node ? [node, ...within(node).flatMap((one) => runsOf.get(one.dataset.n) || [])] : [];
+      lit = node ? [node, ...runsIn(node)] : [];
       for (const element of lit) element.classList.add("lit");
     };
     const words = (node) => node.querySelector(".said").innerText.replace(/\s+/g, " ") + ", " + node.querySelector(".where").innerText;
@@ -83,7 +84,7 @@
     });
     // The octets of a layer come into sight, in their own box: the page stays where it is.
     const show = (node) => {
-      const first = within(node).flatMap((one) => runsOf.get(one.dataset.n) || [])[0];
+      const first = runsIn(node)[0];
       if (!first) return;
       const box = octets.getBoundingClientRect(), place = first.getBoundingClientRect();
       if (place.top < box.top || place.bottom > box.bottom) octets.scrollTop += place.top - box.top - box.height / 3;
@@ -99,7 +100,7 @@
       else if (event.key === "End") to = list[list.length - 1];
       else if (event.key === "ArrowRight") { if (inner && inner.hidden) fold(here, true); else if (inner) to = list[at + 1]; }
       else if (event.key === "ArrowLeft") { if (inner && !inner.hidden) fold(here, false); else if (above && above.classList.contains("node")) to = above; }
-      else if (event.key === "Enter" || event.key === " ") { const own = runsOf.get(here.dataset.n); if (own) read(runs.indexOf(own[0]), true); }
+      else if (event.key === "Enter" || event.key === " ") { const own = runsIn(here)[0]; if (own) read(runs.indexOf(own), true); }
       else return;
       event.preventDefault();
       if (to) go(to);
