@@ -214,16 +214,17 @@ def _p1_lines(octets: bytes, around: Place) -> Iterator[Place]:
     at = around.start
     for line in octets[around.start : around.end].splitlines(keepends=True):
         text = line.decode("ascii", "replace").strip()
-        if text:
-            check = text.startswith("!")
-            name = "check sum" if check else "identification" if text.startswith("/") else "line"
-            code = text.split("(", 1)[0]
-            words = "" if check or "(" not in text else _named(code)
-            what = What.CHECK if check else What.ADDRESS if text.startswith("/") else What.VALUE
-            yield Place(
-                what, name, around.buffer, at, at + len(line), printable(f"{text}  {words}".strip()), head=len(code)
-            )
+        place = Place(What.FRAME, "line", around.buffer, at, at + len(line), printable(text))
         at += len(line)
+        code, bracket, _ = text.partition("(")
+        if bracket:
+            place.what, place.head, place.words = What.VALUE, len(code), f"{place.words}  {_named(code)}".rstrip()
+        elif text.startswith("/"):
+            place.what, place.name = What.ADDRESS, "identification"
+        elif text.startswith("!"):
+            place.what, place.name = What.CHECK, "check sum"
+        if text:
+            yield place
 
 
 def _wrong(sheet: Sheet, error: Failure, base: int, starts: list[int], parent: Place | None) -> None:
