@@ -141,6 +141,28 @@ def test_decoding_stops_at_an_octet_and_what_was_before_it_is_there():
     assert painted(sheet)[8:] == ["service"] * 4 + ["unknown"] * 3
 
 
+def test_elements_in_front_of_the_one_that_is_cut_are_there():
+    apdu = bytes.fromhex("c401c10002030600bc614e02020f00161e09")
+    sheet = one(wrapper(apdu).hex())
+    assert sheet.error_at == (0, 8 + len(apdu))
+    words = [place.words for place in sheet.walk() if place.name == "value"]
+    assert words == ["structure of 3", "double-long-unsigned 12345678", "structure of 2", "integer 0", "enum 30"]
+    assert painted(sheet)[8:] == ["service"] * 4 + ["value"] * 13 + ["unknown"]
+
+
+@given(st.integers(100, 330))
+def test_a_value_that_is_cut_anywhere_is_there_up_to_the_cut(size):
+    """What is read of a cut value is what is read of the whole one."""
+    case = next(case for case in CASES if case["name"].startswith("push-telegram 8 "))
+    whole = one(case["octets"])
+    cut = one(case["octets"][: 2 * size])
+    known = [(place.start, place.words) for place in whole.walk() if place.name == "value"]
+    read = [(place.start, place.words) for place in cut.walk() if place.name == "value"]
+    assert read
+    assert read == known[: len(read)]
+    check(cut)
+
+
 def test_a_frame_with_a_wrong_check_is_told_beside_the_good_ones():
     good = build(b"\x03", b"\x21", 0x32, b"\xe6\xe6\x00" + GET)
     bad = bytearray(good)

@@ -15,7 +15,7 @@ from cosem.codec import axdr
 from cosem.codec.axdr import Tag
 from cosem.errors import CosemError, DecodeError
 from cosem.explain.fields import LINKS, PROTECTED, What, pieces, told
-from cosem.explain.octets import annotate
+from cosem.explain.octets import Annotated, annotate, annotate_before
 from cosem.explain.secrets import HIDDEN
 from cosem.explain.text import facts, is_open, printable
 from cosem.explain.tree import Explained, Failure, Layer
@@ -24,6 +24,10 @@ from cosem.obis_names import words as obis_words
 
 VALUE: Final = "value"
 """The name of an element of a value; its words say what it is."""
+MAX_HEAD: Final = 40
+"""Octets of an APDU in front of its value."""
+MAX_GUESSED: Final = 8192
+"""Octets of an APDU whose value is looked for where it could not be read to its end."""
 SHORTEST_SECRET: Final = 4
 """Octets; what is shorter stands everywhere by chance."""
 
@@ -186,9 +190,13 @@ def _state(layer: Layer) -> str:
 
 def _values(data: bytes, at: int, number: int) -> list[Place]:
     """Return the elements of a value, nested as they are."""
+    return _nested(annotate(data), at, number)
+
+
+def _nested(rows: Iterable[Annotated], at: int, number: int) -> list[Place]:
     roots: list[Place] = []
     path: list[Place] = []
-    for row in annotate(data):
+    for row in rows:
         start = at + row.offset
         place = Place(What.VALUE, VALUE, number, start, start + len(row.octets), printable(row.words))
         place.head = len(row.octets) if row.octets[0] in (Tag.ARRAY, Tag.STRUCTURE) else _head(row.octets)
@@ -245,14 +253,37 @@ def _wrong(sheet: Sheet, error: Failure, base: int, starts: list[int], parent: P
         sheet.error_at = sheet.error_at or (number, at)
         return
     inside = sheet.places if parent is None else parent.inner
-    if at > start and not _covers(inside[-1:], number, start):
+    stopped = at
+    within = error.octets is not None or error.layer == "data"
+    read = _read_before(sheet.buffers[number].octets[start:end], at - start, error.layer) if within else []
+    if read and read[0].offset:
+        inside.append(Place(What.SERVICE, error.layer, number, start, start + read[0].offset))
+    if read:
+        inside += _nested(read, start, number)
+        at = start + read[-1].offset + len(read[-1].octets)
+    elif at > start and not _covers(inside[-1:], number, start):
         inside.append(Place(What.SERVICE, error.layer, number, start, at, "read up to here"))
     inside.append(Place(What.UNKNOWN, "not understood", number, at, end, printable(error.what), state="wrong"))
     if number == 0:
         sheet.behind = max(sheet.behind, end)
     if not sheet.error:
         sheet.error = printable(f"{error.layer}: {error.what}")
-        sheet.error_at = (number, at)
+        sheet.error_at = (number, stopped)
+
+
+def _read_before(octets: bytes, at: int, layer: str) -> list[Annotated]:
+    """Return the elements of a value that were read before an APDU was given up at offset `at`.
+
+    Where the value begins, its error does not tell: it is where reading stops at that very octet.
+    """
+    if len(octets) > MAX_GUESSED:
+        return []
+    for start in range(0 if layer == "data" else 1, min(at, MAX_HEAD)):
+        if octets[start] in (Tag.ARRAY, Tag.STRUCTURE):
+            rows, end = annotate_before(octets, start)
+            if rows and end == at:
+                return rows
+    return []
 
 
 def _covers(places: Sequence[Place], number: int, start: int) -> bool:

@@ -52,7 +52,8 @@ class Part:
         if len(spines) == 1 and (said := _said(spines[0][-1])):
             return f"{', '.join(names)}: {said}"
         more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-        return (", ".join(names[:MAX_NAMES]) or "not understood") + more
+        alone = next((root.words for root in self.sheet.places if root.name == VALUE), "not understood")
+        return (", ".join(names[:MAX_NAMES]) or alone) + more
 
 
 @dataclass(slots=True)

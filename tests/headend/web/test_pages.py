@@ -19,7 +19,8 @@ from cosem.headend.inventory import Inventory
 from cosem.headend.web.accounts import IDLE_SECONDS, TRIES, add_account, web_session
 from support.site import KEY, NOW, PASSWORD, Site, key_in, quick_hash
 
-PAGES = ("/", "/devices", "/device/2", "/device/4", "/alarms", "/plans", "/runs/1", "/commands", "/settings")
+PAGES = ("/", "/devices", "/device/2", "/device/4", "/alarms", "/plans", "/runs/1", "/commands", "/settings",
+         "/explain", "/explain?example=session")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -292,7 +293,8 @@ async def test_every_page_names_its_controls_and_holds_no_markup_of_strangers(sh
     assert len(page.ids) == len(set(page.ids))
     assert set(page.labelled) <= set(page.ids)
     assert page.unnamed == []
-    assert [script.get("src", "").startswith("/static/") for script in page.scripts] == [True]
+    assert page.scripts
+    assert all(script.get("src", "").startswith("/static/") for script in page.scripts)
     assert answer.text.count("<h1") == 1
     assert "\u202e" not in answer.text
     assert "x" * 500 not in answer.text
