@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from cosem.cli.app import run
+from cosem.obis import Obis
+from cosem.pushes.p1 import P1Line, encode_p1
 
 EK = "000102030405060708090A0B0C0D0E0F"
 AK = "D0D1D2D3D4D5D6D7D8D9DADBDCDDDEDF"
@@ -195,3 +197,15 @@ def test_a_push_is_named_by_its_layout(capsys: pytest.CaptureFixture[str]) -> No
     status, out, _ = cosem(capsys, "decode", "--country", "NO", octets)
     assert status == 0
     assert "1-0:1.7.0.255 = 1415 W  (active power import, instantaneous)" in out
+
+
+def test_a_p1_telegram_in_a_file_is_explained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "p1.txt"
+    path.write_bytes(encode_p1("CSM5TEST", [P1Line(Obis.parse("1-0:1.8.1"), ("001234.567*kWh",))]))
+    status, answer = decode(capsys, str(path))
+    assert status == 0
+    assert [(layer["layer"], layer["crc_ok"]) for layer in answer["layers"]] == [("p1", True)]
+    assert answer["readings"][0]["obis"] == "1-0:1.8.1.255"
+    path.write_bytes(path.read_bytes().replace(b"1234", b"1235"))
+    status, answer = decode(capsys, "--as", "p1", str(path))
+    assert (status, answer["error"]["what"]) == (1, "the check sum is wrong")
