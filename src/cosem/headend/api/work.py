@@ -51,8 +51,7 @@ def list_plans(headend: Served, who: Annotated[Person, allowed(Act.SEE)]) -> lis
 @router.put("/plans")
 def save_plan(headend: Served, who: Annotated[Person, allowed(Act.PLAN)], item: PlanShape) -> PlanShape:
     """Add a plan, or change the one of that name."""
-    chosen = (tuple(names) for names in (item.kinds, item.types, item.groups, item.tags, item.names))
-    selection = Selection(*chosen)
+    selection = Selection(tuple(item.kinds), tuple(item.types), tuple(item.groups), tuple(item.tags), tuple(item.names))
     made = Plan(
         item.name,
         item.schedule,

@@ -26,6 +26,7 @@ from cosem.headend.schema import (
 )
 from cosem.headend.schema import segment as segment_table
 from cosem.headend.web.acts import ACTS, command_of, read_words
+from cosem.headend.web.asking import SECOND, Question, ask
 from cosem.headend.web.frame import Frame, Framed, Gone, Networked, Signed, Visitor, able, back, fields, key_of, word
 from cosem.headend.web.series import RANGES, plot
 
@@ -198,7 +199,7 @@ def values_file(
 
 
 @router.get("/device/{number}/ask/{name}")
-def ask(frame: Framed, who: Signed, request: Request, number: int, name: str) -> Response:
+def ask_act(frame: Framed, who: Signed, request: Request, number: int, name: str) -> Response:
     """Ask whether it is meant: which device, where, and what will happen."""
     act = next((act for act in ACTS if act.name == name), None)
     with frame.headend.engine.connect() as connection:
@@ -206,7 +207,15 @@ def ask(frame: Framed, who: Signed, request: Request, number: int, name: str) ->
     if act is None or not act.fits(row):
         raise Gone("there is no such act")
     who.person.may(act.right)
-    return frame.page(request, "ask.html", who, device=row, act=act)
+    facts = [("Device", row.name), ("Place", row.place or "–")]
+    if row.parent is not None and row.url is None:
+        facts.append(("Reached through", f"{row.parent}, channel {row.channel}"))
+    two = act.kind in frame.headend.settings.two_persons
+    question = Question(
+        act.words, act.words, act.says, f"/device/{number}/{act.name}", f"/device/{number}", tuple(facts), act.grave,
+        SECOND if two else "", act.field,
+    )  # fmt: skip
+    return ask(frame, request, who, question)
 
 
 @router.post("/device/{number}/{name}")

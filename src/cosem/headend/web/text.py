@@ -21,6 +21,7 @@ PILLS: Final = {
     "registered": "quiet", "waiting": "quiet", "acknowledged": "quiet", "cancelled": "quiet", "expired": "quiet",
     "removed": "quiet", "paused": "quiet", "shut out": "quiet", "running": "info", "sending": "info", "new": "info",
     "unconfirmed": "warn", "suspended": "warn", "uncertain": "bad", "failed": "bad", "open": "bad", "fraud": "bad",
+    "held": "warn", "aborted": "bad", "ready": "info", "skipped": "quiet", "withdrawn": "quiet",
 }  # fmt: skip
 """How the words of states are coloured; the word itself is always there."""
 

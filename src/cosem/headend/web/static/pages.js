@@ -113,6 +113,20 @@
     addEventListener("popstate", () => { if (location.search !== asked) location.reload(); });
   }
 
+  // --- what a form would do ------------------------------------------------------------------------------
+  for (const place of document.querySelectorAll("[data-preview]")) {
+    const watched = place.dataset.fields.split(" ").map((name) => document.querySelector("[name=" + name + "]"));
+    let running = null, timer = 0;
+    const look = async () => {
+      if (running) running.abort();
+      running = new AbortController();
+      const asked = new URLSearchParams([["part", "1"], ...watched.map((field) => [field.name, field.value])]);
+      const answer = await fetch(place.dataset.preview + "?" + asked, { signal: running.signal }).catch(() => null);
+      if (answer && answer.ok) put(place, await answer.text());
+    };
+    for (const field of watched) field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, 250); });
+  }
+
   // --- dialogs -----------------------------------------------------------------------------------------
   document.addEventListener("click", async (event) => {
     const link = event.target.closest("a[data-dialog]");
