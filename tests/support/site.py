@@ -155,12 +155,16 @@ async def add_campaigns(headend: Headend) -> None:
     content = {"commands": [{"kind": "message", "parameters": {"text": HOSTILE}}]}
     await headend.campaigns.begin(NewCampaign("greetings", "commands", content, chosen, (4, 1.0)), "operator")
     image = {"image": "FW 2"}
-    row = await headend.campaigns.begin(NewCampaign(HOSTILE.replace("\u202e", ""), "firmware", image, Selection(), (3, 20, 1.0)), "anna")
+    row = await headend.campaigns.begin(
+        NewCampaign(HOSTILE.replace("\u202e", ""), "firmware", image, Selection(), (3, 20, 1.0)), "anna"
+    )
     stage = [item["device"] for item in headend.campaigns.devices(row.id, limit=100) if item["stage"] == 0]
     said = (("running", ""), ("failed", "silent: " + HOSTILE), ("done", ""))
     with headend.engine.begin() as connection:
         for number, (state, detail) in zip(stage, said, strict=True):
-            mark = update(campaign_device).where(campaign_device.c.device == number, campaign_device.c.campaign == row.id)
+            mark = update(campaign_device).where(
+                campaign_device.c.device == number, campaign_device.c.campaign == row.id
+            )
             connection.execute(mark.values(state=state, detail=detail, tries=1))
     headend.firmware_campaign.progress[row.id, stage[0]] = ImageProgress("transfer", 20, 47)
 

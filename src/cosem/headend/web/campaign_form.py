@@ -30,6 +30,22 @@ Sort = Literal["firmware", "commands", "keys"]
 USUAL_STAGES: Final = "1, 100, all"
 USUAL_SHARE: Final = "5"
 FIRST_COMMAND: Final = "message"
+HINTS: Final = {
+    "at": "A time with its zone, as in 2026-11-30T18:00:00+01:00.",
+    "time": "A time with its zone; left out, the head-end's.",
+    "from": "A time with its zone, as in 2026-11-30T18:00:00+01:00.",
+    "to": "An address, or a time with its zone, as the command says.",
+    "object": "A logical name, where it is not the usual one.",
+    "limiter": "A logical name, where it is not the usual one.",
+    "channel": "M-Bus channel, 1 to 4.",
+    "attributes": 'A list as in [[3, "1-0:1.8.0.255", 2]].',
+    "attribute": 'As in [3, "1-0:1.8.0.255", 2].',
+    "method": 'As in [70, "0-0:96.3.10.255", 1].',
+    "value": 'As in {"long-unsigned": 60}.',
+    "parameter": 'As in {"integer": 0}.',
+    "groups": "A list in square brackets.",
+}
+"""What is said beside the parameters of commands."""
 SORTS: Final[tuple[Sort, ...]] = ("firmware", "commands", "keys")
 GRAVE: Final = ("firmware", "keys")
 """Kinds of campaigns that are an administrator's."""
@@ -262,7 +278,7 @@ def _page(
     sorts = [name for name in SORTS if name not in GRAVE or who.can(Act.INVENTORY)]
     return frame.page(
         request, "campaign_form.html", who, status,
-        filled=filled, wrong=filled.wrong, sort=sort, sorts=sorts, choices=chosen, look=seen, **given,
+        filled=filled, wrong=filled.wrong, hints=HINTS, sort=sort, sorts=sorts, choices=chosen, look=seen, **given,
     )  # fmt: skip
 
 

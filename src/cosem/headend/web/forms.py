@@ -154,6 +154,8 @@ def filled_in(chosen: Selection) -> dict[str, list[str]]:
 def selection(filled: Filled, connection: Connection) -> Selection:
     """Return which devices are meant. That all are has to be said: an empty form means nobody."""
     if filled.get("who") == "all":
+        if any(filled.lines(name) for name in ("kinds", *_NAMES)):
+            filled.refuse("who", "Something is chosen below: take it away, or choose those that fit.")
         return Selection()
     kinds = tuple(Kind(name) for name in filled.lines("kinds") if name in list(Kind))
     given = {name: filled.lines(name) for name in _NAMES}

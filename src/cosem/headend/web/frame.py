@@ -155,6 +155,8 @@ class Frame:
                 "number": text.number,
                 "share": text.share,
                 "channel_words": text.channel_words,
+                "age": text.age,
+                "size": text.size,
                 **text.times(self.zone),
             }
         )

@@ -39,15 +39,15 @@ SCHEDULES: Final = {
 """What a field for schedules suggests."""
 
 
-def next_times(schedule: str, zone: str, now: int) -> list[str]:
+def next_times(schedule: str, zone: str, now: int, name: str = "preview") -> list[str]:
     """Return when a schedule begins next, in its own zone. Raises `ConfigError` for one that is none, or never is."""
-    made = Plan("preview", schedule, zone=zone)
+    made = Plan(name, schedule, zone=zone)
     found, at = [], now
     for _ in range(TIMES):
         try:
             at = made.after(at)
-        except (ValueError, OverflowError) as error:
-            raise ConfigError(f"this schedule never begins: {error}") from None
+        except (ValueError, OverflowError):
+            raise ConfigError(f"{schedule!r} never begins: there is no such day") from None
         found.append(f"{datetime.fromtimestamp(at, UTC).astimezone(ZoneInfo(zone)):%a %d %b %Y, %H:%M}")
     return found
 
@@ -103,6 +103,8 @@ def _parsed(filled: Filled, connection: Connection, now: int, old: Plan | None) 
         profiles = filled.attempt("profiles", lambda: tuple(str(obis(line)) for line in lines)) or ()
         if not profiles and "profiles" not in filled.wrong:
             filled.refuse("profiles", "Choose or name a profile, or everything that the types have.")
+    elif filled.lines("profiles", 50):
+        filled.refuse("profiles", "Something is chosen here: take it away, or choose these profiles only.")
     events = filled.lines("events", 20)
     unknown = [group for group in events if group not in _logs(connection)]
     if unknown:
@@ -110,10 +112,10 @@ def _parsed(filled: Filled, connection: Connection, now: int, old: Plan | None) 
     depth, tries = filled.whole("depth", 1, 3650), filled.whole("tries", 1, MAX_TRIES)
     schedule, zone, window = filled.text("schedule"), filled.text("zone", 100), _window(filled)
     if filled.attempt("zone", lambda: Plan(name, USUAL.schedule, zone=zone)) is not None and schedule:
-        filled.attempt("schedule", lambda: next_times(schedule, zone, now))
+        filled.attempt("schedule", lambda: next_times(schedule, zone, now, name))
     for field in ("zone", "schedule"):
         if field in filled.wrong:
-            filled.wrong[field] = sentence(filled.wrong[field].split(": ", 1)[-1])
+            filled.wrong[field] = sentence(filled.wrong[field].removeprefix(f"Plan {name}: "))
     if filled.wrong or depth is None or tries is None or window is None:
         return None
     made = Plan(name, schedule, window, chosen, profiles, depth, filled.has("clock"), zone, events=events, tries=tries)

@@ -68,6 +68,21 @@ def share(part: int, whole: int) -> str:
     return f"{found:.1f} %"
 
 
+def age(seconds: int) -> str:
+    """Return how long something is ago, as people say it."""
+    days = max(0, seconds) // 86_400
+    if days >= 730:
+        return f"{days // 365} years"
+    return "today" if not days else "1 day" if days == 1 else f"{days} days"
+
+
+def size(octets: int) -> str:
+    """Return a size in a unit that suits it."""
+    if octets < 1000:
+        return f"{octets} octets"
+    return f"{octets / 1000:.1f} kB" if octets < 1_000_000 else f"{octets / 1_000_000:.1f} MB"
+
+
 def channel_words(name: str) -> str:
     """Return what an OBIS code measures, in words; nothing for a channel with a name of its own."""
     try:
