@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 import numpy as np
 from argon2 import PasswordHasher
-from sqlalchemy import event, insert, update
+from sqlalchemy import event, insert, select, update
 
 from cosem.client.firmware import ImageProgress
 from cosem.headend.access import Role
@@ -20,7 +20,7 @@ from cosem.headend.intervals import DAY, MISSING, Series
 from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.plans import Plan, Plans, Selection
 from cosem.headend.quality import Quality
-from cosem.headend.schema import campaign_device, latest, plan_run, result
+from cosem.headend.schema import campaign_device, device_group, latest, plan_run, result
 from cosem.headend.schema import slice_ as slice_table
 from cosem.headend.vault import Purpose, Vault
 from cosem.headend.web.accounts import accounts, add_account, make_tables
@@ -55,11 +55,11 @@ class NoQueue:
 class Site:
     """The application, and people who ask it."""
 
-    def __init__(self, folder, *, now: float = NOW, empty: bool = False) -> None:
+    def __init__(self, folder, *, now: float = NOW, empty: bool = False, headend: Headend | None = None) -> None:
         self.now = now
         self.queue = NoQueue()
         settings = HeadendSettings(folder, two_persons=frozenset({"disconnect"}))
-        self.headend = Headend(
+        self.headend = headend or Headend(
             settings, self.queue, clock=lambda: self.now, random=lambda: 0.5, sealer=Vault(bytes(32))
         )
         event.listen(self.headend.engine, "connect", _without_waiting)
@@ -72,7 +72,8 @@ class Site:
             known = {row.name for row in accounts(connection)}
             for role in Role:
                 group = "flat" if role is Role.HOUSEHOLD else None
-                if role.value not in known and not (empty and group):
+                there = connection.execute(select(device_group.c.name)).scalars().all()
+                if role.value not in known and (group is None or group in there):
                     add_account(connection, role.value, _HASHED, role, "setup", int(now), group=group)
         self.app = create_site(self.headend)
 

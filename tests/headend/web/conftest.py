@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support.site import Site
+from support.site import Site, add_campaigns
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +35,27 @@ def shown(lived, tmp_path_factory):
     site = Site(folder)
     yield site
     site.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """Return a head-end that is served, with campaigns."""
+    from support.browser import Served
+
+    served = Served(tmp_path_factory.mktemp("served"))
+    # The browser's driver has a loop of its own in this thread.
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(asyncio.run, add_campaigns(served.site.headend)).result()
+    yield served
+    served.end()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Return a browser."""
+    from support.browser import CHROMIUM, playwright
+
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield browser
+        browser.close()

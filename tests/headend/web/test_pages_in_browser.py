@@ -6,26 +6,17 @@ Pictures are kept in ``.screenshots``.
 from __future__ import annotations
 
 import re
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
 from cosem.headend.access import Role
-from cosem.headend.happenings import Happened, keep
 from cosem.headend.web.frame import HERE
-from support.site import NOW, PASSWORD, Site
+from support.browser import CONTROL, CONTROLS, MOST_OCTETS, NAMELESS, PICTURES, SIZES, UNNAMED, Seen, Served, playwright
+from support.site import PASSWORD
 
-CHROMIUM = Path("/usr/bin/chromium")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the dev extra has it)")
-uvicorn = pytest.importorskip("uvicorn")
 expect = playwright.expect
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists(), reason=f"there is no {CHROMIUM} (Debian: apt-get install chromium)"
-)
-PICTURES = Path(__file__).parents[3] / ".screenshots"
-SIZES = {"desk": {"width": 1400, "height": 900}, "phone": {"width": 390, "height": 844}}
 PAGES = {
     "overview": "/",
     "devices": "/devices",
@@ -36,105 +27,17 @@ PAGES = {
     "run": "/runs/1",
     "commands": "/commands?state=all",
     "ask": "/device/2/ask/disconnect",
+    "plan": "/plans/1/change",
+    "campaigns": "/campaigns",
+    "campaign": "/campaigns/2",
+    "pause": "/campaigns/2/ask/pause",
+    "new-firmware": "/campaigns/new?kind=firmware&image=FW+2",
+    "new-commands": "/campaigns/new?kind=commands&command=limit",
+    "new-keys": "/campaigns/new?kind=keys",
+    "firmware": "/firmware",
     "audit": "/audit",
     "settings": "/settings",
 }
-MOST_OCTETS = 60_000
-CONTROLS = 'a, button, input:not([type=hidden]), select, summary, progress, [tabindex="0"]'
-UNNAMED = """(controls) => [...document.querySelectorAll(controls)].filter((control) =>
-  control.checkVisibility() && !control.closest('[aria-hidden=true]') && !(control.getAttribute('aria-label')
-  || control.labels?.length || control.innerText?.trim() || control.title)).map((control) => control.outerHTML)"""
-CONTROL = re.compile(r"^\s*- (?:button|link|textbox|searchbox|combobox|checkbox|progressbar|table|region)\b.*", re.M)
-NAMELESS = re.compile(
-    r"^\s*- (?:button|link|textbox|searchbox|combobox|checkbox|progressbar|table|region)(?! \").*", re.M
-)
-"""Lines of the accessibility tree; names stand in quotation marks."""
-
-
-class Served:
-    """A head-end on a port of this machine, in a thread; it can be ended and begun again on the same port."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = 0
-        self.begin()
-
-    def begin(self) -> None:
-        self.site = Site(self.folder, now=NOW)
-        config = uvicorn.Config(
-            self.site.app, "127.0.0.1", self.port, log_level="critical", ws="none", timeout_graceful_shutdown=0
-        )
-        self.server = uvicorn.Server(config)
-        self.server.install_signal_handlers = lambda: None
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-        self.thread.start()
-        until = time.monotonic() + 20
-        while not self.server.started and time.monotonic() < until:
-            time.sleep(0.02)
-        self.port = self.server.servers[0].sockets[0].getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-
-    def end(self) -> None:
-        self.server.should_exit = True
-        self.server.force_exit = True
-        self.thread.join(10)
-        self.site.close()
-
-    def happen(self, words: str, device: int = 5) -> None:
-        self.site.now += 5
-        with self.site.headend.engine.begin() as connection:
-            keep(connection, [Happened(device, int(self.site.now), "alarm", words, alarming=True)], int(self.site.now))
-        self.site.headend.tell("alarm", {"device": device})
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    served = Served(tmp_path_factory.mktemp("served"))
-    yield served
-    served.end()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-class Seen:
-    """A page, with what went wrong on it and what it asked for."""
-
-    def __init__(self, browser, served, *, role=Role.ADMINISTRATOR, size="desk", scheme="light", script=True) -> None:
-        self.context = browser.new_context(viewport=SIZES[size], color_scheme=scheme, java_script_enabled=script)
-        self.context.set_default_timeout(10_000)
-        self.served = served
-        self.wrong: list[str] = []
-        self.asked: list[str] = []
-        self.page = self.context.new_page()
-        self.page.on("console", lambda message: self._said(message))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.wrong.append("a dialog of a stranger"), dialog.dismiss()))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        if role is not None:
-            answer = self.context.request.post(
-                served.url + "/sign-in", form={"name": role.value, "password": PASSWORD}, max_redirects=0
-            )
-            assert answer.status == 303
-
-    def _said(self, message) -> None:
-        if message.type in ("error", "warning"):
-            self.wrong.append(message.text)
-
-    def go(self, path: str):
-        self.page.goto(self.served.url + path)
-        return self.page
-
-    def __enter__(self) -> Seen:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.context.close()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -266,7 +169,7 @@ def test_a_chart_is_read_with_the_arrow_keys(browser, served):
         assert reading.inner_text().startswith("96 values")
         page.get_by_label("Range", exact=False).and_(page.locator("select")).select_option("week")
         page.get_by_role("button", name="Show").click()
-        page.wait_for_url("**days=7")
+        page.wait_for_url("**days=7&until=")
         with page.expect_download() as download:
             page.get_by_role("link", name="CSV").click()
         assert "1-0:1.8.0.255" in Path(download.value.path()).read_text()

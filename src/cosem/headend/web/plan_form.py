@@ -74,7 +74,8 @@ def _previewed(schedule: str, zone: str, now: int) -> dict[str, Any]:
 # --- the form -------------------------------------------------------------------------------------------------
 
 
-def _filled(item: Plan) -> Filled:
+def _filled(item: Plan, *, new: bool = False) -> Filled:
+    """Return a plan as a form; of a new one nobody has said yet that it reads all devices."""
     minutes = item.window // 60
     return Filled(
         {
@@ -89,6 +90,7 @@ def _filled(item: Plan) -> Filled:
             "window": [f"{minutes // 60}:{minutes % 60:02}"],
             "tries": [str(item.tries)],
             **filled_in(item.selection),
+            **({"who": ["some"]} if new else {}),
         }
     )
 
@@ -178,7 +180,7 @@ def _there(connection: Connection, number: int) -> tuple[Plan, bool, str]:
 @router.get("/plans/new")
 def new(frame: Framed, who: Planner, request: Request) -> Response:
     """Show the form of a plan to be made."""
-    return _page(frame, request, who, _filled(replace(USUAL, name="", zone=frame.settings.zone)), None, "")
+    return _page(frame, request, who, _filled(replace(USUAL, name="", zone=frame.settings.zone), new=True), None, "")
 
 
 @router.post("/plans")
