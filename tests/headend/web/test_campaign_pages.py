@@ -379,7 +379,7 @@ async def test_a_campaign_of_a_thousand_and_hundreds_of_groups_stay_light_pages(
     await site.headend.campaigns.begin(made, "anna")
     async with site.visiting() as client:
         page = (await client.get("/campaigns/3")).text
-        assert len(re.findall(r'<tr><td><a href="/device/', page)) == 50
+        assert len(re.findall(r'<tr><td><a href="/device/', page)) == 25
         assert re.findall(r'data-l="devices">([^<]+)<', page) == ["1", "99", "900"]
         form = (await client.get("/campaigns/new")).text
         # Too many for boxes: names are written down.

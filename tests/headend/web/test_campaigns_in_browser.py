@@ -36,7 +36,7 @@ def at_work(tmp_path):
     """Return a head-end at work with meters behind slow lines: an image takes seconds, as long as somebody needs."""
 
     def slowly(number: int, octets: bytes) -> bytes:
-        time.sleep(0.015)
+        time.sleep(0.03)
         return octets
 
     meters = [make_meter(days=0.01, seed=number + 1, image_key=DEMO_IMAGE_KEY, image=QUICK) for number in range(METERS)]
@@ -79,6 +79,7 @@ def test_a_firmware_campaign_is_begun_paused_and_resumed_from_its_page_and_finis
 
         # It is seen on its way, block after block, without loading the page again.
         page.get_by_role("progressbar", name=re.compile("Image at meter")).first.wait_for()
+        page.get_by_text(re.compile(r"transfer, [1-9]\d of \d+ blocks")).first.wait_for()
         page.screenshot(path=PICTURES / "campaign-under-way.png", full_page=True)
         pause = page.get_by_role("link", name="Pause…")
         pause.focus()
@@ -105,6 +106,8 @@ def test_a_firmware_campaign_is_begun_paused_and_resumed_from_its_page_and_finis
         page.evaluate("window.still = true")
         expect(page.locator("#live-campaign .kpis .pill")).to_have_text("done", timeout=60_000)
         assert page.evaluate("window.still") is True
+        # Nothing can be done to it any more, and nothing offers it.
+        expect(page.get_by_role("link", name=re.compile("Pause|Resume|Abort"))).to_have_count(0)
         history = page.locator("#live-campaign_history strong").all_inner_texts()
         assert history[0] == "ended"
         assert {"asked for", "paused", "resumed", "next stage"} <= set(history)
@@ -208,6 +211,7 @@ def test_a_plan_is_made_changed_and_deleted_with_the_keyboard_alone(browser, ser
         keys.press("Escape")
         dialog.wait_for(state="detached")
         page.get_by_role("link", name="Delete hourly").press("Enter")
+        dialog.wait_for()
         keys.press("Tab")
         keys.press("Enter")
         page.get_by_text("hourly is deleted.").wait_for()

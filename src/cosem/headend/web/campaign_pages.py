@@ -24,6 +24,8 @@ from cosem.headend.web.frame import Frame, Framed, Gone, Networked, Visitor, bac
 router = APIRouter(include_in_schema=False)
 PAGE: Final = 20
 DEVICES: Final = 50
+INTEREST: Final = 25
+"""Devices shown while nobody asks for those of one state."""
 REASONS: Final = 8
 HISTORY: Final = 30
 HIDDEN: Final = frozenset({"write", "invoke"})
@@ -129,7 +131,9 @@ def show(
     wanted = DeviceState(state) if state in list(DeviceState) else None
     given = campaign_state(frame, number, state=wanted, after=after)
     row: CampaignRow = given["row"]
-    acts = [act for act in ACTS if row.state in act.states and who.can(act.right) and _not_own(act, row, who)]
+    over = row.state in (CampaignState.DONE, CampaignState.ABORTED)
+    # Those of other states are there too, hidden: the state may change while the page is open.
+    acts = [act for act in ACTS if not over and who.can(act.right) and _not_own(act, row, who)]
     return frame.page(
         request, "campaign.html", who,
         live=f"campaign:{number}", acts=acts, after=after, content=content_words(frame, row),
@@ -196,7 +200,7 @@ def _of_interest(connection: Connection, number: int) -> list[dict[str, Any]]:
         select(campaign_device)
         .where(campaign_device.c.campaign == number)
         .order_by(rank, campaign_device.c.stage, campaign_device.c.device)
-        .limit(DEVICES)
+        .limit(INTEREST)
         .subquery()
     )
     names = dict(

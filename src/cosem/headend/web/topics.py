@@ -44,7 +44,8 @@ def render(frame: Frame, topic: str) -> dict[str, Any]:
         if kind == "campaign":
             blocks = ("campaign", "campaign_devices", "campaign_history")
             given = campaign_state(frame, int(number))
-            return {"html": {f"live-{name}": frame.fragment(f"_{name}.html", **given) for name in blocks}}
+            html = {f"live-{name}": frame.fragment(f"_{name}.html", **given) for name in blocks}
+            return {"html": html, "state": given["row"].state.value}
         seen = frame.overviews.get(connection)
         newest = alarms(connection, limit=6, state=AlarmState.OPEN)
     night = frame.fragment("_night.html", seen=seen, target=frame.settings.target)

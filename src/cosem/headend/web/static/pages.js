@@ -28,6 +28,8 @@
   const topic = document.body.dataset.live, lamp = document.getElementById("lamp");
   const later = new Map(), shown = new Map();
   const change = (state) => {
+    // What can be done follows the state that is told; the server decides anyway.
+    if (state.state) for (const link of document.querySelectorAll("[data-in]")) link.hidden = !link.dataset.in.split(" ").includes(state.state);
     for (const [id, words] of Object.entries(state.text || {})) {
       const element = document.getElementById(id);
       if (!element || element.textContent === words) continue;
