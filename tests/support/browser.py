@@ -23,7 +23,7 @@ if not CHROMIUM.exists():
 PICTURES = Path(__file__).parents[2] / ".screenshots"
 SIZES = {"desk": {"width": 1400, "height": 900}, "phone": {"width": 390, "height": 844}}
 MOST_OCTETS = 60_000
-CONTROLS = 'a, button, input:not([type=hidden]), select, summary, progress, [tabindex="0"]'
+CONTROLS = 'a, button, input:not([type=hidden]), select, textarea, summary, progress, [tabindex="0"]'
 UNNAMED = """(controls) => [...document.querySelectorAll(controls)].filter((control) =>
   control.checkVisibility() && !control.closest('[aria-hidden=true]') && !(control.getAttribute('aria-label')
   || control.labels?.length || control.innerText?.trim() || control.title)).map((control) => control.outerHTML)"""

@@ -18,8 +18,9 @@ from cosem.headend.command_kinds import KINDS
 from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.plans import Selection
 from cosem.headend.schema import campaign_device
+from cosem.headend.web.accounts import add_account
 from support.checked import Checked
-from support.site import NOW, Site, add_campaigns, add_image, key_in
+from support.site import NOW, PASSWORD, Site, add_campaigns, add_image, key_in, quick_hash
 
 KEY = "a" * 32
 
@@ -142,6 +143,23 @@ async def test_each_role_does_what_the_api_lets_it(site, role, see, commands, fi
     states = [row.state for row in site.headend.campaigns.all()]
     assert (CampaignState.PAUSED in states) == (commands == 303)
     assert len(states) == 2 + (commands == 303) + 2 * (firmware == 303)
+
+
+async def test_whoever_is_narrowed_to_a_group_does_nothing_to_all_devices(site):
+    with site.headend.engine.begin() as connection:
+        add_account(connection, "flat manager", quick_hash(), Role.ADMINISTRATOR, "setup", NOW, group="flat")
+    async with site.visiting(None) as client:
+        await client.post("/sign-in", data={"name": "flat manager", "password": PASSWORD})
+        for path in ("/campaigns", "/campaigns/1", "/campaigns/new", "/firmware", "/plans/new", "/plans/1/change"):
+            assert (await client.get(path)).status_code == 404
+        for path in ("/campaigns", "/campaigns/2/pause", "/firmware/1/withdraw", "/plans/1/run", "/plans/1/remove"):
+            assert (await client.post(path, data=filled())).status_code == 404
+        assert (await client.post("/plans", data=filled(schedule="0 0 * * *"))).status_code == 404
+        assert (await upload(client)).status_code == 404
+        assert (await client.get("/live?topic=campaign:2")).status_code == 404
+        page = (await client.get("/device/2")).text
+        assert "/campaigns" not in page
+    assert len(site.headend.campaigns.all()) == 2
 
 
 async def test_nothing_begins_before_somebody_has_looked_and_sent_twice_it_begins_once(site):

@@ -22,10 +22,10 @@ from cosem.headend.keychanges import KEYS, USUAL
 from cosem.headend.plans import Plans
 from cosem.headend.schema import device, device_type
 from cosem.headend.web.forms import WHOLE, Filled, choices, selection, sentence
-from cosem.headend.web.frame import Frame, Framed, Gone, Visitor, able, back, fields, first_time, key_of
+from cosem.headend.web.frame import Frame, Framed, Gone, Visitor, back, fields, first_time, key_of, managing
 
 router = APIRouter(include_in_schema=False)
-Doing = Annotated[Visitor, able(Act.COMMAND)]
+Doing = Annotated[Visitor, managing(Act.COMMAND)]
 Sort = Literal["firmware", "commands", "keys"]
 USUAL_STAGES: Final = "1, 100, all"
 USUAL_SHARE: Final = "5"
@@ -283,8 +283,6 @@ def _page(
 
 
 def _allowed(who: Visitor, sort: str) -> None:
-    if who.household:
-        raise Gone("this page is not for households")
     if sort in GRAVE:
         who.person.may(Act.INVENTORY)
 

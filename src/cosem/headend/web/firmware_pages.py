@@ -14,10 +14,10 @@ from cosem.headend.access import Act
 from cosem.headend.firmware import LONGEST_IDENTIFIER, Image, NewImage
 from cosem.headend.web.asking import Question, ask
 from cosem.headend.web.forms import WHOLE, Filled, choices, sentence
-from cosem.headend.web.frame import Frame, Framed, Gone, Networked, Visitor, able, back, fields, first_time, key_of
+from cosem.headend.web.frame import Frame, Framed, Gone, Networked, Visitor, back, fields, first_time, key_of, managing
 
 router = APIRouter(include_in_schema=False)
-Keeper = Annotated[Visitor, able(Act.INVENTORY)]
+Keeper = Annotated[Visitor, managing(Act.INVENTORY)]
 PIECE: Final = 1 << 18
 
 

@@ -262,6 +262,16 @@ def network(who: Signed) -> Visitor:
 Networked = Annotated[Visitor, Depends(network)]
 
 
+def managing(act: Act) -> Any:
+    """Return a dependency that gives who looks, and refuses who may not do `act` to all devices."""
+
+    def check(who: Signed) -> Visitor:
+        who.person.may(act)
+        return network(who)
+
+    return Depends(check)
+
+
 async def fields(request: Request) -> Any:
     """Return the fields of a form."""
     async with request.form(max_files=0, max_fields=MAX_FIELDS) as form:

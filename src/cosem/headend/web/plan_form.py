@@ -14,18 +14,17 @@ from sqlalchemy import Connection, select
 
 from cosem.companions.companion import companion
 from cosem.errors import ConfigError
-from cosem.headend.access import Act
 from cosem.headend.audit import record
 from cosem.headend.inventory import Inventory
 from cosem.headend.plans import MAX_TRIES, REMOVED, Plan, Plans
 from cosem.headend.schema import plan
 from cosem.headend.web.asking import Question, ask
 from cosem.headend.web.forms import WHOLE, Choices, Filled, choices, filled_in, selection, selection_words, sentence
-from cosem.headend.web.frame import Frame, Framed, Gone, Visitor, able, back, fields, first_time, key_of
+from cosem.headend.web.frame import Frame, Framed, Gone, Visitor, back, fields, first_time, key_of
+from cosem.headend.web.plan_pages import Planner
 from cosem.obis import obis
 
 router = APIRouter(include_in_schema=False)
-Planner = Annotated[Visitor, able(Act.PLAN)]
 TIMES: Final = 5
 LONGEST_WINDOW: Final = 7 * 86_400
 USUAL: Final = Plan("usual", "15 0 * * *")

@@ -18,16 +18,17 @@ from cosem.headend.web.frame import (
     Gone,
     Networked,
     Visitor,
-    able,
     back,
     fields,
     first_time,
     key_of,
+    managing,
     word,
 )
 from cosem.headend.web.overview import run_row, run_rows
 
 router = APIRouter(include_in_schema=False)
+Planner = Annotated[Visitor, managing(Act.PLAN)]
 PAGE = 20
 MISSED = 50
 Number = Annotated[int, Query(ge=0, le=2**53)]
@@ -80,7 +81,7 @@ def run_state(frame: Frame, connection: Connection, number: int) -> dict[str, An
 
 
 @router.post("/plans/{number}/run")
-async def begin(frame: Framed, who: Annotated[Visitor, able(Act.PLAN)], request: Request, number: int) -> Response:
+async def begin(frame: Framed, who: Planner, request: Request, number: int) -> Response:
     """Begin a run of a plan now."""
     form = await fields(request)
     with first_time(frame, who, key_of(form), request.url.path) as fresh:
@@ -93,7 +94,9 @@ async def begin(frame: Framed, who: Annotated[Visitor, able(Act.PLAN)], request:
 
 
 @router.post("/plans/{number}/active")
-async def activate(frame: Framed, who: Annotated[Visitor, able(Act.PLAN)], request: Request, number: int) -> Response:
+async def activate(
+    frame: Framed, who: Annotated[Visitor, managing(Act.PLAN)], request: Request, number: int
+) -> Response:
     """Let a plan run by its schedule, or rest."""
     active = word(await fields(request), "active") == "1"
     with frame.headend.engine.begin() as connection:
