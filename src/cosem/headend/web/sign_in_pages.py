@@ -39,7 +39,7 @@ def ask(frame: Framed, request: Request, to: Annotated[str, Query(max_length=600
     try:
         visiting(request)
     except Exception:
-        return frame.page(request, "sign_in.html", None, to=own_path(to), name="", wrong="")
+        return _door(frame, request, 200, to=own_path(to), name="", wrong="")
     return RedirectResponse(own_path(to), 303)
 
 
@@ -54,18 +54,10 @@ async def enter(frame: Framed, request: Request) -> Response:
     try:
         right = await frame.passwords.right(name, None if known is None else known[1], password, frame.wall)
     except TooMany as error:
-        return frame.page(request, "sign_in.html", None, 429, to=to, name=name, wrong=str(error))
+        return _door(frame, request, 429, to=to, name=name, wrong=str(error))
     if not right or known is None:
         await asyncio.to_thread(_note, frame, name[:100], "sign in refused")
-        return frame.page(
-            request,
-            "sign_in.html",
-            None,
-            401,
-            to=to,
-            name=name,
-            wrong="Name or password is wrong.",
-        )
+        return _door(frame, request, 401, to=to, name=name, wrong="Name or password is wrong.")
     with engine.begin() as connection:
         cookie = sign_in(connection, known[0], frame.wall, instead=request.cookies.get(COOKIE))
         record(connection, frame.now, name, "sign in", name)
