@@ -206,6 +206,7 @@ async def test_nothing_begins_before_somebody_has_looked_and_sent_twice_it_begin
         ({"more": "[1]"}, "command", "A command is"),
         ({"more": "{}"}, "more", "no list"),
         ({"more": "["}, "more", "no JSON"),
+        ({"more": "[" * 100_000}, "more", "nested"),
         ({"command": "explode"}, "command", "Choose a command"),
         ({"command": "close valve", "p-channel": "9"}, "command", "1 to 4"),
         ({"command": "close valve", "p-channel": "many"}, "p-channel", "whole number"),

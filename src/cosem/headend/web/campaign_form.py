@@ -182,7 +182,7 @@ def _parameter(filled: Filled, field: Field) -> Any:
     if field.sort == "box":
         return True if filled.has(field.name) else None
     if field.sort == "whole":
-        return filled.whole(field.name, 0, 2**32 - 1, needed=field.needed)
+        return filled.whole(field.name, -(2**31), 2**32 - 1, needed=field.needed)
     if field.sort == "document":
         wanted = KINDS[filled.get("command")].parameters[field.parameter]
         found = _document(filled, field.name, wanted)
@@ -210,6 +210,9 @@ def _document(filled: Filled, name: str, wanted: Any) -> Any:
         found = json.loads(text)
     except ValueError as error:
         filled.refuse(name, f"This is no JSON: {error}.")
+        return None
+    except RecursionError:
+        filled.refuse(name, "This is nested deeper than anything a command takes.")
         return None
     if not isinstance(found, wanted):
         filled.refuse(name, f"This is JSON, but no {'list' if wanted is list else 'object'}.")

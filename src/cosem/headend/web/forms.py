@@ -67,7 +67,8 @@ class Filled:
         value = self.text(name, 20, needed=needed)
         if not value:
             return None
-        if not value.isascii() or not value.isdecimal() or not least <= int(value) <= most:
+        digits = value[1:] if least < 0 and value.startswith("-") else value
+        if not digits.isascii() or not digits.isdecimal() or not least <= int(value) <= most:
             self.refuse(name, f"A whole number from {least} to {most}.")
             return None
         return int(value)
