@@ -285,7 +285,7 @@ async def test_who_follows_a_campaign_is_told_of_each_device(site):
     with site.headend.engine.begin() as connection:
         connection.execute(campaign_device.update().where(campaign_device.c.campaign == 2).values(state="done"))
     site.headend.tell("campaign", {"id": 2, "campaign": "x", "device": 5, "state": "done", "detail": ""})
-    second = await asyncio.wait_for(anext(stream), 5)
+    second = await asyncio.wait_for(anext(stream), 20)
     assert "64 of 64" in second
     await stream.aclose()
 
