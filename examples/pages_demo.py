@@ -16,18 +16,20 @@ from pathlib import Path
 
 import numpy as np
 import uvicorn
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from cosem.headend.access import Role
 from cosem.headend.audit import record
+from cosem.headend.campaign import NewCampaign
 from cosem.headend.engine import Headend, HeadendSettings
+from cosem.headend.firmware import NewImage
 from cosem.headend.happenings import Happened, keep
 from cosem.headend.intervals import DAY, MISSING, Series
 from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.permits import Limits
 from cosem.headend.plans import Plan, Plans, Selection
 from cosem.headend.quality import Quality
-from cosem.headend.schema import clock_check, command, gap, latest, plan_run, result, slice_
+from cosem.headend.schema import campaign, campaign_device, clock_check, command, gap, latest, plan_run, result, slice_
 from cosem.headend.vault import Purpose
 from cosem.headend.web.accounts import accounts, add_account, hash_now, make_tables
 from cosem.headend.web.site import create_site
@@ -276,6 +278,37 @@ def _commands(connection, meters, now) -> None:
         })  # fmt: skip
 
 
+async def campaigns(headend: Headend, now: int, chance: random.Random) -> None:
+    """Make an image, a campaign of it that was paused half way, and one of commands that waits for a second person."""
+    upload = headend.firmware.upload()
+    upload.write(chance.randbytes(180_000))
+    item = NewImage("EL-3 metrology 2.4", "2.4.0", ("EL-3 single phase",), from_versions=("2.3.1", "2.3.2"))
+    headend.firmware.add(item, upload, upload.digest, "anna")
+    chosen = Selection(types=("EL-3 single phase",))
+    made = NewCampaign("metrology 2.4", "firmware", {"image": item.identifier}, chosen, (1, 100, 1.0), gate=True)
+    row = await headend.campaigns.begin(made, "anna")
+    said = {
+        "done": "",
+        "failed": "silent: no answer within 30 s",
+        "skipped": "the image does not follow version 2.2.9",
+        "waiting": "interrupted",
+    }
+    with headend.engine.begin() as connection:
+        members = headend.campaigns.devices(row.id, limit=1000)
+        for member in [each for each in members if each["stage"] < 2]:
+            states = chance.choices(list(said), (90, 2, 4, 0 if member["stage"] == 0 else 30))
+            where = (campaign_device.c.campaign == row.id, campaign_device.c.device == member["device"])
+            values = {"state": states[0], "detail": said[states[0]], "tries": 1}
+            if states[0] != "waiting":
+                values["finished"] = now - chance.randrange(7200)
+            connection.execute(update(campaign_device).where(*where).values(**values))
+        connection.execute(update(campaign).where(campaign.c.id == row.id).values(stage=1))
+    await headend.campaigns.pause(made.name, "omar")
+    street = Selection(tags=("prepaid",))
+    content = {"commands": [{"kind": "disconnect"}]}
+    await headend.campaigns.begin(NewCampaign("prepaid without credit", "commands", content, street), "omar")
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -285,10 +318,14 @@ async def main() -> None:
     queue = Waiting() if given.serve is None else DbosQueue(given.folder / "work.db")
     settings = HeadendSettings(given.folder, two_persons=frozenset({"disconnect"}))
     fresh = not (given.folder / "headend.db").exists()
-    headend = Headend(settings, queue, clock=time.time, random=random.random)
     now = int(time.time())
     if fresh:
-        fill(headend, given.devices, now, random.Random(5))
+        # Nothing of what is made here is carried out.
+        maker = Headend(settings, Waiting(), clock=time.time, random=random.random)
+        fill(maker, given.devices, now, random.Random(5))
+        await campaigns(maker, now, random.Random(6))
+        maker.engine.dispose()
+    headend = Headend(settings, queue, clock=time.time, random=random.random)
     people(headend, now)
     if given.serve is not None:
         await headend.start(schedule=False)

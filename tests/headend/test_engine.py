@@ -21,6 +21,7 @@ from cosem.headend.vault import Purpose
 from cosem.headend.work import DbosQueue
 from cosem.obis import obis
 from cosem.simulator.meter import DEMO_KEYS
+from support import offices
 from support.served import END, MANAGEMENT, make_meter, served
 
 NOW = int(END.timestamp())
@@ -173,3 +174,15 @@ def test_a_plan_that_cannot_run_is_refused(wrong):
 def test_a_plan_goes_through_its_document():
     plan = Plan("night", "15 0 * * *", selection=Selection((Kind.GAS,), tags=("old",)), profiles=("1-0:99.1.0.255",))
     assert Plan.of(plan.document()) == plan
+
+
+@pytest.mark.parametrize("tries", [1, 3])
+async def test_a_plan_says_how_often_a_device_that_does_not_answer_is_tried(tmp_path, tries):
+    with offices.office(tmp_path, [], absent=1) as desk:
+        with desk.headend.engine.begin() as connection:
+            number = Plans(connection).save(Plan("night", "0 0 * * *", tries=tries))
+        await desk.headend.run(number, spread=False)
+        await desk.queue.idle()
+        with desk.headend.engine.connect() as connection:
+            (row,) = connection.execute(result.select()).all()
+        assert (row.reason, row.tries) == ("unreachable", tries)

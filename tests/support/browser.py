@@ -1,22 +1,29 @@
-"""A head-end's pages on a port of this machine, and what a browser sees of them."""
+"""Pages in a real browser: a head-end on a port of this machine, and what went wrong on a page that was seen."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 import time
 from pathlib import Path
 
-import uvicorn
+import pytest
 
 from cosem.headend.access import Role
+from cosem.headend.engine import Headend
 from cosem.headend.happenings import Happened, keep
 from support.site import NOW, PASSWORD, Site
 
 CHROMIUM = Path("/usr/bin/chromium")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the dev extra has it)")
+uvicorn = pytest.importorskip("uvicorn")
+if not CHROMIUM.exists():
+    pytest.skip(f"there is no {CHROMIUM} (Debian: apt-get install chromium)", allow_module_level=True)
 PICTURES = Path(__file__).parents[2] / ".screenshots"
 SIZES = {"desk": {"width": 1400, "height": 900}, "phone": {"width": 390, "height": 844}}
-CONTROLS = 'a, button, input:not([type=hidden]), select, summary, progress, [tabindex="0"]'
+MOST_OCTETS = 60_000
+CONTROLS = 'a, button, input:not([type=hidden]), select, textarea, summary, progress, [tabindex="0"]'
 UNNAMED = """(controls) => [...document.querySelectorAll(controls)].filter((control) =>
   control.checkVisibility() && !control.closest('[aria-hidden=true]') && !(control.getAttribute('aria-label')
   || control.labels?.length || control.innerText?.trim() || control.title)).map((control) => control.outerHTML)"""
@@ -36,19 +43,25 @@ class Served:
         self.begin()
 
     def begin(self) -> None:
-        self.site = Site(self.folder, now=NOW)
+        self.site = self.make()
         config = uvicorn.Config(
             self.site.app, "127.0.0.1", self.port, log_level="critical", ws="none", timeout_graceful_shutdown=0
         )
         self.server = uvicorn.Server(config)
         self.server.install_signal_handlers = lambda: None
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
+        self.thread = threading.Thread(target=self.work, daemon=True)
         self.thread.start()
         until = time.monotonic() + 20
         while not self.server.started and time.monotonic() < until:
             time.sleep(0.02)
         self.port = self.server.servers[0].sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+
+    def make(self) -> Site:
+        return Site(self.folder, now=NOW)
+
+    def work(self) -> None:
+        self.server.run()
 
     def end(self) -> None:
         self.server.should_exit = True
@@ -61,6 +74,27 @@ class Served:
         with self.site.headend.engine.begin() as connection:
             keep(connection, [Happened(device, int(self.site.now), "alarm", words, alarming=True)], int(self.site.now))
         self.site.headend.tell("alarm", {"device": device})
+
+
+class Working(Served):
+    """The same with a head-end that carries out what it is asked for, at meters that are there."""
+
+    def __init__(self, headend: Headend) -> None:
+        self.headend = headend
+        super().__init__(headend.settings.folder)
+
+    def make(self) -> Site:
+        self.told: list[tuple[str, dict]] = []
+        return Site(self.folder, now=self.headend.clock(), headend=self.headend)
+
+    def work(self) -> None:
+        asyncio.run(self._work())
+
+    async def _work(self) -> None:
+        self.headend.live.append(lambda kind, content: self.told.append((kind, content)))
+        await self.headend.start(schedule=False)
+        await self.server.serve()
+        await self.headend.close()
 
 
 class Seen:

@@ -8,16 +8,19 @@ from contextlib import asynccontextmanager
 import httpx
 import numpy as np
 from argon2 import PasswordHasher
-from sqlalchemy import event, insert
+from sqlalchemy import event, insert, select, update
 
+from cosem.client.firmware import ImageProgress
 from cosem.headend.access import Role
+from cosem.headend.campaign import NewCampaign
 from cosem.headend.engine import Headend, HeadendSettings
+from cosem.headend.firmware import NewImage
 from cosem.headend.happenings import Happened, keep
 from cosem.headend.intervals import DAY, MISSING, Series
 from cosem.headend.inventory import Inventory, Kind, NewDevice, State
-from cosem.headend.plans import Plan, Plans
+from cosem.headend.plans import Plan, Plans, Selection
 from cosem.headend.quality import Quality
-from cosem.headend.schema import latest, plan_run, result
+from cosem.headend.schema import campaign_device, device_group, latest, plan_run, result
 from cosem.headend.schema import slice_ as slice_table
 from cosem.headend.vault import Purpose, Vault
 from cosem.headend.web.accounts import accounts, add_account, make_tables
@@ -52,11 +55,11 @@ class NoQueue:
 class Site:
     """The application, and people who ask it."""
 
-    def __init__(self, folder, *, now: float = NOW, empty: bool = False) -> None:
+    def __init__(self, folder, *, now: float = NOW, empty: bool = False, headend: Headend | None = None) -> None:
         self.now = now
         self.queue = NoQueue()
         settings = HeadendSettings(folder, two_persons=frozenset({"disconnect"}))
-        self.headend = Headend(
+        self.headend = headend or Headend(
             settings, self.queue, clock=lambda: self.now, random=lambda: 0.5, sealer=Vault(bytes(32))
         )
         event.listen(self.headend.engine, "connect", _without_waiting)
@@ -69,7 +72,8 @@ class Site:
             known = {row.name for row in accounts(connection)}
             for role in Role:
                 group = "flat" if role is Role.HOUSEHOLD else None
-                if role.value not in known and not (empty and group):
+                there = connection.execute(select(device_group.c.name)).scalars().all()
+                if role.value not in known and (group is None or group in there):
                     add_account(connection, role.value, _HASHED, role, "setup", int(now), group=group)
         self.app = create_site(self.headend)
 
@@ -127,12 +131,43 @@ def fill(headend: Headend, connection, now: int) -> None:
     row = {"plan": number, "start": now - 7200, "deadline": now - 3600, "finished": now - 3600}
     run = connection.execute(insert(plan_run), row).inserted_primary_key[0]
     work = connection.execute(insert(slice_table), {"run": run, "segment": 1, "state": "done"}).inserted_primary_key[0]
+    inventory.set_type("model a", "electricity")
+    for name in ("meter 1", "meter 2", "meter 3"):
+        inventory.assign(name, "model a", now)
     rows = [
         {"run": run, "device": device, "slice": work, "reason": "silent" if device == 3 else None, "tries": 1,
          "values": 96, "finished": now - 7200 + 60 * device}
         for device in range(1, 5)
     ]  # fmt: skip
     connection.execute(insert(result), rows)
+
+
+def add_image(headend: Headend, identifier: str = "FW 2", **options) -> None:
+    """Put an image into the catalogue."""
+    upload = headend.firmware.upload()
+    upload.write(b"an image")
+    headend.firmware.add(NewImage(identifier, "metrology 2", **options), upload, upload.digest, "setup")
+
+
+async def add_campaigns(headend: Headend) -> None:
+    """Begin two campaigns, one of which is half way: a device is under way, one failed."""
+    add_image(headend, types=("model a",))
+    chosen = Selection(names=tuple(f"other {number}" for number in range(12)))
+    content = {"commands": [{"kind": "message", "parameters": {"text": HOSTILE}}]}
+    await headend.campaigns.begin(NewCampaign("greetings", "commands", content, chosen, (4, 1.0)), "operator")
+    image = {"image": "FW 2"}
+    row = await headend.campaigns.begin(
+        NewCampaign(HOSTILE.replace("\u202e", ""), "firmware", image, Selection(), (3, 20, 1.0)), "anna"
+    )
+    stage = [item["device"] for item in headend.campaigns.devices(row.id, limit=100) if item["stage"] == 0]
+    said = (("running", ""), ("failed", "silent: " + HOSTILE), ("done", ""))
+    with headend.engine.begin() as connection:
+        for number, (state, detail) in zip(stage, said, strict=True):
+            mark = update(campaign_device).where(
+                campaign_device.c.device == number, campaign_device.c.campaign == row.id
+            )
+            connection.execute(mark.values(state=state, detail=detail, tries=1))
+    headend.firmware_campaign.progress[row.id, stage[0]] = ImageProgress("transfer", 20, 47)
 
 
 def quick_hash() -> str:

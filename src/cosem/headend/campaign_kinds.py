@@ -295,7 +295,7 @@ class FirmwareCampaign:
 
         def tell(progress: ImageProgress) -> None:
             self.progress[row.id, target.id] = progress
-            content = {"campaign": row.name, "device": target.id, "phase": progress.phase}
+            content = {"id": row.id, "campaign": row.name, "device": target.id, "phase": progress.phase}
             self._tell("firmware", {**content, "blocks": progress.blocks, "total": progress.total})
 
         async with self._open(target.id, lane=Lane.BACKGROUND) as meter:
@@ -309,7 +309,8 @@ class FirmwareCampaign:
             )
             report = await meter.run(transfer.run())
         if report.resumed_at is not None:
-            self._tell("firmware", {"campaign": row.name, "device": target.id, "resumed_at": report.resumed_at})
+            told = {"id": row.id, "campaign": row.name, "device": target.id, "resumed_at": report.resumed_at}
+            self._tell("firmware", told)
 
     async def _version(self, row: CampaignRow, target: DeviceRow) -> str | None:
         """Read which firmware runs; a device that starts anew is given some time."""

@@ -73,10 +73,7 @@ class Campaigns:
 
     async def begin(self, item: NewCampaign, who: str) -> CampaignRow:
         """Begin a campaign, or wait for the second person. Raises `ConfigError`."""
-        doer = self._doers.get(item.kind)
-        if doer is None:
-            raise ConfigError(f"there is no kind of campaign {item.kind!r}; there are: {', '.join(self._doers)}")
-        content, grave = doer.check(item.content)
+        content, grave = self.kept(item)
         now = int(self._clock())
         with self._engine.begin() as connection:
             if connection.execute(select(campaign.c.id).where(campaign.c.name == item.name)).first() is not None:
@@ -159,6 +156,21 @@ class Campaigns:
             if row is None:
                 raise ConfigError(f"there is no campaign {name!r}")
             return campaign_row(row, self._account(connection, row.id, len(json.loads(row.stages))))
+
+    def by_number(self, number: int) -> CampaignRow:
+        """Return a campaign with its account. Raises `ConfigError` where there is none."""
+        with self._engine.connect() as connection:
+            name = connection.execute(select(campaign.c.name).where(campaign.c.id == number)).scalar_one_or_none()
+        if name is None:
+            raise ConfigError(f"there is no campaign {number}")
+        return self.get(name)
+
+    def kept(self, item: NewCampaign) -> tuple[dict[str, Any], bool]:
+        """Return what would be kept of its content, and whether a second person confirms. Raises `ConfigError`."""
+        doer = self._doers.get(item.kind)
+        if doer is None:
+            raise ConfigError(f"there is no kind of campaign {item.kind!r}; there are: {', '.join(self._doers)}")
+        return doer.check(item.content)
 
     def all(self, *, before: int | None = None, limit: int = 50) -> list[CampaignRow]:
         """Return campaigns, the newest first, with numbers below `before`."""
@@ -385,7 +397,8 @@ class Campaigns:
         )
         with self._engine.begin() as connection:
             done = connection.execute(update(campaign_device).where(*where).values(**values)).rowcount
-        self._tell("campaign", {"campaign": row.name, "device": each, "state": ended.state, "detail": ended.detail})
+        told = {"id": row.id, "campaign": row.name, "device": each, "state": ended.state, "detail": ended.detail}
+        self._tell("campaign", told)
         return bool(done)
 
     async def _judge(self, row: CampaignRow) -> None:
@@ -441,5 +454,5 @@ class Campaigns:
                 raise ConfigError(f"{row.name} is no longer {row.state}")
             after = {"state": state} | {name: values[name] for name in ("stage", "detail") if name in values}
             record(connection, self._clock(), who, what, row.name, before={"state": row.state}, after=after)
-        self._tell("campaign", {"campaign": row.name, "state": state})
+        self._tell("campaign", {"id": row.id, "campaign": row.name, "state": state})
         self._changed.set()

@@ -385,7 +385,7 @@ class Headend:
             if row is None or row.state == "done":
                 return None
             run = connection.execute(select(plan_run).where(plan_run.c.id == row.run)).one()
-            item = Plans(connection).all(active=False)[run.plan]
+            item = Plans(connection).get(run.plan)
             inventory = Inventory(connection)
             limits = inventory.limits(row.segment)
             epoch = take_over(connection, row.segment)
@@ -394,7 +394,7 @@ class Headend:
             )
             numbers = list(connection.execute(waiting).scalars())
             targets = self._targets(connection, inventory, item, numbers, run.start, bool(run.spread))
-        return Slice(row.run, row.segment, epoch, targets, run.deadline), limits, row.segment
+        return Slice(row.run, row.segment, epoch, targets, run.deadline, item.tries), limits, row.segment
 
     def _targets(
         self, connection: Connection, inventory: Inventory, item: Plan, numbers: list[int], start: int, spread: bool

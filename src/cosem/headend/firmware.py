@@ -90,6 +90,11 @@ class Upload:
         self.path = Path(name)
         self._file: IO[bytes] = os.fdopen(handle, "wb")
 
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what arrived so far, in hex."""
+        return self._digest.hexdigest()
+
     def write(self, octets: bytes) -> None:
         """Take a piece. Raises `ConfigError` where it becomes too much."""
         self.octets += len(octets)

@@ -16,7 +16,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, case, func, insert, select, update
 
 from cosem.errors import ConfigError
 from cosem.headend.inventory import Kind, State
@@ -26,6 +26,9 @@ from cosem.headend.schema import slice_ as slice_table
 SLICE: Final = 500
 """Devices of one job at most."""
 DAY: Final = 86_400
+MAX_TRIES: Final = 20
+RESTS, RUNS, REMOVED = 0, 1, 2
+"""What `active` of a plan says. One that was removed stays for the accounts of its runs, and nobody sees it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,8 @@ class Plan:
 
     `profiles` are logical names, all of the device's type without any; `depth` is how many days back a device that
     was never read, or long not, is asked for. `clock` looks at clocks and sets them. `events` are the logs that are
-    read, by their names in the companion profile (standard, fraud, ...). Raises `ConfigError`.
+    read, by their names in the companion profile (standard, fraud, ...). A device that does not answer is tried
+    `tries` times within the window. Raises `ConfigError`.
     """
 
     name: str
@@ -58,12 +62,15 @@ class Plan:
     zone: str = "Europe/Berlin"
     spread: float = 0.5
     events: tuple[str, ...] = ()
+    tries: int = 4
 
     def __post_init__(self) -> None:
         if not croniter.is_valid(self.schedule):
             raise ConfigError(f"plan {self.name}: {self.schedule!r} is no cron line (minute hour day month weekday)")
         if not 60 <= self.window <= 7 * DAY or not 0 <= self.spread < 1 or not 1 <= self.depth <= 3650:
             raise ConfigError(f"plan {self.name}: the window is 60 s to 7 days, the spread 0 to 1, the depth in days")
+        if not 1 <= self.tries <= MAX_TRIES:
+            raise ConfigError(f"plan {self.name}: a device is tried 1 to {MAX_TRIES} times")
         try:
             ZoneInfo(self.zone)
         except (KeyError, ValueError, OSError):
@@ -113,7 +120,7 @@ class Plans:
         self._connection = connection
 
     def save(self, item: Plan) -> int:
-        """Add a plan or change it; return its number."""
+        """Add a plan or change it; return its number. The name of one that was removed may be used again."""
         found = self._connection.execute(select(plan.c.id).where(plan.c.name == item.name)).scalar_one_or_none()
         values = {"what": item.document(), "schedule": item.schedule}
         if found is None:
@@ -121,20 +128,31 @@ class Plans:
             key = row.inserted_primary_key
             assert key is not None
             return int(key[0])
-        self._connection.execute(update(plan).where(plan.c.id == found).values(**values))
+        back = case((plan.c.active == REMOVED, RUNS), else_=plan.c.active)
+        self._connection.execute(update(plan).where(plan.c.id == found).values(**values, active=back))
         return int(found)
 
     def all(self, *, active: bool = True) -> dict[int, Plan]:
-        """Return the plans by their numbers."""
-        query = select(plan.c.id, plan.c.what).order_by(plan.c.name)
-        if active:
-            query = query.where(plan.c.active == 1)
+        """Return the plans by their numbers: those that run by their schedule, or with those that rest."""
+        wanted = (RUNS,) if active else (RUNS, RESTS)
+        query = select(plan.c.id, plan.c.what).where(plan.c.active.in_(wanted)).order_by(plan.c.name)
         return {number: Plan.of(text) for number, text in self._connection.execute(query)}
+
+    def get(self, number: int) -> Plan:
+        """Return a plan that is or was: its runs go by it."""
+        return Plan.of(self._connection.execute(select(plan.c.what).where(plan.c.id == number)).scalar_one())
 
     def activate(self, name: str, active: bool) -> None:
         """Let a plan run, or rest. Raises `ConfigError` where there is none of that name."""
-        done = self._connection.execute(update(plan).where(plan.c.name == name).values(active=int(active)))
-        if not done.rowcount:
+        self._set(name, RUNS if active else RESTS)
+
+    def remove(self, name: str) -> None:
+        """Take a plan away. Its runs stay, and one that is under way comes to its end. Raises `ConfigError`."""
+        self._set(name, REMOVED)
+
+    def _set(self, name: str, active: int) -> None:
+        there = update(plan).where(plan.c.name == name, plan.c.active != REMOVED)
+        if not self._connection.execute(there.values(active=active)).rowcount:
             raise ConfigError(f"there is no plan {name!r}")
 
     def due(self, now: int) -> list[tuple[int, int]]:
@@ -157,7 +175,7 @@ class Plans:
 
         `spread` gives each device its own moment, otherwise all begin at once.
         """
-        item = self.all(active=False)[number]
+        item = self.get(number)
         known = self._connection.execute(
             select(plan_run.c.id).where(plan_run.c.plan == number, plan_run.c.start == start)
         ).scalar_one_or_none()
@@ -213,7 +231,8 @@ class Plans:
 
     def number(self, name: str) -> int:
         """Return the number of a plan. Raises `ConfigError` where there is none of that name."""
-        found = self._connection.execute(select(plan.c.id).where(plan.c.name == name)).scalar_one_or_none()
+        query = select(plan.c.id).where(plan.c.name == name, plan.c.active != REMOVED)
+        found = self._connection.execute(query).scalar_one_or_none()
         if found is None:
             raise ConfigError(f"there is no plan {name!r}")
         return int(found)

@@ -178,7 +178,7 @@ plan: Final = Table(
     Column("schedule", Text, nullable=False),
     Column("active", Integer, nullable=False, server_default="1"),
 )
-"""Who is read, what of them, and when: JSON of `plans.Plan`."""
+"""Who is read, what of them, and when: JSON of `plans.Plan`. `active`: 0 rests, 1 runs as scheduled, 2 is removed."""
 
 plan_run: Final = Table(
     "plan_run",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import sqlite3
-from html.parser import HTMLParser
 
 import pytest
 from sqlalchemy import select
@@ -17,72 +15,11 @@ from cosem.headend.commands import CommandState
 from cosem.headend.happenings import alarms
 from cosem.headend.inventory import Inventory
 from cosem.headend.web.accounts import IDLE_SECONDS, TRIES, add_account, web_session
+from support.checked import Checked
 from support.site import KEY, NOW, PASSWORD, Site, key_in, quick_hash
 
 PAGES = ("/", "/devices", "/device/2", "/device/4", "/alarms", "/plans", "/runs/1", "/commands", "/settings",
          "/explain", "/explain?example=session")  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def lived(tmp_path_factory):
-    """Return the folder of a head-end that has lived: made once, since every transaction waits for the disk."""
-    folder = tmp_path_factory.mktemp("lived")
-    Site(folder).close()
-    return folder
-
-
-@pytest.fixture
-def site(tmp_path, lived):
-    shutil.copytree(lived, tmp_path, dirs_exist_ok=True)
-    site = Site(tmp_path)
-    yield site
-    site.close()
-
-
-@pytest.fixture(scope="module")
-def shown(lived, tmp_path_factory):
-    """Return a site that is only looked at."""
-    folder = tmp_path_factory.mktemp("shown")
-    shutil.copytree(lived, folder, dirs_exist_ok=True)
-    site = Site(folder)
-    yield site
-    site.close()
-
-
-class Checked(HTMLParser):
-    """Reads a page and refuses what the policy or a screen reader would."""
-
-    VOID = frozenset(["meta", "link", "input", "br", "img"])
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.stack: list[str] = []
-        self.ids: list[str] = []
-        self.labelled: list[str] = []
-        self.scripts: list[dict] = []
-        self.unnamed: list[str] = []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attrs):
-        given = dict(attrs)
-        assert not any(name == "style" or name.startswith("on") for name in given), (tag, given)
-        assert tag not in ("style", "img", "iframe", "object")
-        if tag == "script":
-            self.scripts.append(given)
-        if "id" in given:
-            self.ids.append(given["id"])
-        self.labelled += [given[name] for name in ("aria-labelledby", "aria-controls") if name in given]
-        if tag in ("input", "select", "progress") and given.get("type") != "hidden":
-            named = "aria-label" in given or "label" in self.stack or given.get("aria-hidden") == "true"
-            if not named:
-                self.unnamed.append(str(given))
-        if tag not in self.VOID and tag not in ("path", "line", "tr", "td"):
-            self.stack.append(tag)
-
-    def handle_endtag(self, tag):
-        if tag in self.stack:
-            while self.stack.pop() != tag:
-                pass
 
 
 async def test_a_visitor_without_a_session_is_sent_to_sign_in_and_back(site):

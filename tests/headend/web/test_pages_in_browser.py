@@ -13,16 +13,10 @@ import pytest
 
 from cosem.headend.access import Role
 from cosem.headend.web.frame import HERE
+from support.browser import CONTROL, CONTROLS, MOST_OCTETS, NAMELESS, PICTURES, SIZES, UNNAMED, Seen, Served, playwright
 from support.site import PASSWORD
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the dev extra has it)")
-pytest.importorskip("uvicorn")
-from support.browser import CHROMIUM, CONTROL, CONTROLS, NAMELESS, PICTURES, SIZES, UNNAMED, Seen, Served  # noqa: E402
-
 expect = playwright.expect
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists(), reason=f"there is no {CHROMIUM} (Debian: apt-get install chromium)"
-)
 PAGES = {
     "overview": "/",
     "devices": "/devices",
@@ -33,6 +27,14 @@ PAGES = {
     "run": "/runs/1",
     "commands": "/commands?state=all",
     "ask": "/device/2/ask/disconnect",
+    "plan": "/plans/1/change",
+    "campaigns": "/campaigns",
+    "campaign": "/campaigns/2",
+    "pause": "/campaigns/2/ask/pause",
+    "new-firmware": "/campaigns/new?kind=firmware&image=FW+2",
+    "new-commands": "/campaigns/new?kind=commands&command=limit",
+    "new-keys": "/campaigns/new?kind=keys",
+    "firmware": "/firmware",
     "audit": "/audit",
     "settings": "/settings",
     "explain": "/explain",
@@ -40,22 +42,6 @@ PAGES = {
     "explain-session": "/explain?example=session",
     "explain-broken": "/explain?example=broken",
 }
-MOST_OCTETS = 60_000
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    served = Served(tmp_path_factory.mktemp("served"))
-    yield served
-    served.end()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -187,7 +173,7 @@ def test_a_chart_is_read_with_the_arrow_keys(browser, served):
         assert reading.inner_text().startswith("96 values")
         page.get_by_label("Range", exact=False).and_(page.locator("select")).select_option("week")
         page.get_by_role("button", name="Show").click()
-        page.wait_for_url("**days=7")
+        page.wait_for_url("**days=7&until=")
         with page.expect_download() as download:
             page.get_by_role("link", name="CSV").click()
         assert "1-0:1.8.0.255" in Path(download.value.path()).read_text()

@@ -23,7 +23,7 @@ from cosem.headend.schema import idempotency
 
 MAX_BODY: Final = 1 << 20
 """Octets of a request; uploads have limits of their own."""
-UPLOADS: Final = {("PUT", "/api/firmware/"): MAX_IMAGE}
+UPLOADS: Final = {("PUT", "/api/firmware/"): MAX_IMAGE, ("POST", "/firmware/upload"): MAX_IMAGE + MAX_BODY}
 """Octets of what is uploaded, by method and beginning of the path."""
 UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 HEADERS: Final = (

@@ -211,12 +211,16 @@ class PlanShape(Shape):
     schedule: str = Field(max_length=200)
     window: int = Field(6 * 3600, ge=60, le=7 * 86_400)
     kinds: list[Kind] = Field(default_factory=list)
+    types: list[Name] = Field(default_factory=list)
     groups: list[Name] = Field(default_factory=list)
     tags: list[Name] = Field(default_factory=list)
+    names: list[Name] = Field(default_factory=list)
     profiles: list[str] = Field(default_factory=list)
     events: list[Name] = Field(default_factory=list, max_length=20)
     depth: int = Field(40, ge=1, le=3650)
     zone: str = "Europe/Berlin"
+    clock: bool = True
+    tries: int = Field(4, ge=1, le=20)
 
 
 class Run(Shape):

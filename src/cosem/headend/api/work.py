@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import select
 
+from cosem.errors import ConfigError
 from cosem.headend.access import Act, Person
 from cosem.headend.api.app import Key, NotFound, Served, allowed, once
 from cosem.headend.api.shapes import MAX_PAGE, Bundle, BundleRequest, Command, PlanShape, Run, moment
@@ -32,12 +33,16 @@ def list_plans(headend: Served, who: Annotated[Person, allowed(Act.SEE)]) -> lis
             schedule=item.schedule,
             window=item.window,
             kinds=list(item.selection.kinds),
+            types=list(item.selection.types),
             groups=list(item.selection.groups),
             tags=list(item.selection.tags),
+            names=list(item.selection.names),
             profiles=list(item.profiles),
             events=list(item.events),
             depth=item.depth,
             zone=item.zone,
+            clock=item.clock,
+            tries=item.tries,
         )
         for item in plans.values()
     ]
@@ -46,7 +51,7 @@ def list_plans(headend: Served, who: Annotated[Person, allowed(Act.SEE)]) -> lis
 @router.put("/plans")
 def save_plan(headend: Served, who: Annotated[Person, allowed(Act.PLAN)], item: PlanShape) -> PlanShape:
     """Add a plan, or change the one of that name."""
-    selection = Selection(tuple(item.kinds), groups=tuple(item.groups), tags=tuple(item.tags))
+    selection = Selection(tuple(item.kinds), tuple(item.types), tuple(item.groups), tuple(item.tags), tuple(item.names))
     made = Plan(
         item.name,
         item.schedule,
@@ -54,8 +59,10 @@ def save_plan(headend: Served, who: Annotated[Person, allowed(Act.PLAN)], item: 
         selection,
         tuple(item.profiles),
         item.depth,
-        zone=item.zone,
+        item.clock,
+        item.zone,
         events=tuple(item.events),
+        tries=item.tries,
     )
     with headend.engine.begin() as connection:
         Plans(connection).save(made)
@@ -71,9 +78,10 @@ async def start_run(
 
     async def act() -> Run:
         with headend.engine.begin() as connection:
-            number = connection.execute(select(plan.c.id).where(plan.c.name == name)).scalar_one_or_none()
-            if number is None:
-                raise NotFound(f"there is no plan {name!r}")
+            try:
+                number = Plans(connection).number(name)
+            except ConfigError as error:
+                raise NotFound(str(error)) from None
             record(connection, headend.clock(), who.name, "run plan", name)
         run = await headend.run(number, spread=False)
         return _run(headend, run)

@@ -62,6 +62,11 @@ ACTS: Final = (
 )  # fmt: skip
 
 
+def switch_of(channel: int) -> str:
+    """Return the disconnect control of what is at an M-Bus channel."""
+    return f"0-{channel}:24.4.0.255"
+
+
 def command_of(
     connection: Connection, act: DeviceAct, row: DeviceRow, form: Any
 ) -> tuple[str, list[tuple[str, dict[str, Any]]]]:
@@ -73,7 +78,7 @@ def command_of(
     name = row.name
     if row.url is None and row.parent is not None and row.channel is not None:
         name = row.parent
-        parameters = {"object": f"0-{row.channel}:24.4.0.255"}
+        parameters = {"object": switch_of(row.channel)}
     if act.kind == "read":
         return name, [("read", {"attributes": _registers(connection, row)})]
     if act.field:

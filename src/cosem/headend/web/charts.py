@@ -61,22 +61,30 @@ def bars(values: Sequence[float | None], estimates: Sequence[float | None]) -> t
     return "".join(drawn[0]), "".join(drawn[1]), "".join(drawn[2]), top
 
 
-def line(values: Sequence[float | None]) -> tuple[str, str, float, float]:
-    """Return a line through values, broken where there is none, the shade of that, and both ends of the axis."""
+def line(values: Sequence[float | None], guessed: Sequence[bool]) -> tuple[str, str, str, float, float]:
+    """Return a line through values, the parts of it that lead to what is `guessed`, the shade of what is missing, and
+    both ends of the axis."""
     known = [value for value in values if value is not None]
     low, high = min(known, default=0.0), max(known, default=1.0)
     room = (high - low) * 0.08 or abs(high) * 0.05 or 1.0
     low, high = low - room, high + room
     wide = SIZE / max(len(values), 1)
-    drawn, missing, pen = [], [], "M"
+    drawn: tuple[list[str], list[str]] = ([], [])
+    missing: list[str] = []
+    before, pen = "", 0
     for index, value in enumerate(values):
         if value is None:
             missing.append(f"M{index * wide:.5g} 0V{SIZE}H{(index + 1) * wide:.5g}V0z")
-            pen = "M"
+            before = ""
             continue
-        drawn.append(f"{pen}{(index + 0.5) * wide:.5g} {SIZE - (value - low) / (high - low) * SIZE:.5g}")
-        pen = "L"
-    return "".join(drawn), "".join(missing), low, high
+        point = f"{(index + 0.5) * wide:.5g} {SIZE - (value - low) / (high - low) * SIZE:.5g}"
+        part = int(bool(before) and (guessed[index] or guessed[index - 1]))
+        if not before:
+            drawn[part].append(f"M{point}")
+        else:
+            drawn[part].append(f"L{point}" if part == pen else f"M{before}L{point}")
+        before, pen = point, part
+    return "".join(drawn[0]), "".join(drawn[1]), "".join(missing), low, high
 
 
 def curve(points: Sequence[tuple[float, float]]) -> str:

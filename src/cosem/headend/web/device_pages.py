@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
 
 from cosem.errors import ConfigError
 from cosem.headend.access import Act
@@ -14,6 +15,8 @@ from cosem.headend.commands import CommandRow, CommandState, NewCommand
 from cosem.headend.happenings import AlarmState, alarms, events
 from cosem.headend.inventory import DeviceRow, Inventory, Kind, State
 from cosem.headend.schema import (
+    campaign,
+    campaign_device,
     channel,
     clock_check,
     command,
@@ -25,7 +28,8 @@ from cosem.headend.schema import (
     latest,
 )
 from cosem.headend.schema import segment as segment_table
-from cosem.headend.web.acts import ACTS, command_of, read_words
+from cosem.headend.web.acts import ACTS, command_of, read_words, switch_of
+from cosem.headend.web.asking import SECOND, Question, ask
 from cosem.headend.web.frame import (
     Frame,
     Framed,
@@ -47,6 +51,7 @@ router = APIRouter(include_in_schema=False)
 PAGE: Final = 50
 EVENTS: Final = 20
 COMMANDS: Final = 10
+JOINED: Final = 8
 Word = Annotated[str, Query(max_length=200)]
 Before = Annotated[int | None, Query(ge=0, le=2**53)]
 
@@ -127,8 +132,9 @@ def show(
     chosen: Annotated[str, Query(alias="channel", max_length=200)] = "",
     days: Annotated[int, Query(ge=1, le=365)] = 31,
     before: Before = None,
+    until: Annotated[str, Query(max_length=20)] = "",
 ) -> Response:
-    """Show one device."""
+    """Show one device; its values up to the end of a local day."""
     days = min(RANGES, key=lambda known: abs(known - days))
     with frame.headend.engine.connect() as connection:
         row = find(connection, number, who)
@@ -137,16 +143,46 @@ def show(
         measured = next((item for item in channels if item.name == chosen), channels[0] if channels else None)
         drawn = None
         if measured is not None:
-            drawn = plot(connection, frame.headend.intervals, number, measured, frame.now, days, frame.zone)
-        details = _details(connection, row, who.person.devices)
+            end = _end(until, frame)
+            drawn = plot(connection, frame.headend.intervals, number, measured, frame.now, days, frame.zone, end)
+        details = _details(frame, connection, row, who.person.devices)
         traced = who.can(Act.COMMAND) and row.url is not None
         traces = frame.headend.traces.of(connection, number) if traced else []
     acts = [act for act in ACTS if who.can(act.right) and act.fits(row)]
     return frame.page(
         request, "device.html", who,
         device=row, plot=drawn, measured=measured, days=days, ranges=RANGES, acts=acts, before=before,
-        live=f"{'traced' if traced else 'device'}:{number}", traced=traced, traces=traces, **given, **details,
+        live=f"{'traced' if traced else 'device'}:{number}", traced=traced, traces=traces,
+        span=_span(until, days, frame), **given, **details,
     )  # fmt: skip
+
+
+def _day(until: str, frame: Frame) -> date | None:
+    """Return the local day up to which values are shown; None where that is today, or no day that can be."""
+    try:
+        found = date.fromisoformat(until)
+    except ValueError:
+        return None
+    today = datetime.fromtimestamp(frame.now, UTC).astimezone(frame.zone).date()
+    return found if date(1990, 1, 1) < found < today else None
+
+
+def _end(until: str, frame: Frame) -> int | None:
+    """Return the midnight at the end of a day, None for the newest values."""
+    day = _day(until, frame)
+    return None if day is None else int(datetime.combine(day + timedelta(1), time(), frame.zone).timestamp())
+
+
+def _span(until: str, days: int, frame: Frame) -> dict[str, str]:
+    """Return the day up to which values are shown, and those of the spans beside it; empty ones are the newest."""
+    day = _day(until, frame)
+    today = datetime.fromtimestamp(frame.now, UTC).astimezone(frame.zone).date()
+    later = None if day is None else day + timedelta(days)
+    return {
+        "until": "" if day is None else day.isoformat(),
+        "earlier": ((day or today) - timedelta(days)).isoformat(),
+        "later": "" if later is None or later >= today else later.isoformat(),
+    }
 
 
 def device_state(frame: Frame, connection: Connection, number: int, before: int | None = None) -> dict[str, Any]:
@@ -154,7 +190,7 @@ def device_state(frame: Frame, connection: Connection, number: int, before: int 
     query = select(channel, latest.c.time, latest.c.value).join(channel, channel.c.id == latest.c.channel)
     readings = connection.execute(query.where(latest.c.device == number).order_by(channel.c.name)).all()
     happened = events(connection, device_number=number, before=before, limit=EVENTS + 1)
-    recent = select(command.c.bundle).where(command.c.device == number).order_by(command.c.requested.desc())
+    recent = select(command.c.bundle).where(_commands_of(connection, number)).order_by(command.c.requested.desc())
     bundles = list(dict.fromkeys(connection.execute(recent.limit(COMMANDS)).scalars()))
     return {
         "readings": [(row, row.time, row.value) for row in readings],
@@ -167,12 +203,30 @@ def device_state(frame: Frame, connection: Connection, number: int, before: int 
     }
 
 
-def _details(connection: Connection, row: DeviceRow, among: frozenset[int] | None) -> dict[str, Any]:
+def _commands_of(connection: Connection, number: int) -> ColumnElement[bool]:
+    """Return which commands are a device's: its own, and those that switch it where it hangs."""
+    own = command.c.device == number
+    where = connection.execute(
+        select(device.c.parent, device.c.channel, device.c.url).where(device.c.id == number)
+    ).one()
+    if where.url is not None or where.parent is None or where.channel is None:
+        return own
+    there = command.c.parameters.contains(f'"{switch_of(where.channel)}"', autoescape=True)
+    return or_(own, and_(command.c.device == where.parent, there))
+
+
+def _details(frame: Frame, connection: Connection, row: DeviceRow, among: frozenset[int] | None) -> dict[str, Any]:
     keys = select(device_key.c.purpose, device_key.c.state, device_key.c.changed)
     behind = select(device.c.id, device.c.name, device.c.kind, device.c.channel).where(device.c.parent == row.id)
     above = select(device.c.id).where(device.c.name == row.parent)
     if among is not None:
         behind, above = behind.where(device.c.id.in_(among)), above.where(device.c.id.in_(among))
+    joined = (
+        select(campaign.c.id, campaign.c.name, campaign.c.kind, campaign_device.c.state, campaign_device.c.detail)
+        .join(campaign, campaign.c.id == campaign_device.c.campaign)
+        .where(campaign_device.c.device == row.id)
+        .order_by(campaign.c.id.desc())
+    )
     return {
         # Neither the key nor what it is sealed as is read here.
         "keys": connection.execute(
@@ -188,6 +242,9 @@ def _details(connection: Connection, row: DeviceRow, among: frozenset[int] | Non
         ).all(),
         "offset": connection.execute(select(clock_check).where(clock_check.c.device == row.id)).one_or_none(),
         "tags": Inventory(connection).tags(row.id),
+        "changing": [] if among is not None else frame.headend.key_changes.of(row.id, open_only=True, limit=5),
+        "joined": [] if among is not None else connection.execute(joined.limit(JOINED)).all(),
+        "flashed": [] if among is not None else frame.headend.firmware.history(connection, row.id)[:JOINED],
     }
 
 
@@ -198,13 +255,15 @@ def values_file(
     number: int,
     chosen: Annotated[str, Query(alias="channel", min_length=1, max_length=200)],
     days: Annotated[int, Query(ge=1, le=366)] = 31,
+    until: Annotated[str, Query(max_length=20)] = "",
 ) -> Any:
     """Return the values of a channel as CSV, as the API gives them."""
     from cosem.headend.api.shapes import moment
 
     with frame.headend.engine.connect() as connection:
         row = find(connection, number, who)
-    start, end = moment(frame.now - days * 86_400), moment(frame.now + 1)
+    last = _end(until, frame) or frame.now
+    start, end = moment(last - days * 86_400), moment(last + 1)
     answer = api_values(frame.headend, who.person, row.name, chosen, start, end, "csv")
     answer.headers["Content-Disposition"] = f'attachment; filename="device-{number}.csv"'
     return answer
@@ -214,7 +273,7 @@ def values_file(
 
 
 @router.get("/device/{number}/ask/{name}")
-def ask(frame: Framed, who: Signed, request: Request, number: int, name: str) -> Response:
+def ask_act(frame: Framed, who: Signed, request: Request, number: int, name: str) -> Response:
     """Ask whether it is meant: which device, where, and what will happen."""
     act = next((act for act in ACTS if act.name == name), None)
     with frame.headend.engine.connect() as connection:
@@ -222,7 +281,15 @@ def ask(frame: Framed, who: Signed, request: Request, number: int, name: str) ->
     if act is None or not act.fits(row):
         raise Gone("there is no such act")
     who.person.may(act.right)
-    return frame.page(request, "ask.html", who, device=row, act=act)
+    facts = [("Device", row.name), ("Place", row.place or "–")]
+    if row.parent is not None and row.url is None:
+        facts.append(("Reached through", f"{row.parent}, channel {row.channel}"))
+    two = act.kind in frame.headend.settings.two_persons
+    question = Question(
+        act.words, act.words, act.says, f"/device/{number}/{act.name}", f"/device/{number}", tuple(facts), act.grave,
+        SECOND if two else "", act.field, act.kind == "read" and who.can(Act.COMMAND),
+    )  # fmt: skip
+    return ask(frame, request, who, question)
 
 
 @router.post("/device/{number}/{name}")
@@ -294,7 +361,18 @@ def _bundle(frame: Frame, who: Visitor, bundle: str) -> tuple[DeviceRow, list[Co
     if not rows:
         raise Gone("there is no such command")
     with frame.headend.engine.connect() as connection:
-        return find(connection, rows[0].device, who), rows
+        try:
+            return find(connection, rows[0].device, who), rows
+        except Gone:
+            return find(connection, _switched(connection, rows[0]), who), rows
+
+
+def _switched(connection: Connection, row: CommandRow) -> int:
+    """Return the number of what a command switches behind its device; 0, which is nobody's, where that is nothing."""
+    behind = select(device.c.id, device.c.channel).where(device.c.parent == row.device, device.c.channel.is_not(None))
+    name = row.parameters.get("object")
+    found = (number for number, place in connection.execute(behind) if switch_of(place) == name)
+    return next(found, 0)
 
 
 @router.post("/commands/{bundle}/confirm")

@@ -159,6 +159,8 @@ class Frame:
                 "number": text.number,
                 "share": text.share,
                 "channel_words": text.channel_words,
+                "age": text.age,
+                "size": text.size,
                 **text.times(self.zone),
             }
         )
@@ -262,6 +264,16 @@ def network(who: Signed) -> Visitor:
 
 
 Networked = Annotated[Visitor, Depends(network)]
+
+
+def managing(act: Act) -> Any:
+    """Return a dependency that gives who looks, and refuses who may not do `act` to all devices."""
+
+    def check(who: Signed) -> Visitor:
+        who.person.may(act)
+        return network(who)
+
+    return Depends(check)
 
 
 async def fields(request: Request) -> Any:

@@ -20,7 +20,7 @@ from cosem.headend.web.live import MAX_FOLLOWERS, of_device
 
 router = APIRouter(include_in_schema=False)
 PAGE = 50
-Topic = Annotated[str, Query(pattern="^(overview|(device|traced|run):[0-9]{1,15})$")]
+Topic = Annotated[str, Query(pattern="^(overview|(device|traced|run|campaign):[0-9]{1,15})$")]
 Before = Annotated[int | None, Query(ge=0, le=2**53)]
 
 

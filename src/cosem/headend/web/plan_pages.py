@@ -9,24 +9,26 @@ from sqlalchemy import Connection, select
 
 from cosem.headend.access import Act
 from cosem.headend.audit import record
-from cosem.headend.plans import Plan, Plans
+from cosem.headend.plans import REMOVED, Plan, Plans
 from cosem.headend.schema import device, plan, result, segment
+from cosem.headend.web.forms import selection_words
 from cosem.headend.web.frame import (
     Frame,
     Framed,
     Gone,
     Networked,
     Visitor,
-    able,
     back,
     fields,
     first_time,
     key_of,
+    managing,
     word,
 )
 from cosem.headend.web.overview import run_row, run_rows
 
 router = APIRouter(include_in_schema=False)
+Planner = Annotated[Visitor, managing(Act.PLAN)]
 PAGE = 20
 MISSED = 50
 Number = Annotated[int, Query(ge=0, le=2**53)]
@@ -43,12 +45,14 @@ def plans(
     with frame.headend.engine.connect() as connection:
         rows = [
             (row.id, Plan.of(row.what), bool(row.active))
-            for row in connection.execute(select(plan).order_by(plan.c.name))
+            for row in connection.execute(select(plan).where(plan.c.active != REMOVED).order_by(plan.c.name))
         ]
         runs = [frame.overviews.account(connection, row) for row in run_rows(connection, before=before, limit=PAGE + 1)]
     shown = [(number, item, active, item.after(frame.now) if active else None) for number, item, active in rows]
     following = runs[PAGE - 1].run if len(runs) > PAGE else None
-    return frame.page(request, "plans.html", who, plans=shown, runs=runs[:PAGE], following=following)
+    return frame.page(
+        request, "plans.html", who, selection_words=selection_words, plans=shown, runs=runs[:PAGE], following=following
+    )
 
 
 @router.get("/runs/{number}")
@@ -77,7 +81,7 @@ def run_state(frame: Frame, connection: Connection, number: int) -> dict[str, An
 
 
 @router.post("/plans/{number}/run")
-async def begin(frame: Framed, who: Annotated[Visitor, able(Act.PLAN)], request: Request, number: int) -> Response:
+async def begin(frame: Framed, who: Planner, request: Request, number: int) -> Response:
     """Begin a run of a plan now."""
     form = await fields(request)
     with first_time(frame, who, key_of(form), request.url.path) as fresh:
@@ -90,7 +94,9 @@ async def begin(frame: Framed, who: Annotated[Visitor, able(Act.PLAN)], request:
 
 
 @router.post("/plans/{number}/active")
-async def activate(frame: Framed, who: Annotated[Visitor, able(Act.PLAN)], request: Request, number: int) -> Response:
+async def activate(
+    frame: Framed, who: Annotated[Visitor, managing(Act.PLAN)], request: Request, number: int
+) -> Response:
     """Let a plan run by its schedule, or rest."""
     active = word(await fields(request), "active") == "1"
     with frame.headend.engine.begin() as connection:
@@ -103,7 +109,8 @@ async def activate(frame: Framed, who: Annotated[Visitor, able(Act.PLAN)], reque
 def _name(connection: Connection, number: int) -> str:
     if number >= 2**53:
         raise Gone("there is no such plan")
-    found = connection.execute(select(plan.c.name).where(plan.c.id == number)).scalar_one_or_none()
+    query = select(plan.c.name).where(plan.c.id == number, plan.c.active != REMOVED)
+    found = connection.execute(query).scalar_one_or_none()
     if found is None:
         raise Gone("there is no such plan")
     return str(found)

@@ -41,6 +41,7 @@ class Point:
     at: str
     value: str
     quality: str
+    code: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +63,28 @@ def midnights(now: int, days: int, zone: ZoneInfo) -> list[int]:
 
 
 def plot(
-    connection: Connection, intervals: Intervals, device: int, channel: Any, now: int, days: int, zone: ZoneInfo
+    connection: Connection,
+    intervals: Intervals,
+    device: int,
+    channel: Any,
+    now: int,
+    days: int,
+    zone: ZoneInfo,
+    until: int | None = None,
 ) -> Plot:
-    """Return the plot of a channel (a row of the table) over the last `days` local days."""
-    edges = midnights(now, days, zone)
+    """Return the plot of a channel (a row of the table) over `days` local days: the last ones, or those up to the
+    midnight `until`."""
+    edges = midnights(now if until is None else until - 1, days, zone)
     # A register's first step needs the value before it.
     series = intervals.read(connection, device, channel.id, edges[0] - (DAY + 3600), edges[-1] + 1)
     cumulative = bool(channel.cumulative)
     gaps = np.diff(series.times)
     period = int(np.median(gaps)) if len(gaps) else 900
     if days > RAW_DAYS or period >= DAY - 3600 or (edges[-1] - edges[0]) // max(period, 1) > MOST:
-        values, estimated, labels = _by_day(series, edges, zone, cumulative)
-        quality = ["estimated" if flag else "" for flag in estimated]
+        values, estimated, labels, codes = _by_day(series, edges, zone, cumulative)
     else:
-        values, estimated, labels, quality = _raw(series, days, period, now, zone, cumulative)
-    return _plot(values, estimated, labels, quality, channel, cumulative)
+        values, estimated, labels, codes = _raw(series, days, period, min(now, edges[-1]), zone, cumulative)
+    return _plot(values, estimated, labels, codes, channel, cumulative)
 
 
 def _known(series: Series) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -87,7 +95,7 @@ def _known(series: Series) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
 
 def _raw(
     series: Series, days: int, period: int, now: int, zone: ZoneInfo, cumulative: bool
-) -> tuple[list[int | None], list[bool], list[str], list[str]]:
+) -> tuple[list[int | None], list[bool], list[str], list[int]]:
     last = now // period * period
     first = last - days * DAY
     whole = regular(series, first, last + 1, period)
@@ -97,13 +105,12 @@ def _raw(
     values = [None if value == MISSING else value for value in brought[chosen].tolist()]
     moments = (datetime.fromtimestamp(at, UTC).astimezone(zone) for at in whole.times[chosen].tolist())
     labels = [f"{moment:%a %d %b %H:%M}" for moment in moments]
-    quality = [_words(code) for code in whole.quality[chosen].tolist()]
-    return values, filled[chosen].tolist(), labels, quality
+    return values, filled[chosen].tolist(), labels, whole.quality[chosen].tolist()
 
 
 def _by_day(
     series: Series, edges: list[int], zone: ZoneInfo, cumulative: bool
-) -> tuple[list[int | None], list[bool], list[str]]:
+) -> tuple[list[int | None], list[bool], list[str], list[int]]:
     known, filled = _known(series)
     brought = steps(known) if cumulative else known
     there = brought != MISSING
@@ -111,18 +118,22 @@ def _by_day(
     day = np.searchsorted(np.asarray(edges), series.times, side="left") - 1
     values: list[int | None] = []
     estimated: list[bool] = []
+    codes: list[int] = []
     for index in range(len(edges) - 1):
-        part = there & (day == index)
+        today = day == index
+        part = there & today
         count = int(part.sum())
         total = int(brought[part].sum()) if count else 0
         values.append(None if not count else total if cumulative else round(total / count))
         estimated.append(bool(filled[part].any()))
+        # What is known against any interval of a day is known against the day.
+        codes.append(int(np.bitwise_or.reduce(series.quality[today], initial=0)))
     labels = [f"{datetime.fromtimestamp(at, UTC).astimezone(zone):%a %d %b %Y}" for at in edges[:-1]]
-    return values, estimated, labels
+    return values, estimated, labels, codes
 
 
 def _plot(
-    values: list[int | None], estimated: list[bool], labels: list[str], quality: list[str], channel: Any, bar: bool
+    values: list[int | None], estimated: list[bool], labels: list[str], codes: list[int], channel: Any, bar: bool
 ) -> Plot:
     unit, exponent = channel.unit, 0
     exact = [None if value is None else scaled(value, channel.scaler) for value in values]
@@ -138,11 +149,11 @@ def _plot(
         path, other, missing, top = bars(real, guesses)
         chart = Chart(path, other, missing, _across(labels), steps_up(0.0, top))
     else:
-        path, missing, low, high = line(drawn)
-        chart = Chart(path, "", missing, _across(labels), steps_up(low, high))
+        path, other, missing, low, high = line(drawn, estimated)
+        chart = Chart(path, other, missing, _across(labels), steps_up(low, high))
     points = tuple(
-        Point(label, number(value), words or ("missing" if value is None else ""))
-        for label, value, words in zip(labels, given, quality, strict=True)
+        Point(label, number(value), _words(code) or ("missing" if value is None else ""), code)
+        for label, value, code in zip(labels, given, codes, strict=True)
     )
     return Plot(chart, points, unit, _summary(given, unit, bar))
 

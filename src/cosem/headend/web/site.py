@@ -20,9 +20,13 @@ from cosem.headend.api.app import Conflict, Guard, NotFound, create_app
 from cosem.headend.engine import Headend
 from cosem.headend.intake import Intake
 from cosem.headend.web import (
+    campaign_form,
+    campaign_pages,
     device_pages,
     explain_pages,
+    firmware_pages,
     happening_pages,
+    plan_form,
     plan_pages,
     settings_pages,
     sign_in_pages,
@@ -45,6 +49,21 @@ WORDS: Final = {
     502: "Something went wrong",
 }
 
+# Addresses with words come before those with numbers in their place.
+_ROOMS: Final = (
+    sign_in_pages,
+    happening_pages,
+    device_pages,
+    plan_form,
+    plan_pages,
+    campaign_form,
+    firmware_pages,
+    campaign_pages,
+    settings_pages,
+    explain_pages,
+    trace_pages,
+)
+
 
 def create_site(headend: Headend, settings: PageSettings | None = None, *, intake: Intake | None = None) -> FastAPI:
     """Return the application of one head-end with its pages and its API; `intake` receives its pushes."""
@@ -52,7 +71,7 @@ def create_site(headend: Headend, settings: PageSettings | None = None, *, intak
     site.state.headend = headend
     frame = site.state.frame = Frame(headend, settings or PageSettings())
     topics.connect(frame)
-    for room in (sign_in_pages, happening_pages, device_pages, plan_pages, settings_pages, explain_pages, trace_pages):
+    for room in _ROOMS:
         site.include_router(room.router)
     site.mount("", _Api(create_app(headend, intake)))
     site.add_exception_handler(SignInNeeded, _to_sign_in)

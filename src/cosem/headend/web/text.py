@@ -21,6 +21,7 @@ PILLS: Final = {
     "registered": "quiet", "waiting": "quiet", "acknowledged": "quiet", "cancelled": "quiet", "expired": "quiet",
     "removed": "quiet", "paused": "quiet", "shut out": "quiet", "running": "info", "sending": "info", "new": "info",
     "unconfirmed": "warn", "suspended": "warn", "uncertain": "bad", "failed": "bad", "open": "bad", "fraud": "bad",
+    "held": "warn", "aborted": "bad", "ready": "info", "skipped": "quiet", "withdrawn": "quiet",
 }  # fmt: skip
 """How the words of states are coloured; the word itself is always there."""
 
@@ -65,6 +66,21 @@ def share(part: int, whole: int) -> str:
     if part < whole and found > Decimal("99.9"):
         found = Decimal("99.9")
     return f"{found:.1f} %"
+
+
+def age(seconds: int) -> str:
+    """Return how long something is ago, as people say it."""
+    days = max(0, seconds) // 86_400
+    if days >= 730:
+        return f"{days // 365} years"
+    return "today" if not days else "1 day" if days == 1 else f"{days} days"
+
+
+def size(octets: int) -> str:
+    """Return a size in a unit that suits it."""
+    if octets < 1000:
+        return f"{octets} octets"
+    return f"{octets / 1000:.1f} kB" if octets < 1_000_000 else f"{octets / 1_000_000:.1f} MB"
 
 
 def channel_words(name: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from cosem.headend.happenings import AlarmState, alarms
 from cosem.headend.web import text
+from cosem.headend.web.campaign_pages import campaign_state
 from cosem.headend.web.device_pages import device_state
 from cosem.headend.web.frame import Frame
 from cosem.headend.web.live import Live, of_device
@@ -22,6 +23,8 @@ def connect(frame: Frame) -> None:
             topics += of_device(content["device"])
         if "run" in content:
             topics.append(f"run:{content['run']}")
+        if kind in ("campaign", "firmware"):
+            topics.append(f"campaign:{content['id']}")
         frame.live.touch(*topics)
 
     frame.headend.live.append(told)
@@ -43,6 +46,11 @@ def render(frame: Frame, topic: str) -> dict[str, Any]:
         if kind == "run":
             given = run_state(frame, connection, int(number))
             return {"html": {"live-run": frame.fragment("_run.html", target=frame.settings.target, **given)}}
+        if kind == "campaign":
+            blocks = ["campaign", "campaign_devices", "campaign_history"]
+            given = campaign_state(frame, int(number))
+            html = {f"live-{name}": frame.fragment(f"_{name}.html", **given) for name in blocks}
+            return {"html": html, "state": given["row"].state.value}
         seen = frame.overviews.get(connection)
         newest = alarms(connection, limit=6, state=AlarmState.OPEN)
     night = frame.fragment("_night.html", seen=seen, target=frame.settings.target)

@@ -28,6 +28,8 @@
   const topic = document.body.dataset.live, lamp = document.getElementById("lamp");
   const later = new Map(), shown = new Map();
   const change = (state) => {
+    // What can be done follows the state that is told; the server decides anyway.
+    if (state.state) for (const link of document.querySelectorAll("[data-in]")) link.hidden = !link.dataset.in.split(" ").includes(state.state);
     for (const [id, words] of Object.entries(state.text || {})) {
       const element = document.getElementById(id);
       if (!element || element.textContent === words) continue;
@@ -111,6 +113,20 @@
     });
     // A link within the page (to its main part) is no other list.
     addEventListener("popstate", () => { if (location.search !== asked) location.reload(); });
+  }
+
+  // --- what a form would do ------------------------------------------------------------------------------
+  for (const place of document.querySelectorAll("[data-preview]")) {
+    const watched = place.dataset.fields.split(" ").map((name) => document.querySelector("[name=" + name + "]"));
+    let running = null, timer = 0;
+    const look = async () => {
+      if (running) running.abort();
+      running = new AbortController();
+      const asked = new URLSearchParams([["part", "1"], ...watched.map((field) => [field.name, field.value])]);
+      const answer = await fetch(place.dataset.preview + "?" + asked, { signal: running.signal }).catch(() => null);
+      if (answer && answer.ok) put(place, await answer.text());
+    };
+    for (const field of watched) field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(look, 250); });
   }
 
   // --- dialogs -----------------------------------------------------------------------------------------
