@@ -16,7 +16,8 @@ from cosem.headend.audit import entries
 from cosem.headend.commands import CommandState
 from cosem.headend.happenings import alarms
 from cosem.headend.inventory import Inventory
-from cosem.headend.web.accounts import IDLE_SECONDS, TRIES, add_account, web_session
+from cosem.headend.schema import web_session
+from cosem.headend.web.accounts import IDLE_SECONDS, TRIES, add_account
 from support.site import KEY, NOW, PASSWORD, Site, key_in, quick_hash
 
 PAGES = ("/", "/devices", "/device/2", "/device/4", "/alarms", "/plans", "/runs/1", "/commands", "/settings",
@@ -214,7 +215,7 @@ async def test_a_household_sees_its_own_devices_and_nothing_else(shown):
             answer = await client.get(path)
             assert answer.status_code == 404, path
             assert "meter 1" not in answer.text
-        assert (await client.get("/live", params={"topic": "device:1"})).status_code == 403
+        assert (await client.get("/live", params={"topic": "device:1"})).status_code == 404
 
 
 async def test_a_household_does_not_learn_what_its_meter_hangs_behind(site):
