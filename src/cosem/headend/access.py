@@ -12,7 +12,7 @@ from typing import Final
 
 from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from cosem.errors import ConfigError
+from cosem.errors import ConfigError, CosemError
 from cosem.headend.audit import record
 from cosem.headend.schema import device_group, group_member, token
 
@@ -58,6 +58,10 @@ class Forbidden(ConfigError):
     """Who asks is known and may not do this."""
 
 
+class TooMany(CosemError):
+    """Too many at once, or too many tries: it may be tried again later."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Who asks: a token's name and role. `devices` are all that it may see, None for no limit."""
@@ -83,7 +87,7 @@ class Person:
             self.everywhere()
 
     def everywhere(self) -> None:
-        """Raise `Forbidden` for who sees some devices only: what is about all of them, or the network, is not theirs."""
+        """Raise `Forbidden` for who sees some devices only: what is about all of them is not theirs."""
         if self.narrowed:
             raise Forbidden(f"{self.name} sees some of the devices only")
 

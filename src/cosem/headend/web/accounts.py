@@ -16,8 +16,8 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from cosem.errors import ConfigError, CosemError
-from cosem.headend.access import Person, Role, devices_of
+from cosem.errors import ConfigError
+from cosem.headend.access import Person, Role, TooMany, devices_of
 from cosem.headend.audit import record
 from cosem.headend.schema import account, device_group, web_session
 
@@ -33,10 +33,6 @@ PAUSE_SECONDS: Final = 60
 """After so many wrong passwords a name waits so long, whoever types it."""
 MAX_NAMES: Final = 10_000
 T = TypeVar("T")
-
-
-class TooMany(CosemError):
-    """Too many sign-ins at once, or too many wrong ones for a name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cosem.errors import ConfigError, CosemError
-from cosem.headend.access import Forbidden
-from cosem.headend.api.app import Conflict, Guard, NotFound, create_app
+from cosem.headend.access import Forbidden, TooMany
+from cosem.headend.api.app import Conflict, NotFound, create_app
+from cosem.headend.api.guard import Guard
 from cosem.headend.engine import Headend
 from cosem.headend.intake import Intake
 from cosem.headend.web import (
@@ -29,7 +30,6 @@ from cosem.headend.web import (
     topics,
     trace_pages,
 )
-from cosem.headend.web.accounts import TooMany
 from cosem.headend.web.frame import HEADERS, Frame, Gone, PageSettings, SignInNeeded, address, visiting
 
 WORDS: Final = {
