@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy import Connection, delete, insert, select, update
 from starlette.exceptions import HTTPException
 
 from cosem import __version__
 from cosem.errors import ConfigError, CosemError
-from cosem.headend.access import Act, Forbidden, Person, TooMany, person
+from cosem.headend.access import ALLOWED, OF_ALL, Act, Forbidden, Person, Role, TooMany, person
 from cosem.headend.api.bodies import StrictRoute, misshapen
 from cosem.headend.api.guard import Guard
 from cosem.headend.api.shapes import Problem
@@ -90,14 +92,29 @@ Asking = Annotated[Person, Depends(asking)]
 Served = Annotated[Headend, Depends(headend_of)]
 
 
-def allowed(act: Act) -> Any:
-    """Return a dependency that gives who asks, and refuses who may not do `act`."""
+@dataclass(frozen=True)
+class Right:
+    """What a route wants: the right to do `act`, and with `everywhere` that all devices are seen."""
 
-    def check(who: Asking) -> Person:
-        who.may(act)
+    act: Act
+    everywhere: bool = False
+
+    def __call__(self, who: Asking) -> Person:
+        """Return who asks. Raises `Forbidden`."""
+        who.may(self.act)
+        if self.everywhere:
+            who.everywhere()
         return who
 
-    return Depends(check)
+    def roles(self) -> list[Role]:
+        """Return the roles that have it."""
+        narrow = self.everywhere or self.act in OF_ALL
+        return [role for role in Role if self.act in ALLOWED[role] and not (narrow and role is Role.HOUSEHOLD)]
+
+
+def allowed(act: Act, *, everywhere: bool = False) -> Any:
+    """Return a dependency that gives who asks, and refuses who may not do `act`."""
+    return Depends(Right(act, everywhere))
 
 
 @contextmanager
@@ -175,7 +192,8 @@ def _made(text: str, status: int) -> Response:
     return Response(text, status, media_type="application/json")
 
 
-Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200, pattern="^[ -~]+$")]
+KEY: Final = "Idempotency-Key"
+Key = Annotated[str | None, Header(alias=KEY, max_length=200, pattern="^[ -~]+$")]
 
 
 def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
@@ -196,8 +214,18 @@ def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
     app.state.metrics = Metrics(headend, intake)
     app.state.turns = Turns()
     app.state.followers = set()
-    for part in (devices, work, happenings, observe, campaigns):
+    rooms = (devices, work, happenings, observe, campaigns)
+    for part in rooms:
         app.include_router(part.router, prefix="/api")
+    rights = {
+        (f"/api{route.path}", method.lower()): right
+        for part in rooms
+        for route in part.router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+        for right in _rights(route.dependant)
+    }
+    app.openapi = lambda: _described(app, rights)  # type: ignore[method-assign]
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _refuse(status))
     app.add_exception_handler(RequestValidationError, misshapen)
@@ -205,6 +233,26 @@ def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
     app.add_exception_handler(Exception, _unforeseen)
     app.add_middleware(Guard)
     return app
+
+
+def _rights(dependant: Dependant) -> list[Right]:
+    return [item.call for item in dependant.dependencies if isinstance(item.call, Right)]
+
+
+def _described(app: FastAPI, rights: dict[tuple[str, str], Right]) -> dict[str, Any]:
+    """Return the OpenAPI document; with `x-roles` it says which roles may what."""
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                never = {"409"} if all(item["name"] != KEY for item in operation.get("parameters", ())) else set()
+                if (path, method) in rights:
+                    operation["x-roles"] = [role.value for role in rights[path, method].roles()]
+                else:
+                    never |= {"401", "403"}
+                for status in never:
+                    del operation["responses"][status]
+    return app.openapi_schema or {}
 
 
 _STATUS: Final[dict[type[CosemError], int]] = {
@@ -241,8 +289,10 @@ def _unserved(request: Request, error: Exception) -> Response:
 def _methods(request: Request) -> list[str]:
     """Return the methods that a path has."""
     found: set[str] = set()
-    for path, operations in request.app.openapi()["paths"].items():
-        if re.fullmatch(re.sub(r"\\\{[^/]+\\\}", "[^/]+", re.escape(path)), request.url.path):
+    paths = request.app.openapi()["paths"]
+    asked = request.url.path
+    for path, operations in ({asked: paths[asked]} if asked in paths else paths).items():
+        if re.fullmatch(re.sub(r"\\\{[^/]+\\\}", "[^/]+", re.escape(path)), asked):
             found.update(method.upper() for method in operations)
     return sorted(found)
 

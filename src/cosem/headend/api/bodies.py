@@ -94,7 +94,7 @@ class StrictRequest(Request):
             try:
                 self._json = read_json(await self.body())
             except Refused as error:
-                raise HTTPException(422, str(error)) from None
+                raise HTTPException(400, str(error)) from None
         return self._json
 
 

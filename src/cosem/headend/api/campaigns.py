@@ -22,7 +22,6 @@ from cosem.headend.api.shapes import (
     Shape,
     Share,
     Time,
-    Whole,
     moment,
     seconds,
 )
@@ -41,10 +40,11 @@ Before = Annotated[int | None, Query(ge=0, le=MAX_NUMBER)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
 Hex = Annotated[str, Field(pattern="^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})$")]
 Digest = Annotated[str, Query(pattern="^[0-9A-Fa-f]{64}$")]
-Texts = Annotated[list[str], Query(max_length=1000)]
+Texts = Annotated[list[Annotated[str, Field(max_length=64)]], Query(max_length=20)]
 
 
-Stage = Whole | Annotated[float, Field(strict=True)]
+Stage = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)]
+"""1 is one device, 1.0 are all."""
 
 
 class SelectionShape(Shape):
@@ -200,23 +200,21 @@ class RuleRequest(RuleShape):
 
 @router.get("/campaigns")
 def list_campaigns(
-    headend: Served, who: Annotated[Person, allowed(Act.SEE)], before: Before = None, limit: Limit = 50
+    headend: Served, who: Annotated[Person, allowed(Act.SEE, everywhere=True)], before: Before = None, limit: Limit = 50
 ) -> list[CampaignShape]:
     """Return campaigns, the newest first."""
-    who.everywhere()
     return [CampaignShape.of(row) for row in headend.campaigns.all(before=before, limit=limit)]
 
 
 @router.post("/campaigns", status_code=202, response_model=CampaignShape)
 async def begin_campaign(
     headend: Served,
-    who: Annotated[Person, allowed(Act.COMMAND)],
+    who: Annotated[Person, allowed(Act.COMMAND, everywhere=True)],
     item: CampaignRequest,
     request: Request,
     key: Key = None,
 ) -> Response:
     """Begin a campaign. One that changes keys or firmware is an administrator's."""
-    who.everywhere()
     if item.kind in ("keys", "firmware"):
         who.may(Act.INVENTORY)
 
@@ -242,23 +240,23 @@ def _campaign(headend: Served, name: str) -> CampaignRow:
 
 
 @router.get("/campaigns/{name}")
-def get_campaign(headend: Served, who: Annotated[Person, allowed(Act.SEE)], name: Named) -> CampaignShape:
+def get_campaign(
+    headend: Served, who: Annotated[Person, allowed(Act.SEE, everywhere=True)], name: Named
+) -> CampaignShape:
     """Return a campaign."""
-    who.everywhere()
     return CampaignShape.of(_campaign(headend, name))
 
 
 @router.get("/campaigns/{name}/devices")
 def campaign_devices(
     headend: Served,
-    who: Annotated[Person, allowed(Act.SEE)],
+    who: Annotated[Person, allowed(Act.SEE, everywhere=True)],
     name: Named,
     after: Annotated[int, Query(ge=0, le=MAX_NUMBER)] = 0,
     limit: Limit = 50,
     state: DeviceState | None = None,
 ) -> list[CampaignDevice]:
     """Return what became of the devices of a campaign, behind a cursor: the number of the last one."""
-    who.everywhere()
     row = _campaign(headend, name)
     found = headend.campaigns.devices(row.id, after=after, limit=limit, state=state)
     return [
@@ -268,33 +266,37 @@ def campaign_devices(
 
 
 @router.post("/campaigns/{name}/confirmation")
-async def confirm_campaign(headend: Served, who: Annotated[Person, allowed(Act.CONFIRM)], name: Named) -> CampaignShape:
+async def confirm_campaign(
+    headend: Served, who: Annotated[Person, allowed(Act.CONFIRM, everywhere=True)], name: Named
+) -> CampaignShape:
     """Confirm as the second person."""
-    who.everywhere()
     _campaign(headend, name)
     return CampaignShape.of(await headend.campaigns.confirm(name, who.name))
 
 
 @router.post("/campaigns/{name}/pause")
-async def pause_campaign(headend: Served, who: Annotated[Person, allowed(Act.COMMAND)], name: Named) -> CampaignShape:
+async def pause_campaign(
+    headend: Served, who: Annotated[Person, allowed(Act.COMMAND, everywhere=True)], name: Named
+) -> CampaignShape:
     """Begin no further device; what may be cut off is."""
-    who.everywhere()
     _campaign(headend, name)
     return CampaignShape.of(await headend.campaigns.pause(name, who.name))
 
 
 @router.post("/campaigns/{name}/resumption")
-async def resume_campaign(headend: Served, who: Annotated[Person, allowed(Act.COMMAND)], name: Named) -> CampaignShape:
+async def resume_campaign(
+    headend: Served, who: Annotated[Person, allowed(Act.COMMAND, everywhere=True)], name: Named
+) -> CampaignShape:
     """Go on behind a pause or a gate."""
-    who.everywhere()
     _campaign(headend, name)
     return CampaignShape.of(await headend.campaigns.resume(name, who.name))
 
 
 @router.delete("/campaigns/{name}")
-async def abort_campaign(headend: Served, who: Annotated[Person, allowed(Act.COMMAND)], name: Named) -> CampaignShape:
+async def abort_campaign(
+    headend: Served, who: Annotated[Person, allowed(Act.COMMAND, everywhere=True)], name: Named
+) -> CampaignShape:
     """Abort: devices whose turn has not come are left as they are."""
-    who.everywhere()
     _campaign(headend, name)
     return CampaignShape.of(await headend.campaigns.abort(name, who.name))
 
@@ -303,9 +305,8 @@ async def abort_campaign(headend: Served, who: Annotated[Person, allowed(Act.COM
 
 
 @router.get("/firmware")
-def list_firmware(headend: Served, who: Annotated[Person, allowed(Act.SEE)]) -> list[ImageShape]:
+def list_firmware(headend: Served, who: Annotated[Person, allowed(Act.SEE, everywhere=True)]) -> list[ImageShape]:
     """Return the catalogue of images, the newest first."""
-    who.everywhere()
     return [ImageShape.of(image) for image in headend.firmware.all()]
 
 
@@ -321,7 +322,7 @@ def list_firmware(headend: Served, who: Annotated[Person, allowed(Act.SEE)]) -> 
 )
 async def upload_firmware(
     headend: Served,
-    who: Annotated[Person, allowed(Act.INVENTORY)],
+    who: Annotated[Person, allowed(Act.INVENTORY, everywhere=True)],
     identifier: Annotated[str, Path(min_length=1, max_length=64)],
     request: Request,
     version: Annotated[str, Query(min_length=1, max_length=64)],
@@ -331,7 +332,6 @@ async def upload_firmware(
     from_versions: Texts = [],  # noqa: B006
 ) -> ImageShape:
     """Upload an image as the body (application/octet-stream); `sha256` is checked against what arrives."""
-    who.everywhere()
     item = NewImage(identifier, version, tuple(types), tuple(hardware), tuple(from_versions))
     upload = headend.firmware.upload()
     try:
@@ -347,11 +347,10 @@ async def upload_firmware(
 @router.delete("/firmware/{identifier}")
 def withdraw_firmware(
     headend: Served,
-    who: Annotated[Person, allowed(Act.INVENTORY)],
+    who: Annotated[Person, allowed(Act.INVENTORY, everywhere=True)],
     identifier: Annotated[str, Path(min_length=1, max_length=64)],
 ) -> ImageShape:
     """Let an image go to no further device."""
-    who.everywhere()
     with looked_up():
         headend.firmware.get(identifier)
     return ImageShape.of(headend.firmware.withdraw(identifier, who.name))
@@ -423,10 +422,9 @@ async def recover_keys(
 
 @router.put("/segments/{name}/broadcast")
 def set_broadcast(
-    headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], name: Named, item: BroadcastShape
+    headend: Served, who: Annotated[Person, allowed(Act.INVENTORY, everywhere=True)], name: Named, item: BroadcastShape
 ) -> dict[str, int]:
     """Say how all meters of a segment are told at once; keys are sealed and never shown."""
-    who.everywhere()
     with headend.engine.connect() as connection, looked_up():
         Inventory(connection).segment(name)
     keys = None

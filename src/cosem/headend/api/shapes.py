@@ -35,8 +35,19 @@ def _time(given: object) -> datetime:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _whole(given: object) -> object:
+    if isinstance(given, float) and given.is_integer():
+        return int(given)
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise ValueError("this is no whole number")
+    return given
+
+
 Names = Annotated[list[Name], Field(max_length=10_000)]
-Whole = Annotated[int, Field(strict=True)]
+WHOLE: Final = BeforeValidator(_whole)
+"""Stands behind the bounds of a whole number: 5.0 is one in JSON, a text is none."""
 Share = Annotated[float, Field(strict=True, ge=0, le=1)]
 Flag = Annotated[bool, Field(strict=True)]
 Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
@@ -102,7 +113,7 @@ class NewDeviceShape(Shape):
     url: str | None = Field(None, max_length=2000)
     system_title: str | None = Field(None, pattern="^[0-9A-Fa-f]{16}$")
     parent: Name | None = None
-    channel: int | None = Field(None, strict=True, ge=0, le=255)
+    channel: Annotated[int, Field(ge=0, le=255), WHOLE] | None = None
     place: str = Field("", max_length=500)
     tags: list[Name] = Field(default_factory=list, max_length=50)
 
@@ -219,7 +230,7 @@ class Alarms(Shape):
 class Acknowledge(Shape):
     """Alarms to be acknowledged."""
 
-    alarms: list[Annotated[int, Field(strict=True, ge=0, le=MAX_NUMBER)]] = Field(min_length=1, max_length=10_000)
+    alarms: list[Annotated[int, Field(ge=0, le=MAX_NUMBER), WHOLE]] = Field(min_length=1, max_length=10_000)
 
 
 class Event(Shape):
@@ -246,13 +257,13 @@ class PlanShape(Shape):
 
     name: Name
     schedule: str = Field(max_length=200)
-    window: int = Field(6 * 3600, strict=True, ge=60, le=7 * 86_400)
+    window: Annotated[int, Field(ge=60, le=7 * 86_400), WHOLE] = 6 * 3600
     kinds: list[Kind] = Field(default_factory=list, max_length=20)
     groups: Names = Field(default_factory=list)
     tags: Names = Field(default_factory=list)
     profiles: Names = Field(default_factory=list)
     events: list[Name] = Field(default_factory=list, max_length=20)
-    depth: int = Field(40, strict=True, ge=1, le=3650)
+    depth: Annotated[int, Field(ge=1, le=3650), WHOLE] = 40
     zone: Name = "Europe/Berlin"
 
 
@@ -311,7 +322,7 @@ class TokenRequest(Shape):
     name: Name
     role: Role
     group: Name | None = None
-    days: int | None = Field(None, strict=True, ge=1, le=3650)
+    days: Annotated[int, Field(ge=1, le=3650), WHOLE] | None = None
 
 
 class IssuedToken(Shape):
