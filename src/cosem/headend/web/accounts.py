@@ -110,7 +110,17 @@ def hash_now(password: str) -> str:
 def add_account(
     connection: Connection, name: str, hashed: str, role: Role, who: str, now: int, *, group: str | None = None
 ) -> int:
-    """Let somebody sign in; return the number. Raises `ConfigError` for a taken name or an unknown group."""
+    """Let somebody sign in; return the number. Raises `ConfigError` as `check_name` does."""
+    check_name(connection, name, role, group)
+    values = {"name": name, "hash": hashed, "role": role, "group": group, "created": now}
+    made = connection.execute(insert(account), values).inserted_primary_key
+    assert made is not None
+    record(connection, now, who, "add user", name, after={"role": role, "group": group})
+    return int(made[0])
+
+
+def check_name(connection: Connection, name: str, role: Role, group: str | None) -> None:
+    """Raise `ConfigError` for a name that is taken or none, an unknown group, and a household without one."""
     if not name.strip() or len(name) > 100 or not name.isprintable():
         raise ConfigError("a name has 1 to 100 printable characters")
     if connection.execute(select(account.c.id).where(account.c.name == name)).first() is not None:
@@ -121,11 +131,6 @@ def add_account(
             raise ConfigError(f"there is no group {group!r}")
     elif role is Role.HOUSEHOLD:
         raise ConfigError("a household sees its own devices: name their group")
-    values = {"name": name, "hash": hashed, "role": role, "group": group, "created": now}
-    made = connection.execute(insert(account), values).inserted_primary_key
-    assert made is not None
-    record(connection, now, who, "add user", name, after={"role": role, "group": group})
-    return int(made[0])
 
 
 def set_password(connection: Connection, number: int, hashed: str, who: str, now: int) -> None:
