@@ -85,7 +85,7 @@ async def test_an_image_larger_than_other_requests_is_uploaded_and_checked(desk)
         too_much = {"Content-Length": str(65 << 20)}
         answer = await client.put("/api/firmware/x", params={"version": "1", "sha256": DIGEST}, headers=too_much)
         assert answer.status_code == 413
-        assert (await client.delete("/api/firmware/FW 2")).json()["withdrawn"] is not None
+        assert (await client.post("/api/firmware/FW 2/withdrawal")).json()["withdrawn"] is not None
         assert (await client.get("/api/devices/meter 1/firmware")).json() == []
 
 
@@ -118,7 +118,7 @@ async def test_a_campaign_is_begun_once_paused_resumed_and_aborted(desk):
         for what in ("pause", "resumption"):
             states.append((await client.post(f"/api/campaigns/hello/{what}")).json()["state"])
         assert (await client.post("/api/campaigns/hello/resumption")).status_code == 400
-        states.append((await client.delete("/api/campaigns/hello")).json()["state"])
+        states.append((await client.post("/api/campaigns/hello/abort")).json()["state"])
         assert states == ["paused", "running", "aborted"]
         devices = (await client.get("/api/campaigns/hello/devices", params={"limit": 2})).json()
         assert [item["state"] for item in devices] == ["cancelled", "cancelled"]

@@ -39,6 +39,7 @@ PAGES = {
     "explain-push": "/explain?example=push",
     "explain-session": "/explain?example=session",
     "explain-broken": "/explain?example=broken",
+    "reference": "/api/docs",
 }
 MOST_OCTETS = 60_000
 

@@ -292,7 +292,7 @@ async def resume_campaign(
     return CampaignShape.of(await headend.campaigns.resume(name, who.name))
 
 
-@router.delete("/campaigns/{name}")
+@router.post("/campaigns/{name}/abort")
 async def abort_campaign(
     headend: Served, who: Annotated[Person, allowed(Act.COMMAND, everywhere=True)], name: Named
 ) -> CampaignShape:
@@ -344,7 +344,7 @@ async def upload_firmware(
         upload.drop()
 
 
-@router.delete("/firmware/{identifier}")
+@router.post("/firmware/{identifier}/withdrawal")
 def withdraw_firmware(
     headend: Served,
     who: Annotated[Person, allowed(Act.INVENTORY, everywhere=True)],

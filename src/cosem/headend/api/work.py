@@ -170,7 +170,7 @@ async def confirm(headend: Served, who: Annotated[Person, allowed(Act.CONFIRM)],
     return _bundle(await headend.commands.confirm(bundle, who.name))
 
 
-@router.delete("/commands/{bundle}")
+@router.post("/commands/{bundle}/withdrawal")
 async def take_back(headend: Served, who: Annotated[Person, allowed(Act.COMMAND)], bundle: Identity) -> Bundle:
     """Take back what is not sent yet."""
     get_bundle(headend, who, bundle)

@@ -25,6 +25,7 @@ from cosem.headend.web import (
     explain_pages,
     happening_pages,
     plan_pages,
+    reference_pages,
     settings_pages,
     sign_in_pages,
     topics,
@@ -52,12 +53,14 @@ def create_site(headend: Headend, settings: PageSettings | None = None, *, intak
     site.state.headend = headend
     frame = site.state.frame = Frame(headend, settings or PageSettings())
     topics.connect(frame)
-    for room in (sign_in_pages, happening_pages, device_pages, plan_pages, settings_pages, explain_pages, trace_pages):
+    rooms = (sign_in_pages, happening_pages, device_pages, plan_pages, settings_pages, explain_pages, trace_pages)
+    for room in (*rooms, reference_pages):
         site.include_router(room.router)
+    site.state.api = create_app(headend, intake)
     site.add_exception_handler(SignInNeeded, _to_sign_in)
     for kind in (*(kind for kind, _ in _STATUS), HTTPException, Exception):
         site.add_exception_handler(kind, _refused)
-    site.add_middleware(_Api, api=create_app(headend, intake))
+    site.add_middleware(_Api, api=site.state.api)
     site.add_middleware(GZipMiddleware, minimum_size=800, compresslevel=6)
     site.add_middleware(Guard, headers=HEADERS)
     return site
