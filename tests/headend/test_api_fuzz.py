@@ -1,4 +1,4 @@
-"""The API asked by schemathesis by its own OpenAPI document, as an administrator and as a household: a short `make fuzz`.
+"""The API asked by schemathesis by its own OpenAPI document, as administrator and as household: a short `make fuzz`.
 
 Its environment is one of its own, which `make fuzz` builds.
 """

@@ -199,6 +199,8 @@ async def test_more_than_fits_is_refused_with_and_without_a_length(desk):
             answer = await client.post("/api/devices", content=content, headers=JSON)
             assert answer.status_code == 413
             assert str(MAX_BODY) in problem(answer)
+        answer = await client.post("/api/plans/night/runs", content=pieces(), headers={"Idempotency-Key": "large"})
+        assert answer.status_code == 413
         for length in ("-1", "x", "9" * 30):
             answer = await client.post("/api/devices", headers={"Content-Length": length})
             assert answer.status_code == 413

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cosem.client.firmware import MAX_IMAGE
@@ -71,7 +72,11 @@ class Guard:
             begun = True
             await hardened(message)
 
-        await self._app(scope, limited, answered)
+        try:
+            await self._app(scope, limited, answered)
+        except ClientDisconnect:
+            if taken <= most or begun:
+                raise
         if taken > most and not begun:
             await too_much(scope, receive, hardened)
 
