@@ -192,6 +192,21 @@ async def test_each_role_does_what_it_may_and_nothing_else(site, role):
         assert (await client.get("/audit")).status_code == (200 if role is Role.ADMINISTRATOR else 403)
 
 
+async def test_an_administrator_of_a_group_does_nothing_that_goes_over_all_devices(site):
+    with site.headend.engine.begin() as connection:
+        add_account(connection, "narrow", quick_hash(), Role.ADMINISTRATOR, "setup", NOW, group="flat")
+    async with site.visiting(None) as client:
+        answer = await client.post("/sign-in", data={"name": "narrow", "password": PASSWORD})
+        assert answer.status_code == 303
+        for path in ("/audit", "/settings/users", "/settings/tokens", "/plans/1/active"):
+            ask = client.get if path == "/audit" else client.post
+            assert (await ask(path)).status_code == 403, path
+        assert "Users" not in (await client.get("/settings")).text
+    async with site.visiting() as client:
+        answer = await client.post("/settings/users/4/shut", data={"shut": "1"})
+        assert "last administrator" in answer.text, "who sees some devices only lets nobody in again"
+
+
 async def test_a_household_sees_its_own_devices_and_nothing_else(shown):
     async with shown.visiting(Role.HOUSEHOLD) as client:
         assert (await client.get("/")).headers["location"] == "/devices"

@@ -8,6 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
@@ -225,7 +226,13 @@ def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
         for method in route.methods or ()
         for right in _rights(route.dependant)
     }
-    app.openapi = lambda: _described(app, rights)  # type: ignore[method-assign]
+    once_only = Lock()
+
+    def described() -> dict[str, Any]:
+        with once_only:
+            return _described(app, rights)
+
+    app.openapi = described  # type: ignore[method-assign]
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _refuse(status))
     app.add_exception_handler(RequestValidationError, misshapen)
