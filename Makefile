@@ -4,11 +4,12 @@ VENV   ?= .venv
 DEV    ?= .venv-dev
 BENCH  ?= .venv-bench
 INTEROP ?= .venv-interop
+FUZZ   ?= .venv-fuzz
 COVERAGE ?= .coverage.json
 COVERED := tests/codec tests/security tests/association tests/link tests/apdu tests/explain tests/client tests/device tests/pushes tests/io tests/test_tolerances.py
 PIP_FLAGS := --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run tour test lint unit docs coverage bench soak interop clean
+.PHONY: run tour test lint unit docs coverage bench soak interop fuzz clean
 
 run: $(VENV)/.installed            ## a neighbourhood is read through a head-end, and both stand on one page: open the address it prints
 	$(VENV)/bin/cosem demo $(DEMO)
@@ -43,6 +44,9 @@ soak: $(DEV)/.installed            ## a head-end killed a hundred times at rando
 interop: $(INTEROP)/.installed     ## foreign clients and servers against ours, over sockets of this machine, as one matrix
 	$(INTEROP)/bin/python -m pytest -c interop/pytest.ini interop
 
+fuzz: $(FUZZ)/.installed           ## the head-end's API, really served, asked by schemathesis by its own OpenAPI document: about four minutes
+	$(FUZZ)/bin/python -m fuzz
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install $(PIP_FLAGS) --editable '.[headend]'
@@ -66,5 +70,11 @@ $(INTEROP)/.installed: pyproject.toml constraints.txt interop/peers.txt
 	$(INTEROP)/bin/pip install --quiet --disable-pip-version-check --requirement interop/peers.txt
 	touch $@
 
+$(FUZZ)/.installed: pyproject.toml constraints.txt fuzz/peers.txt
+	$(PYTHON) -m venv $(FUZZ)
+	$(FUZZ)/bin/pip install $(PIP_FLAGS) --editable '.[headend]'
+	$(FUZZ)/bin/pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement fuzz/peers.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(DEV) $(BENCH) $(INTEROP) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage $(COVERAGE)
+	rm -rf $(VENV) $(DEV) $(BENCH) $(INTEROP) $(FUZZ) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage $(COVERAGE)

@@ -31,7 +31,7 @@ from cosem.headend.plans import Plan, Plans, Selection
 from cosem.headend.quality import Quality
 from cosem.headend.schema import campaign, campaign_device, clock_check, command, gap, latest, plan_run, result, slice_
 from cosem.headend.vault import Purpose
-from cosem.headend.web.accounts import accounts, add_account, hash_now, make_tables
+from cosem.headend.web.accounts import accounts, add_account, hash_now
 from cosem.headend.web.site import create_site
 from cosem.headend.work import DbosQueue
 
@@ -79,7 +79,6 @@ class Waiting:
 
 
 def people(headend: Headend, now: int) -> None:
-    make_tables(headend.engine)
     with headend.engine.begin() as connection:
         if accounts(connection):
             return

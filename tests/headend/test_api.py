@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import insert
 
-from cosem.headend.access import ALLOWED, Act, Person, Role, issue
-from cosem.headend.api.app import MAX_BODY, create_app
+from cosem.headend.access import ALLOWED, Act, Role, issue, person
+from cosem.headend.api import happenings
+from cosem.headend.api.app import create_app
+from cosem.headend.api.guard import MAX_BODY
 from cosem.headend.api.happenings import live
 from cosem.headend.engine import Headend, HeadendSettings
 from cosem.headend.happenings import Happened, keep
@@ -129,8 +131,8 @@ async def test_a_household_sees_its_own_meter_only(office):
     async with office.asking(Role.HOUSEHOLD) as client:
         assert [item["name"] for item in (await client.get("/api/devices")).json()["devices"]] == ["meter 2"]
         assert (await client.get("/api/devices/meter 2/latest")).status_code == 200
-        assert (await client.get("/api/devices/meter 1")).status_code == 403
-        assert (await client.get("/api/devices/meter 1/events")).status_code == 403
+        assert (await client.get("/api/devices/meter 1")).status_code == 404
+        assert (await client.get("/api/devices/meter 1/events")).status_code == 404
         assert [item["device"] for item in (await client.get("/api/alarms")).json()["alarms"]] == ["meter 2"]
 
 
@@ -249,18 +251,63 @@ async def test_a_device_with_a_hostile_name_is_kept_and_shown_as_it_is(office):
 
 
 async def test_what_happens_is_told_to_who_follows(office):
-    class Request:
-        async def is_disconnected(self):
-            return False
-
-    response = await live(office.headend, Person("anna", Role.VIEWER), Request())
-    stream = response.body_iterator
+    stream = (await follow(office, Role.VIEWER)).body_iterator
     assert await anext(stream) == "retry: 2000\n\n"
     office.headend.tell("alarm", {"device": 2, "kind": "cover"})
     told = await asyncio.wait_for(anext(stream), 5)
     assert told == 'event: alarm\ndata: {"device": 2, "kind": "cover"}\n\n'
     await stream.aclose()
     assert office.headend.live == []
+
+
+async def follow(office, role: Role):
+    """Begin to follow what happens."""
+
+    class Request:
+        app = office.app
+        headers = {"authorization": f"Bearer {office.tokens[role]}"}
+
+        async def is_disconnected(self):
+            return False
+
+    with office.headend.engine.connect() as connection:
+        who = person(connection, office.tokens[role], NOW)
+    return await live(office.headend, who, Request())
+
+
+async def test_a_household_is_told_of_its_devices_and_of_nothing_else(office):
+    stream = (await follow(office, Role.HOUSEHOLD)).body_iterator
+    await anext(stream)
+    office.headend.tell("read", {"run": 9, "device": 1, "reason": None})
+    office.headend.tell("campaign", {"campaign": "off", "state": "running"})
+    office.headend.tell("campaign", {"campaign": "off", "device": 2, "state": "done"})
+    office.headend.tell("read", {"run": 9, "device": 2, "reason": None})
+    assert await asyncio.wait_for(anext(stream), 5) == 'event: read\ndata: {"device": 2, "reason": null}\n\n'
+    await stream.aclose()
+
+
+async def test_who_follows_is_told_no_more_when_the_token_is_revoked(office, monkeypatch):
+    monkeypatch.setattr(happenings, "BEAT", 0.02)
+    stream = (await follow(office, Role.VIEWER)).body_iterator
+    await anext(stream)
+    async with office.asking() as client:
+        await client.delete("/api/tokens/viewer")
+    office.headend.tell("alarm", {"device": 2, "kind": "cover"})
+    await asyncio.sleep(0.03)
+    assert [text async for text in stream] == []
+
+
+async def test_more_than_so_many_do_not_follow_at_once(office, monkeypatch):
+    monkeypatch.setattr(happenings, "MAX_FOLLOWERS", 1)
+    stream = (await follow(office, Role.VIEWER)).body_iterator
+    await anext(stream)
+    async with office.asking() as client:
+        answer = await client.get("/api/live")
+        assert answer.status_code == 429
+        assert answer.headers["retry-after"] == "10"
+        assert "detail" in answer.json()
+    await stream.aclose()
+    await (await follow(office, Role.VIEWER)).body_iterator.aclose()
 
 
 async def test_the_api_describes_itself(office):

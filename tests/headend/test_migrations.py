@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, insert, select
 from cosem.errors import ConfigError
 from cosem.headend.audit import record
 from cosem.headend.database import REVISION, alembic_config, open_database, revision
-from cosem.headend.schema import metadata, segment
+from cosem.headend.schema import account, metadata, segment, web_session
 
 
 def statements(path) -> dict[str, str]:
@@ -80,6 +80,41 @@ def test_a_file_of_a_newer_program_is_left_alone(tmp_path):
     with pytest.raises(ConfigError, match="newer version"):
         open_database(path)
     assert statements(path) == before
+
+
+MADE_BY_THE_PAGES = """
+CREATE TABLE account (id INTEGER NOT NULL, name TEXT NOT NULL, hash TEXT NOT NULL, role TEXT NOT NULL, "group" TEXT,
+    created INTEGER NOT NULL, shut INTEGER, CONSTRAINT pk_account PRIMARY KEY (id),
+    CONSTRAINT uq_account_name UNIQUE (name));
+CREATE TABLE web_session (digest BLOB NOT NULL, account INTEGER NOT NULL, created INTEGER NOT NULL,
+    seen INTEGER NOT NULL, CONSTRAINT pk_web_session PRIMARY KEY (digest),
+    CONSTRAINT fk_web_session_account FOREIGN KEY(account) REFERENCES account (id) ON DELETE CASCADE) WITHOUT ROWID;
+CREATE INDEX ix_web_session_account ON web_session (account);
+INSERT INTO account VALUES (7, 'anna', '$argon2...', 'administrator', NULL, 1, NULL);
+INSERT INTO web_session VALUES (x'00ff', 7, 2, 3);
+"""
+"""What a head-end of revision 0002 had where it served pages, and somebody was signed in."""
+
+
+@pytest.mark.parametrize("pages", [True, False])
+def test_accounts_that_were_there_before_they_had_a_revision_stay(tmp_path, pages):
+    path = tmp_path / "headend.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        command.upgrade(alembic_config(connection), "0002")
+    engine.dispose()
+    with sqlite3.connect(path) as raw:
+        raw.executescript(MADE_BY_THE_PAGES if pages else "")
+    raw.close()
+    engine = open_database(path)
+    with engine.connect() as connection:
+        assert revision(connection) == REVISION
+        assert [tuple(row) for row in connection.execute(select(account.c.id, account.c.name))] == [(7, "anna")] * pages
+        assert list(connection.execute(select(web_session.c.digest)).scalars()) == [b"\x00\xff"] * pages
+    engine.dispose()
+    made = tmp_path / "made.db"
+    open_database(made).dispose()
+    assert statements(path) == statements(made)
 
 
 def test_a_file_of_before_revisions_opens(tmp_path):

@@ -23,7 +23,7 @@ from cosem.headend.quality import Quality
 from cosem.headend.schema import campaign_device, device_group, latest, plan_run, result
 from cosem.headend.schema import slice_ as slice_table
 from cosem.headend.vault import Purpose, Vault
-from cosem.headend.web.accounts import accounts, add_account, make_tables
+from cosem.headend.web.accounts import accounts, add_account
 from cosem.headend.web.site import create_site
 
 NOW = 1_793_500_000
@@ -67,7 +67,6 @@ class Site:
         with self.headend.engine.begin() as connection:
             if not Inventory(connection).page() and not empty:
                 fill(self.headend, connection, int(now))
-        make_tables(self.headend.engine)
         with self.headend.engine.begin() as connection:
             known = {row.name for row in accounts(connection)}
             for role in Role:

@@ -98,9 +98,8 @@ def make_people(headend: Headend, now: int) -> None:
     """Let the people of the demonstration sign in, one of them for a household."""
     from cosem.headend.access import Role
     from cosem.headend.inventory import Inventory
-    from cosem.headend.web.accounts import accounts, add_account, hash_now, make_tables
+    from cosem.headend.web.accounts import accounts, add_account, hash_now
 
-    make_tables(headend.engine)
     with headend.engine.begin() as connection:
         if accounts(connection):
             return

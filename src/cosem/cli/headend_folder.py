@@ -40,6 +40,7 @@ def init_command(folder: Path, as_json: bool) -> int:
     click.echo(f"made {folder}; its settings are in {folder / SETTINGS}")
     note(f"the key of {key} opens the keys of all devices: keep a copy where the backups are not")
     click.echo(f"token of the administrator, shown this once: {token}")
+    note("for the pages: cosem headend users add NAME --role administrator")
     return DONE
 
 

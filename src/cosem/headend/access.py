@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 
-from cosem.errors import ConfigError
+from cosem.errors import ConfigError, CosemError
 from cosem.headend.audit import record
 from cosem.headend.schema import device_group, group_member, token
 
@@ -50,10 +50,16 @@ ALLOWED: Final[Mapping[Role, frozenset[Act]]] = {
     Role.ADMINISTRATOR: frozenset(Act),
 }
 """What each role may do. A household sees its own devices only: its token is narrowed to a group."""
+OF_ALL: Final = frozenset({Act.PLAN, Act.ACCESS})
+"""What goes over all devices: who is narrowed to some may not, whatever the role. Else they could let themselves in."""
 
 
 class Forbidden(ConfigError):
     """Who asks is known and may not do this."""
+
+
+class TooMany(CosemError):
+    """Too many at once, or too many tries: it may be tried again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +70,30 @@ class Person:
     role: Role
     devices: frozenset[int] | None = None
 
+    @property
+    def narrowed(self) -> bool:
+        """Whether own devices are seen only, and nothing of the network."""
+        return self.devices is not None
+
+    def can(self, act: Act) -> bool:
+        """Whether this person may do `act`."""
+        return act in ALLOWED[self.role] and not (self.narrowed and act in OF_ALL)
+
     def may(self, act: Act) -> None:
         """Raise `Forbidden` unless this person may do `act`."""
         if act not in ALLOWED[self.role]:
             raise Forbidden(f"{self.name} ({self.role}) may not {act}")
+        if not self.can(act):
+            self.everywhere()
 
-    def sees(self, device: int) -> None:
-        """Raise `Forbidden` for a device outside of this person's group."""
-        if self.devices is not None and device not in self.devices:
-            raise Forbidden(f"{self.name} has nothing to do with this device")
+    def everywhere(self) -> None:
+        """Raise `Forbidden` for who sees some devices only: what is about all of them is not theirs."""
+        if self.narrowed:
+            raise Forbidden(f"{self.name} sees some of the devices only")
+
+    def sees(self, device: int) -> bool:
+        """Whether a device is one of this person's. One that is not is answered as if it were not there."""
+        return self.devices is None or device in self.devices
 
 
 def issue(
@@ -127,11 +148,16 @@ def person(connection: Connection, text: str, now: int) -> Person | None:
         return None
     if row.revoked is not None or (row.expires is not None and row.expires <= now):
         return None
-    devices = None
-    if row.group is not None:
-        members = select(group_member.c.device).where(group_member.c.group == row.group)
-        devices = frozenset(connection.execute(members).scalars())
-    return Person(row.name, Role(row.role), devices)
+    role = Role(row.role)
+    return Person(row.name, role, devices_of(connection, role, device_group.c.id == row.group, row.group is not None))
+
+
+def devices_of(connection: Connection, role: Role, group: ColumnElement[bool], narrowed: bool) -> frozenset[int] | None:
+    """Return the devices that somebody of a role sees, None for all; a household without a group sees none."""
+    if not narrowed:
+        return frozenset() if role is Role.HOUSEHOLD else None
+    members = select(group_member.c.device).join(device_group, device_group.c.id == group_member.c.group)
+    return frozenset(connection.execute(members.where(group)).scalars())
 
 
 def _digest(text: str) -> bytes:

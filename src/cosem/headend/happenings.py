@@ -163,17 +163,21 @@ def alarms(
     ]
 
 
-def acknowledge(connection: Connection, numbers: Sequence[int], who: str, now: int) -> int:
-    """Acknowledge open alarms; return how many. Raises `ConfigError` for none of them open."""
-    done = connection.execute(
-        update(alarm)
-        .where(alarm.c.id.in_(list(numbers)), alarm.c.state == AlarmState.OPEN)
-        .values(state=AlarmState.ACKNOWLEDGED, acknowledged_by=who, acknowledged=now)
-    )
-    if not done.rowcount:
+def acknowledge(
+    connection: Connection, numbers: Sequence[int], who: str, now: int, *, among: frozenset[int] | None = None
+) -> int:
+    """Acknowledge open alarms (of the devices `among`); return how many. Raises `ConfigError` for none of them open."""
+    chosen = select(alarm.c.id).where(alarm.c.id.in_(list(numbers)), alarm.c.state == AlarmState.OPEN)
+    if among is not None:
+        chosen = chosen.where(alarm.c.device.in_(among))
+    found = list(connection.execute(chosen.order_by(alarm.c.id)).scalars())
+    values = {"state": AlarmState.ACKNOWLEDGED, "acknowledged_by": who, "acknowledged": now}
+    open_ = alarm.c.state == AlarmState.OPEN
+    done = connection.execute(update(alarm).where(alarm.c.id.in_(found), open_).values(**values)).rowcount
+    if not done:
         raise ConfigError("none of these alarms is open")
-    record(connection, now, who, "acknowledge", "alarms", after=list(numbers))
-    return int(done.rowcount)
+    record(connection, now, who, "acknowledge", "alarms", after=found)
+    return int(done)
 
 
 def events(

@@ -394,6 +394,31 @@ token: Final = Table(
 )
 """Tokens of the API by their digest: the token itself is shown once. `group` narrows a token to its devices."""
 
+account: Final = Table(
+    "account",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("hash", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("group", Text),
+    Column("created", Integer, nullable=False),
+    Column("shut", Integer),
+)
+"""Who signs in to the pages. `group` narrows to its devices, `shut` is since when somebody may not come in."""
+
+web_session: Final = Table(
+    "web_session",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("account", Integer, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("created", Integer, nullable=False),
+    Column("seen", Integer, nullable=False),
+    Index("ix_web_session_account", "account"),
+    sqlite_with_rowid=False,
+)
+"""Who is signed in, by the digest of the cookie."""
+
 idempotency: Final = Table(
     "idempotency",
     metadata,

@@ -41,6 +41,7 @@ PAGES = {
     "explain-push": "/explain?example=push",
     "explain-session": "/explain?example=session",
     "explain-broken": "/explain?example=broken",
+    "reference": "/api/docs",
 }
 
 

@@ -2,38 +2,49 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Lock
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, FastAPI, Header, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from sqlalchemy import insert, select
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from sqlalchemy import Connection, delete, insert, select, update
+from starlette.exceptions import HTTPException
 
 from cosem import __version__
-from cosem.client.firmware import MAX_IMAGE
 from cosem.errors import ConfigError, CosemError
-from cosem.headend.access import Act, Forbidden, Person, person
+from cosem.headend.access import ALLOWED, OF_ALL, Act, Forbidden, Person, Role, TooMany, person
+from cosem.headend.api.bodies import StrictRoute, misshapen
+from cosem.headend.api.guard import Guard
 from cosem.headend.api.shapes import Problem
 from cosem.headend.engine import Headend
 from cosem.headend.intake import Intake
+from cosem.headend.inventory import DeviceRow, Inventory
+from cosem.headend.permits import Turns
 from cosem.headend.schema import idempotency
 
-MAX_BODY: Final = 1 << 20
-"""Octets of a request; uploads have limits of their own."""
-UPLOADS: Final = {("PUT", "/api/firmware/"): MAX_IMAGE, ("POST", "/firmware/upload"): MAX_IMAGE + MAX_BODY}
-"""Octets of what is uploaded, by method and beginning of the path."""
-UNSAFE: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-HEADERS: Final = (
-    (b"x-content-type-options", b"nosniff"),
-    (b"cache-control", b"no-store"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-)
-PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    code: {"model": Problem} for code in (400, 401, 403, 404, 409, 413, 422)
+UNANSWERED: Final = 0
+"""The status of what was asked for under a key and has no answer yet."""
+WORDS: Final = {
+    400: "The shape is right, and what it says makes no sense here",
+    401: "A valid token is needed",
+    403: "This token may not do that, or another site is behind the request",
+    404: "There is no such thing, or it is nothing of this token's",
+    409: "It does not go together with what is there, or with what came under this Idempotency-Key before",
+    413: "The request is too large",
+    422: "The shape is wrong",
+    429: "Too many at once: try again later",
 }
+"""What is refused with which status."""
 
 
 class Unauthorized(CosemError):
@@ -42,6 +53,10 @@ class Unauthorized(CosemError):
 
 class NotFound(ConfigError):
     """What was asked for is not there."""
+
+
+class Conflict(ConfigError):
+    """What was asked for does not go together with what is there."""
 
 
 _bearer = HTTPBearer(auto_error=False, description="A token of the head-end: `cosem headend token`.")
@@ -64,63 +79,122 @@ def asking(request: Request, credentials: Annotated[HTTPAuthorizationCredentials
     raise Unauthorized("a valid token is needed: Authorization: Bearer ...")
 
 
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return refusals as OpenAPI declares them."""
+    return {status: {"model": Problem, "description": WORDS[status]} for status in statuses}
+
+
+def room(tag: str) -> APIRouter:
+    """Return a router for the routes of one room."""
+    return APIRouter(tags=[tag], route_class=StrictRoute)
+
+
 Asking = Annotated[Person, Depends(asking)]
 Served = Annotated[Headend, Depends(headend_of)]
 
 
-def allowed(act: Act) -> Any:
-    """Return a dependency that gives who asks, and refuses who may not do `act`."""
+@dataclass(frozen=True)
+class Right:
+    """What a route wants: the right to do `act`, and with `everywhere` that all devices are seen."""
 
-    def check(who: Asking) -> Person:
-        who.may(act)
+    act: Act
+    everywhere: bool = False
+
+    def __call__(self, who: Asking) -> Person:
+        """Return who asks. Raises `Forbidden`."""
+        who.may(self.act)
+        if self.everywhere:
+            who.everywhere()
         return who
 
-    return Depends(check)
+    def roles(self) -> list[Role]:
+        """Return the roles that have it."""
+        narrow = self.everywhere or self.act in OF_ALL
+        return [role for role in Role if self.act in ALLOWED[role] and not (narrow and role is Role.HOUSEHOLD)]
+
+
+def allowed(act: Act, *, everywhere: bool = False) -> Any:
+    """Return a dependency that gives who asks, and refuses who may not do `act`."""
+    return Depends(Right(act, everywhere))
+
+
+@contextmanager
+def looked_up() -> Iterator[None]:
+    """Raise `NotFound` where it is said that what a path names is not there."""
+    try:
+        yield
+    except (Forbidden, NotFound):
+        raise
+    except ConfigError as error:
+        raise NotFound(str(error)) from None
+
+
+def seen_device(connection: Connection, name: str, who: Person) -> DeviceRow:
+    """Return a device of this person's. Raises `NotFound`, in the same words for one that is somebody else's."""
+    with looked_up():
+        row = Inventory(connection).get(name)
+    if not who.sees(row.id):
+        raise NotFound(f"there is no device {name!r}")
+    return row
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Under which identity something is asked for, and when for the first time (UTC seconds)."""
+
+    identity: str | None
+    at: int
 
 
 async def once(
-    headend: Headend, who: Person, key: str | None, request: Request, act: Callable[[], Awaitable[Any]], status: int
+    headend: Headend,
+    who: Person,
+    key: str | None,
+    request: Request,
+    act: Callable[[Asked], Awaitable[Any]],
+    status: int,
 ) -> Response:
     """Answer; under an `Idempotency-Key` that came before give the answer it got then.
 
-    Raises `Conflict` where the same key comes with another request.
+    The same keys come one after the other. The key is written down before anything is done: found without an answer
+    after a crash, it is done again under the same identity, which finds what was done. Raises `Conflict` where the
+    same key comes with another request.
     """
-    import hashlib
-
-    body = await request.body()
-    digest = hashlib.sha256(request.url.path.encode() + b"\0" + body).hexdigest()
-    if key is not None:
-        with headend.engine.connect() as connection:
-            known = connection.execute(
-                select(idempotency).where(idempotency.c.key == key, idempotency.c.who == who.name)
-            ).one_or_none()
-        if known is not None:
-            if known.digest != digest:
-                raise Conflict("this Idempotency-Key came with another request before")
-            return Response(known.body, known.status, media_type="application/json")
-    answer = await act()
-    text = json.dumps(answer.model_dump(mode="json"))
-    if key is not None:
+    now = int(headend.clock())
+    if key is None:
+        return _made(json.dumps((await act(Asked(None, now))).model_dump(mode="json")), status)
+    target = f"{request.method} {request.url.path}?{request.url.query}"
+    digest = hashlib.sha256(target.encode() + b"\0" + await request.body()).hexdigest()
+    mine = (idempotency.c.key == key, idempotency.c.who == who.name)
+    async with request.app.state.turns.of((who.name, key)):
         with headend.engine.begin() as connection:
-            connection.execute(
-                insert(idempotency).prefix_with("OR IGNORE"),
-                {
-                    "key": key,
-                    "who": who.name,
-                    "digest": digest,
-                    "status": status,
-                    "body": text,
-                    "at": int(headend.clock()),
-                },
-            )
+            row = {"key": key, "who": who.name, "digest": digest, "status": UNANSWERED, "body": "", "at": now}
+            connection.execute(insert(idempotency).prefix_with("OR IGNORE"), row)
+            known = connection.execute(select(idempotency).where(*mine)).one()
+        if known.digest != digest:
+            raise Conflict("this Idempotency-Key came with another request before")
+        if known.status != UNANSWERED:
+            return _made(known.body, known.status)
+        identity = hashlib.sha256(f"{who.name}\0{key}".encode()).hexdigest()[:32]
+        try:
+            answer = await act(Asked(identity, known.at))
+        except Exception:
+            # What was refused may be asked for again, when it goes together with what is there then.
+            with headend.engine.begin() as connection:
+                connection.execute(delete(idempotency).where(*mine, idempotency.c.status == UNANSWERED))
+            raise
+        text = json.dumps(answer.model_dump(mode="json"))
+        with headend.engine.begin() as connection:
+            connection.execute(update(idempotency).where(*mine).values(status=status, body=text))
+    return _made(text, status)
+
+
+def _made(text: str, status: int) -> Response:
     return Response(text, status, media_type="application/json")
 
 
-class Conflict(ConfigError):
-    """What was asked for does not go together with what is there."""
-
-
-Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200, pattern="^[ -~]+$")]
+KEY: Final = "Idempotency-Key"
+Key = Annotated[str | None, Header(alias=KEY, max_length=200, pattern="^[ -~]+$")]
 
 
 def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
@@ -132,19 +206,60 @@ def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
         title="cosem head-end",
         version=__version__,
         description="The data collection system: devices, readings, plans, commands, alarms.",
-        responses=PROBLEMS,
-        docs_url="/api/docs",
+        responses=problems(400, 401, 403, 404, 409, 413, 422),
+        docs_url=None,
         openapi_url="/api/openapi.json",
         redoc_url=None,
     )
     app.state.headend = headend
     app.state.metrics = Metrics(headend, intake)
-    for room in (devices, work, happenings, observe, campaigns):
-        app.include_router(room.router, prefix="/api")
+    app.state.turns = Turns()
+    app.state.followers = set()
+    rooms = (devices, work, happenings, observe, campaigns)
+    for part in rooms:
+        app.include_router(part.router, prefix="/api")
+    rights = {
+        (f"/api{route.path}", method.lower()): right
+        for part in rooms
+        for route in part.router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+        for right in _rights(route.dependant)
+    }
+    once_only = Lock()
+
+    def described() -> dict[str, Any]:
+        with once_only:
+            return _described(app, rights)
+
+    app.openapi = described  # type: ignore[method-assign]
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _refuse(status))
+    app.add_exception_handler(RequestValidationError, misshapen)
+    app.add_exception_handler(HTTPException, _unserved)
+    app.add_exception_handler(Exception, _unforeseen)
     app.add_middleware(Guard)
     return app
+
+
+def _rights(dependant: Dependant) -> list[Right]:
+    return [item.call for item in dependant.dependencies if isinstance(item.call, Right)]
+
+
+def _described(app: FastAPI, rights: dict[tuple[str, str], Right]) -> dict[str, Any]:
+    """Return the OpenAPI document; with `x-roles` it says which roles may what."""
+    if app.openapi_schema is None:
+        document = FastAPI.openapi(app)
+        for path, operations in document["paths"].items():
+            for method, operation in operations.items():
+                never = {"409"} if all(item["name"] != KEY for item in operation.get("parameters", ())) else set()
+                if (path, method) in rights:
+                    operation["x-roles"] = [role.value for role in rights[path, method].roles()]
+                else:
+                    never |= {"401", "403"}
+                for status in never:
+                    del operation["responses"][status]
+    return app.openapi_schema or {}
 
 
 _STATUS: Final[dict[type[CosemError], int]] = {
@@ -152,76 +267,43 @@ _STATUS: Final[dict[type[CosemError], int]] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    TooMany: 429,
     ConfigError: 400,
     CosemError: 502,
 }
 
 
+_BESIDE: Final = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "10"}}
+"""Headers that go with a refusal."""
+
+
 def _refuse(status: int) -> Callable[[Request, Exception], Response]:
     def answer(request: Request, error: Exception) -> Response:
-        headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
-        return JSONResponse({"detail": str(error)}, status, headers)
+        return JSONResponse({"detail": str(error)}, status, _BESIDE.get(status))
 
     return answer
 
 
-class Guard:
-    """What stands before every route: no body too large, nothing from other sites, headers that browsers want.
-
-    `headers` are added where an answer has none of that name.
-    """
-
-    def __init__(self, app: ASGIApp, headers: tuple[tuple[bytes, bytes], ...] = HEADERS) -> None:
-        self._app = app
-        self._headers = headers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or refuse it."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        headers = {name.lower(): value for name, value in scope["headers"]}
-        if scope["method"] in UNSAFE and _foreign(headers):
-            await JSONResponse({"detail": "requests from other sites are refused"}, 403)(scope, receive, send)
-            return
-        length = headers.get(b"content-length", b"0")
-        most = _most(scope)
-        if not length.isdigit() or int(length) > most:
-            await JSONResponse({"detail": f"a request has at most {most} octets"}, 413)(scope, receive, send)
-            return
-        taken = 0
-        too_much = False
-
-        async def limited() -> Message:
-            nonlocal taken, too_much
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > most:
-                too_much = True
-                return {"type": "http.disconnect"}
-            return message
-
-        async def hardened(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                given = {name.lower() for name, _ in message["headers"]}
-                added = [item for item in self._headers if item[0] not in given]
-                message["headers"] = [*message["headers"], *added]
-            await send(message)
-
-        await self._app(scope, limited, hardened)
+def _unserved(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        # A path with several routes: the one that was found first knows its own method only.
+        headers["Allow"] = ", ".join(_methods(request))
+    return JSONResponse({"detail": str(error.detail)}, error.status_code, headers)
 
 
-def _most(scope: Scope) -> int:
-    """Return how many octets a request may have."""
-    for (method, beginning), most in UPLOADS.items():
-        if scope["method"] == method and scope["path"].startswith(beginning):
-            return most
-    return MAX_BODY
+def _methods(request: Request) -> list[str]:
+    """Return the methods that a path has."""
+    found: set[str] = set()
+    paths = request.app.openapi()["paths"]
+    asked = request.url.path
+    for path, operations in ({asked: paths[asked]} if asked in paths else paths).items():
+        if re.fullmatch(re.sub(r"\\\{[^/]+\\\}", "[^/]+", re.escape(path)), asked):
+            found.update(method.upper() for method in operations)
+    return sorted(found)
 
 
-def _foreign(headers: dict[bytes, bytes]) -> bool:
-    """Whether a browser says that another site is behind a request."""
-    if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
-        return True
-    origin = headers.get(b"origin")
-    return origin is not None and origin.split(b"://")[-1] != headers.get(b"host")
+def _unforeseen(request: Request, error: Exception) -> Response:
+    # What nobody foresaw may say anything, also what is not for who asked. The server's log has it.
+    return JSONResponse({"detail": "something went wrong here"}, 500)

@@ -6,14 +6,25 @@ import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 from pydantic import Field
 from starlette.requests import ClientDisconnect
 
 from cosem.errors import ConfigError
-from cosem.headend.access import Act, Forbidden, Person
-from cosem.headend.api.app import Key, NotFound, Served, allowed, once
-from cosem.headend.api.shapes import MAX_PAGE, Name, Shape, moment
+from cosem.headend.access import Act, Person
+from cosem.headend.api.app import Asked, Key, NotFound, Served, allowed, looked_up, once, room, seen_device
+from cosem.headend.api.shapes import (
+    MAX_NUMBER,
+    MAX_PAGE,
+    Flag,
+    Name,
+    Names,
+    Shape,
+    Share,
+    Time,
+    moment,
+    seconds,
+)
 from cosem.headend.campaign import USUAL_STAGES, CampaignRow, CampaignState, DeviceState, NewCampaign
 from cosem.headend.firmware import Image, NewImage
 from cosem.headend.inventory import Inventory, Kind
@@ -23,20 +34,23 @@ from cosem.headend.plans import Selection
 from cosem.headend.vault import Purpose
 from cosem.security.keys import Keys
 
-router = APIRouter(tags=["campaigns"])
+router = room("campaigns")
 Named = Annotated[str, Path(min_length=1, max_length=200)]
-Before = Annotated[int | None, Query(ge=0, le=2**53)]
+Before = Annotated[int | None, Query(ge=0, le=MAX_NUMBER)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
-Names = Annotated[list[Name], Field(max_length=10_000)]
 Hex = Annotated[str, Field(pattern="^([0-9A-Fa-f]{32}|[0-9A-Fa-f]{64})$")]
 Digest = Annotated[str, Query(pattern="^[0-9A-Fa-f]{64}$")]
-Texts = Annotated[list[str], Query(max_length=1000)]
+Texts = Annotated[list[Annotated[str, Field(max_length=64)]], Query(max_length=20)]
+
+
+Stage = Annotated[int, Field(strict=True)] | Annotated[float, Field(strict=True)]
+"""1 is one device, 1.0 are all."""
 
 
 class SelectionShape(Shape):
     """Which devices: those in use that fit every condition given."""
 
-    kinds: list[Kind] = Field(default_factory=list)
+    kinds: list[Kind] = Field(default_factory=list, max_length=20)
     types: Names = Field(default_factory=list)
     groups: Names = Field(default_factory=list)
     tags: Names = Field(default_factory=list)
@@ -54,10 +68,10 @@ class CampaignRequest(Shape):
     kind: Name
     content: dict[str, Any] = Field(default_factory=dict)
     selection: SelectionShape = Field(default_factory=SelectionShape)
-    stages: list[int | float] = Field(default_factory=lambda: list(USUAL_STAGES), min_length=1, max_length=20)
-    gate: bool = False
-    abort_share: float = Field(0.05, ge=0, le=1)
-    not_after: datetime | None = None
+    stages: list[Stage] = Field(default_factory=lambda: list(USUAL_STAGES), min_length=1, max_length=20)
+    gate: Flag = False
+    abort_share: Share = 0.05
+    not_after: Time | None = None
 
 
 class CampaignShape(Shape):
@@ -170,7 +184,7 @@ class RuleShape(Shape):
     sender: Name
     target: dict[str, Any]
     kinds: Names = Field(default_factory=list)
-    fraud: bool | None = None
+    fraud: Flag | None = None
     segments: Names = Field(default_factory=list)
     gather: Names = Field(default_factory=lambda: list(GATHERED))
 
@@ -181,40 +195,30 @@ class RuleRequest(RuleShape):
     secrets: dict[str, Annotated[str, Field(max_length=1000)]] | None = Field(None, max_length=5)
 
 
-def _everybody(who: Person) -> None:
-    """Campaigns go over groups: a token that is narrowed to one sees none."""
-    if who.devices is not None:
-        raise Forbidden(f"{who.name} sees its own devices only")
-
-
 # --- campaigns --------------------------------------------------------------------------------------------------------
 
 
 @router.get("/campaigns")
 def list_campaigns(
-    headend: Served, who: Annotated[Person, allowed(Act.SEE)], before: Before = None, limit: Limit = 50
+    headend: Served, who: Annotated[Person, allowed(Act.SEE, everywhere=True)], before: Before = None, limit: Limit = 50
 ) -> list[CampaignShape]:
     """Return campaigns, the newest first."""
-    _everybody(who)
     return [CampaignShape.of(row) for row in headend.campaigns.all(before=before, limit=limit)]
 
 
 @router.post("/campaigns", status_code=202, response_model=CampaignShape)
 async def begin_campaign(
     headend: Served,
-    who: Annotated[Person, allowed(Act.COMMAND)],
+    who: Annotated[Person, allowed(Act.COMMAND, everywhere=True)],
     item: CampaignRequest,
     request: Request,
     key: Key = None,
 ) -> Response:
     """Begin a campaign. One that changes keys or firmware is an administrator's."""
-    _everybody(who)
     if item.kind in ("keys", "firmware"):
         who.may(Act.INVENTORY)
 
-    async def act() -> CampaignShape:
-        if item.not_after is not None and item.not_after.tzinfo is None:
-            raise ConfigError("not_after has a zone")
+    async def act(asked: Asked) -> CampaignShape:
         made = NewCampaign(
             item.name,
             item.kind,
@@ -223,7 +227,7 @@ async def begin_campaign(
             tuple(item.stages),
             item.gate,
             item.abort_share,
-            None if item.not_after is None else int(item.not_after.timestamp()),
+            None if item.not_after is None else seconds(item.not_after),
         )
         return CampaignShape.of(await headend.campaigns.begin(made, who.name))
 
@@ -231,30 +235,28 @@ async def begin_campaign(
 
 
 def _campaign(headend: Served, name: str) -> CampaignRow:
-    try:
+    with looked_up():
         return headend.campaigns.get(name)
-    except ConfigError as error:
-        raise NotFound(str(error)) from None
 
 
 @router.get("/campaigns/{name}")
-def get_campaign(headend: Served, who: Annotated[Person, allowed(Act.SEE)], name: Named) -> CampaignShape:
+def get_campaign(
+    headend: Served, who: Annotated[Person, allowed(Act.SEE, everywhere=True)], name: Named
+) -> CampaignShape:
     """Return a campaign."""
-    _everybody(who)
     return CampaignShape.of(_campaign(headend, name))
 
 
 @router.get("/campaigns/{name}/devices")
 def campaign_devices(
     headend: Served,
-    who: Annotated[Person, allowed(Act.SEE)],
+    who: Annotated[Person, allowed(Act.SEE, everywhere=True)],
     name: Named,
-    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    after: Annotated[int, Query(ge=0, le=MAX_NUMBER)] = 0,
     limit: Limit = 50,
     state: DeviceState | None = None,
 ) -> list[CampaignDevice]:
     """Return what became of the devices of a campaign, behind a cursor: the number of the last one."""
-    _everybody(who)
     row = _campaign(headend, name)
     found = headend.campaigns.devices(row.id, after=after, limit=limit, state=state)
     return [
@@ -264,33 +266,37 @@ def campaign_devices(
 
 
 @router.post("/campaigns/{name}/confirmation")
-async def confirm_campaign(headend: Served, who: Annotated[Person, allowed(Act.CONFIRM)], name: Named) -> CampaignShape:
+async def confirm_campaign(
+    headend: Served, who: Annotated[Person, allowed(Act.CONFIRM, everywhere=True)], name: Named
+) -> CampaignShape:
     """Confirm as the second person."""
-    _everybody(who)
     _campaign(headend, name)
     return CampaignShape.of(await headend.campaigns.confirm(name, who.name))
 
 
 @router.post("/campaigns/{name}/pause")
-async def pause_campaign(headend: Served, who: Annotated[Person, allowed(Act.COMMAND)], name: Named) -> CampaignShape:
+async def pause_campaign(
+    headend: Served, who: Annotated[Person, allowed(Act.COMMAND, everywhere=True)], name: Named
+) -> CampaignShape:
     """Begin no further device; what may be cut off is."""
-    _everybody(who)
     _campaign(headend, name)
     return CampaignShape.of(await headend.campaigns.pause(name, who.name))
 
 
 @router.post("/campaigns/{name}/resumption")
-async def resume_campaign(headend: Served, who: Annotated[Person, allowed(Act.COMMAND)], name: Named) -> CampaignShape:
+async def resume_campaign(
+    headend: Served, who: Annotated[Person, allowed(Act.COMMAND, everywhere=True)], name: Named
+) -> CampaignShape:
     """Go on behind a pause or a gate."""
-    _everybody(who)
     _campaign(headend, name)
     return CampaignShape.of(await headend.campaigns.resume(name, who.name))
 
 
-@router.delete("/campaigns/{name}")
-async def abort_campaign(headend: Served, who: Annotated[Person, allowed(Act.COMMAND)], name: Named) -> CampaignShape:
+@router.post("/campaigns/{name}/abort")
+async def abort_campaign(
+    headend: Served, who: Annotated[Person, allowed(Act.COMMAND, everywhere=True)], name: Named
+) -> CampaignShape:
     """Abort: devices whose turn has not come are left as they are."""
-    _everybody(who)
     _campaign(headend, name)
     return CampaignShape.of(await headend.campaigns.abort(name, who.name))
 
@@ -299,15 +305,24 @@ async def abort_campaign(headend: Served, who: Annotated[Person, allowed(Act.COM
 
 
 @router.get("/firmware")
-def list_firmware(headend: Served, who: Annotated[Person, allowed(Act.SEE)]) -> list[ImageShape]:
+def list_firmware(headend: Served, who: Annotated[Person, allowed(Act.SEE, everywhere=True)]) -> list[ImageShape]:
     """Return the catalogue of images, the newest first."""
     return [ImageShape.of(image) for image in headend.firmware.all()]
 
 
-@router.put("/firmware/{identifier}", status_code=201)
+@router.put(
+    "/firmware/{identifier}",
+    status_code=201,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
 async def upload_firmware(
     headend: Served,
-    who: Annotated[Person, allowed(Act.INVENTORY)],
+    who: Annotated[Person, allowed(Act.INVENTORY, everywhere=True)],
     identifier: Annotated[str, Path(min_length=1, max_length=64)],
     request: Request,
     version: Annotated[str, Query(min_length=1, max_length=64)],
@@ -324,18 +339,20 @@ async def upload_firmware(
             upload.write(piece)
         return ImageShape.of(await asyncio.to_thread(headend.firmware.add, item, upload, sha256, who.name))
     except ClientDisconnect:
-        raise ConfigError("the upload broke off, or is larger than an image may be") from None
+        raise ConfigError("the upload broke off") from None
     finally:
         upload.drop()
 
 
-@router.delete("/firmware/{identifier}")
+@router.post("/firmware/{identifier}/withdrawal")
 def withdraw_firmware(
     headend: Served,
-    who: Annotated[Person, allowed(Act.INVENTORY)],
+    who: Annotated[Person, allowed(Act.INVENTORY, everywhere=True)],
     identifier: Annotated[str, Path(min_length=1, max_length=64)],
 ) -> ImageShape:
     """Let an image go to no further device."""
+    with looked_up():
+        headend.firmware.get(identifier)
     return ImageShape.of(headend.firmware.withdraw(identifier, who.name))
 
 
@@ -343,9 +360,9 @@ def withdraw_firmware(
 def firmware_history(headend: Served, who: Annotated[Person, allowed(Act.SEE)], name: Named) -> list[dict[str, Any]]:
     """Return what became of images at a device, the newest first."""
     with headend.engine.connect() as connection:
-        row = Inventory(connection).get(name)
-        who.sees(row.id)
-        found = headend.firmware.history(connection, row.id)
+        found = headend.firmware.history(connection, seen_device(connection, name, who).id)
+    if who.narrowed:
+        found = [item | {"campaign": None} for item in found]
     return [item | {"at": moment(item["at"])} for item in found]
 
 
@@ -363,10 +380,12 @@ async def change_keys(
 ) -> Response:
     """Change keys of a device: new ones are made here, and nobody sees them."""
 
-    async def act() -> KeyChangeShape:
-        with headend.engine.connect() as connection:
-            who.sees(Inventory(connection).get(name).id)
-        return KeyChangeShape.of(await headend.key_changes.request(name, who.name, item.purposes))
+    async def act(asked: Asked) -> KeyChangeShape:
+        made = await headend.key_changes.request(name, who.name, item.purposes, identity=asked.identity)
+        return KeyChangeShape.of(made)
+
+    with headend.engine.connect() as connection:
+        seen_device(connection, name, who)
 
     return await once(headend, who, key, request, act, 202)
 
@@ -383,10 +402,9 @@ def list_key_changes(
     number = None
     if device is not None:
         with headend.engine.connect() as connection:
-            number = Inventory(connection).get(device).id
-            who.sees(number)
+            number = seen_device(connection, device, who).id
     else:
-        _everybody(who)
+        who.everywhere()
     return [KeyChangeShape.of(item) for item in headend.key_changes.of(number, open_only=open_only, limit=limit)]
 
 
@@ -395,21 +413,20 @@ async def recover_keys(
     headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], identity: Named
 ) -> KeyChangeShape:
     """Find out which keys a device has, now."""
-    try:
-        who.sees(headend.key_changes.get(identity).device)
-    except Forbidden:
-        raise
-    except ConfigError as error:
-        raise NotFound(str(error)) from None
+    with looked_up():
+        change = headend.key_changes.get(identity)
+    if not who.sees(change.device):
+        raise NotFound(f"there is no change of keys {identity!r}")
     return KeyChangeShape.of(await headend.key_changes.recover(identity, who.name))
 
 
 @router.put("/segments/{name}/broadcast")
 def set_broadcast(
-    headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], name: Named, item: BroadcastShape
+    headend: Served, who: Annotated[Person, allowed(Act.INVENTORY, everywhere=True)], name: Named, item: BroadcastShape
 ) -> dict[str, int]:
     """Say how all meters of a segment are told at once; keys are sealed and never shown."""
-    _everybody(who)
+    with headend.engine.connect() as connection, looked_up():
+        Inventory(connection).segment(name)
     keys = None
     if item.broadcast_key is not None or item.authentication_key is not None:
         held = [None if key is None else bytes.fromhex(key) for key in (item.authentication_key, item.broadcast_key)]
@@ -457,7 +474,8 @@ def save_rule(headend: Served, who: Annotated[Person, allowed(Act.ACCESS)], item
 @router.delete("/notifications/{name}")
 def remove_rule(headend: Served, who: Annotated[Person, allowed(Act.ACCESS)], name: Named) -> dict[str, str]:
     """Tell by this rule no more."""
-    headend.notifier.remove(name, who.name)
+    with looked_up():
+        headend.notifier.remove(name, who.name)
     return {"removed": name}
 
 

@@ -6,28 +6,41 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from sqlalchemy import select
 
 from cosem.errors import ConfigError
 from cosem.headend.access import Act, Person
-from cosem.headend.api.app import Key, NotFound, Served, allowed, once
-from cosem.headend.api.shapes import MAX_PAGE, Device, Devices, Move, NewDeviceShape, Value, Values, moment
+from cosem.headend.api.app import Asked, Key, NotFound, Served, allowed, once, room, seen_device
+from cosem.headend.api.shapes import (
+    MAX_NUMBER,
+    MAX_PAGE,
+    Device,
+    Devices,
+    Move,
+    NewDeviceShape,
+    Time,
+    Value,
+    Values,
+    moment,
+    seconds,
+)
 from cosem.headend.audit import record
 from cosem.headend.cim import meter_readings
 from cosem.headend.database import one_view
 from cosem.headend.exports import exact
 from cosem.headend.intervals import MISSING, Series
-from cosem.headend.inventory import ELSEWHERE, DeviceRow, Inventory, Kind, NewDevice, State
+from cosem.headend.inventory import ELSEWHERE, Inventory, Kind, NewDevice, State
 from cosem.headend.schema import channel, latest
 
-router = APIRouter(tags=["devices"])
+router = room("devices")
 Named = Annotated[str, Path(min_length=1, max_length=200)]
+FORMS = ("text/csv", "application/jsonl", "application/vnd.apache.parquet", "application/xml")
+"""What values are also given as."""
 LONGEST = 400 * 86_400
 """Seconds of values in one answer."""
 
@@ -36,7 +49,7 @@ LONGEST = 400 * 86_400
 def list_devices(
     headend: Served,
     who: Annotated[Person, allowed(Act.SEE)],
-    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    after: Annotated[int, Query(ge=0, le=MAX_NUMBER)] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     text: Annotated[str, Query(max_length=200)] = "",
     kind: Kind | None = None,
@@ -47,28 +60,40 @@ def list_devices(
 ) -> Devices:
     """List devices behind a cursor, by what is asked of them."""
     with headend.engine.connect() as connection:
-        rows = Inventory(connection).page(
-            after=after,
-            limit=limit,
-            text=text,
-            kind=kind,
-            state=state,
-            tag=tag,
-            group=group,
-            parent=parent,
-            among=who.devices,
-        )
-    return Devices(devices=[Device.of(row) for row in rows], next=rows[-1].id if len(rows) == limit else None)
+        inventory = Inventory(connection)
+        try:
+            if parent is not None and not who.sees(inventory.get(parent).id):
+                raise NotFound(f"there is no device {parent!r}")
+            rows = inventory.page(
+                after=after,
+                limit=limit,
+                text=text,
+                kind=kind,
+                state=state,
+                tag=tag,
+                group=group,
+                parent=parent,
+                among=who.devices,
+            )
+        except ConfigError:
+            # Which groups and other devices there are is nothing of theirs.
+            if not who.narrowed:
+                raise
+            rows = []
+    return Devices(devices=[Device.of(row, who) for row in rows], next=rows[-1].id if len(rows) == limit else None)
 
 
 @router.post("/devices", status_code=201, response_model=Device)
 async def add_device(
-    headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], item: NewDeviceShape, request: Request,
+    headend: Served,
+    who: Annotated[Person, allowed(Act.INVENTORY, everywhere=True)],
+    item: NewDeviceShape,
+    request: Request,
     key: Key = None,
-) -> Response:  # fmt: skip
+) -> Response:
     """Add a device."""
 
-    async def act() -> Device:
+    async def act(asked: Asked) -> Device:
         now = int(headend.clock())
         given = item.model_dump()
         given["segment"] = given["segment"] or ELSEWHERE
@@ -77,7 +102,7 @@ async def add_device(
             inventory = Inventory(connection)
             inventory.add(NewDevice(**given), now)
             record(connection, now, who.name, "add device", item.name, after=item.model_dump(mode="json"))
-            return Device.of(inventory.get(item.name))
+            return Device.of(inventory.get(item.name), who)
 
     return await once(headend, who, key, request, act, 201)
 
@@ -86,7 +111,7 @@ async def add_device(
 def get_device(headend: Served, who: Annotated[Person, allowed(Act.SEE)], name: Named) -> Device:
     """Return one device."""
     with headend.engine.connect() as connection:
-        return Device.of(_device(connection, name, who))
+        return Device.of(seen_device(connection, name, who), who)
 
 
 @router.post("/devices/{name}/state")
@@ -95,17 +120,17 @@ def move_device(headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)],
     now = int(headend.clock())
     with headend.engine.begin() as connection:
         inventory = Inventory(connection)
-        before = _device(connection, name, who)
+        before = seen_device(connection, name, who)
         inventory.move(name, item.state, now)
         record(connection, now, who.name, "move device", name, before=before.state, after=item.state)
-        return Device.of(inventory.get(name))
+        return Device.of(inventory.get(name), who)
 
 
 @router.get("/devices/{name}/latest")
 def latest_values(headend: Served, who: Annotated[Person, allowed(Act.SEE)], name: Named) -> list[Values]:
     """Return the latest value of each channel."""
     with headend.engine.connect() as connection:
-        row = _device(connection, name, who)
+        row = seen_device(connection, name, who)
         query = select(channel, latest.c.time, latest.c.value).join(channel, channel.c.id == latest.c.channel)
         found = connection.execute(query.where(latest.c.device == row.id)).all()
     return [
@@ -119,22 +144,26 @@ def latest_values(headend: Served, who: Annotated[Person, allowed(Act.SEE)], nam
     ]
 
 
-@router.get("/devices/{name}/values", response_model=Values)
+@router.get(
+    "/devices/{name}/values",
+    response_model=Values,
+    responses={200: {"content": {kind: {"schema": {"type": "string"}} for kind in FORMS}}},
+)
 def values(
     headend: Served,
     who: Annotated[Person, allowed(Act.SEE)],
     name: Named,
     channel_name: Annotated[str, Query(alias="channel", min_length=1, max_length=200)],
-    start: Annotated[datetime, Query(alias="from")],
-    end: Annotated[datetime, Query(alias="to")],
+    start: Annotated[Time, Query(alias="from")],
+    end: Annotated[Time, Query(alias="to")],
     form: Annotated[Literal["json", "csv", "jsonl", "parquet", "cim"], Query(alias="format")] = "json",
 ) -> Any:
     """Return the values of one channel at or after `from` and before `to`; both have a zone."""
-    first, last = _seconds(start), _seconds(end)
+    first, last = seconds(start), seconds(end)
     if not first < last <= first + LONGEST:
         raise ConfigError(f"from is before to, and at most {LONGEST // 86_400} days")
     with headend.engine.connect() as connection:
-        row = _device(connection, name, who)
+        row = seen_device(connection, name, who)
         found = connection.execute(select(channel).where(channel.c.name == channel_name)).one_or_none()
         if found is None:
             raise NotFound(f"there is no channel {channel_name!r}")
@@ -235,21 +264,3 @@ def _items(series: Series, scaler: int) -> Iterator[dict[str, Any]]:
             "quality": quality,
             "estimate": None if estimate == MISSING else exact(estimate, scaler),
         }
-
-
-def _device(connection: Any, name: str, who: Person) -> DeviceRow:
-    try:
-        row = Inventory(connection).get(name)
-    except ConfigError as error:
-        raise NotFound(str(error)) from None
-    who.sees(row.id)
-    return row
-
-
-def _seconds(at: datetime) -> int:
-    if at.tzinfo is None:
-        raise ConfigError("a time has a zone, such as 2026-11-01T00:00:00Z")
-    try:
-        return int(at.timestamp())
-    except (OverflowError, ValueError):
-        raise ConfigError("this time is out of range") from None

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import Path, Query, Request
 from fastapi.responses import StreamingResponse
 
-from cosem.headend.access import Act, Person, issue, revoke
-from cosem.headend.api.app import Served, allowed
+from cosem.headend.access import Act, Person, TooMany, issue, person, revoke
+from cosem.headend.api.app import Served, allowed, looked_up, problems, room, seen_device
 from cosem.headend.api.shapes import (
+    MAX_NUMBER,
     MAX_PAGE,
     Acknowledge,
     Alarm,
@@ -26,11 +27,15 @@ from cosem.headend.api.shapes import (
 )
 from cosem.headend.audit import entries
 from cosem.headend.happenings import AlarmState, acknowledge, alarms, events
-from cosem.headend.inventory import Inventory
 
-router = APIRouter(tags=["happenings"])
-Before = Annotated[int | None, Query(ge=0, le=2**53)]
+router = room("happenings")
+Before = Annotated[int | None, Query(ge=0, le=MAX_NUMBER)]
 Limit = Annotated[int, Query(ge=1, le=MAX_PAGE)]
+BEAT: Final = 15.0
+"""Seconds after which who follows is sent something, and is looked at again: a token may have been revoked."""
+MAX_FOLLOWERS: Final = 200
+OF_DEVICES: Final = frozenset({"read", "command", "alarm", "event"})
+"""What is told to who sees some devices only: campaigns and the rest are of the network."""
 
 
 @router.get("/alarms")
@@ -52,9 +57,10 @@ def list_alarms(
 def acknowledge_alarms(
     headend: Served, who: Annotated[Person, allowed(Act.ACKNOWLEDGE)], item: Acknowledge
 ) -> dict[str, int]:
-    """Acknowledge alarms."""
+    """Acknowledge alarms; those of other devices than one's own are not there."""
     with headend.engine.begin() as connection:
-        return {"acknowledged": acknowledge(connection, item.alarms, who.name, int(headend.clock()))}
+        done = acknowledge(connection, item.alarms, who.name, int(headend.clock()), among=who.devices)
+    return {"acknowledged": done}
 
 
 @router.get("/devices/{name}/events")
@@ -67,8 +73,7 @@ def list_events(
 ) -> Events:
     """List what happened at a device, the newest first."""
     with headend.engine.connect() as connection:
-        row = Inventory(connection).get(name)
-        who.sees(row.id)
+        row = seen_device(connection, name, who)
         found = events(connection, device_number=row.id, before=before, limit=limit)
     shown = [
         Event(
@@ -126,36 +131,59 @@ def revoke_token(
     name: Annotated[str, Path(min_length=1, max_length=200)],
 ) -> dict[str, str]:
     """Let a token be worth nothing."""
-    with headend.engine.begin() as connection:
+    with headend.engine.begin() as connection, looked_up():
         revoke(connection, name, who.name, int(headend.clock()))
     return {"revoked": name}
 
 
-@router.get("/live", response_class=StreamingResponse)
+@router.get(
+    "/live",
+    response_class=StreamingResponse,
+    response_model=None,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **problems(429)},
+)
 async def live(headend: Served, who: Annotated[Person, allowed(Act.SEE)], request: Request) -> StreamingResponse:
-    """Follow what happens, as server-sent events: devices read, commands, alarms."""
+    """Follow what happens, as server-sent events: devices read, commands, alarms; for as long as the token is valid."""
     queue: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue(1000)
+    asked_with = request.headers.get("authorization", "").partition(" ")[2].strip()
 
     def tell(kind: str, content: dict[str, Any]) -> None:
-        if who.devices is not None and content.get("device") not in who.devices:
-            return
+        if who.narrowed:
+            if kind not in OF_DEVICES or not who.sees(content.get("device", -1)):
+                return
+            content = {name: value for name, value in content.items() if name != "run"}
         if queue.full():
             # Who reads slowly loses the oldest: what counts can be asked for.
             queue.get_nowait()
         queue.put_nowait((kind, content))
 
+    def still() -> bool:
+        with headend.engine.connect() as connection:
+            return person(connection, asked_with, int(headend.clock())) is not None
+
+    followers: set[object] = request.app.state.followers
+    if len(followers) >= MAX_FOLLOWERS:
+        raise TooMany(f"{MAX_FOLLOWERS} follow already: try again later")
+
     async def stream() -> AsyncIterator[str]:
+        followers.add(tell)
         headend.live.append(tell)
+        checked = asyncio.get_running_loop().time()
         try:
             yield "retry: 2000\n\n"
             while not await request.is_disconnected():
                 try:
-                    kind, content = await asyncio.wait_for(queue.get(), 15)
+                    kind, content = await asyncio.wait_for(queue.get(), BEAT)
+                    text = f"event: {kind}\ndata: {json.dumps(content)}\n\n"
                 except TimeoutError:
-                    yield ":\n\n"
-                else:
-                    yield f"event: {kind}\ndata: {json.dumps(content)}\n\n"
+                    text = ":\n\n"
+                if (now := asyncio.get_running_loop().time()) >= checked + BEAT:
+                    checked = now
+                    if not await asyncio.to_thread(still):
+                        return
+                yield text
         finally:
             headend.live.remove(tell)
+            followers.discard(tell)
 
     return StreamingResponse(stream(), media_type="text/event-stream")

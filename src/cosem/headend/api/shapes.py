@@ -1,19 +1,64 @@
-"""What the API takes and gives, as OpenAPI describes it. Times are UTC, ISO 8601; values are exact decimals as text."""
+"""What the API takes and gives, as OpenAPI describes it. Times are UTC, ISO 8601; values are exact decimals as text.
+
+What is taken is taken as it is described: a text is no number, and a number is no time.
+"""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from cosem.headend.access import Role
+from cosem.errors import ConfigError
+from cosem.headend.access import Person, Role
 from cosem.headend.commands import CommandRow, CommandState
 from cosem.headend.happenings import AlarmRow, AlarmState
 from cosem.headend.inventory import DeviceRow, Kind, State
 
+MAX_PAGE: Final = 1000
+MAX_NUMBER: Final = 2**53
+"""The highest number of a row that is asked for: what JSON carries exactly everywhere."""
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 2200
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+
+def _time(given: object) -> datetime:
+    if isinstance(given, datetime):
+        return given
+    if not isinstance(given, str) or not _TIME.fullmatch(given):
+        raise ValueError("a time has a zone, such as 2026-11-01T00:00:00Z")
+    # A leap second is the one before: no count of seconds has it.
+    return datetime.fromisoformat(given.upper().replace(":60", ":59"))
+
+
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-MAX_PAGE = 1000
+
+
+def _whole(given: object) -> object:
+    if isinstance(given, float) and given.is_integer():
+        return int(given)
+    if not isinstance(given, int) or isinstance(given, bool):
+        raise ValueError("this is no whole number")
+    return given
+
+
+Names = Annotated[list[Name], Field(max_length=10_000)]
+WHOLE: Final = BeforeValidator(_whole)
+"""Stands behind the bounds of a whole number: 5.0 is one in JSON, a text is none."""
+Share = Annotated[float, Field(strict=True, ge=0, le=1)]
+Flag = Annotated[bool, Field(strict=True)]
+Time = Annotated[datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+"""A moment that is asked for; it has a zone."""
+
+
+def seconds(at: datetime) -> int:
+    """Return UTC seconds. Raises `ConfigError` for times in which there was no head-end, or will be none."""
+    if not FIRST_YEAR < at.year < LAST_YEAR:
+        raise ConfigError(f"a time is between {FIRST_YEAR} and {LAST_YEAR}")
+    return int(at.timestamp())
 
 
 class Shape(BaseModel):
@@ -36,16 +81,19 @@ class Device(Shape):
     kind: Kind
     state: State
     type: str | None
-    segment: str
+    segment: str | None
     parent: str | None
     channel: int | None
     place: str
     system_title: str | None
 
     @classmethod
-    def of(cls, row: DeviceRow) -> Device:
-        """Return what is shown of a row."""
-        return cls(**{name: getattr(row, name) for name in cls.model_fields})
+    def of(cls, row: DeviceRow, who: Person) -> Device:
+        """Return what is shown of a row; of where it hangs in the network nothing to who sees some devices only."""
+        shown = {name: getattr(row, name) for name in cls.model_fields}
+        if who.narrowed:
+            shown |= dict.fromkeys(("segment", "parent", "channel", "system_title"))
+        return cls(**shown)
 
 
 class Devices(Shape):
@@ -60,12 +108,12 @@ class NewDeviceShape(Shape):
 
     name: Name
     kind: Kind
-    type: str | None = None
-    segment: str | None = None
+    type: Name | None = None
+    segment: Name | None = None
     url: str | None = Field(None, max_length=2000)
     system_title: str | None = Field(None, pattern="^[0-9A-Fa-f]{16}$")
-    parent: str | None = None
-    channel: int | None = Field(None, ge=0, le=255)
+    parent: Name | None = None
+    channel: Annotated[int, Field(ge=0, le=255), WHOLE] | None = None
     place: str = Field("", max_length=500)
     tags: list[Name] = Field(default_factory=list, max_length=50)
 
@@ -106,7 +154,7 @@ class BundleRequest(Shape):
 
     device: Name
     commands: list[CommandRequest] = Field(min_length=1, max_length=100)
-    not_after: datetime | None = None
+    not_after: Time | None = None
 
 
 class Command(Shape):
@@ -182,7 +230,7 @@ class Alarms(Shape):
 class Acknowledge(Shape):
     """Alarms to be acknowledged."""
 
-    alarms: list[int] = Field(min_length=1, max_length=10_000)
+    alarms: list[Annotated[int, Field(ge=0, le=MAX_NUMBER), WHOLE]] = Field(min_length=1, max_length=10_000)
 
 
 class Event(Shape):
@@ -209,18 +257,18 @@ class PlanShape(Shape):
 
     name: Name
     schedule: str = Field(max_length=200)
-    window: int = Field(6 * 3600, ge=60, le=7 * 86_400)
-    kinds: list[Kind] = Field(default_factory=list)
-    types: list[Name] = Field(default_factory=list)
-    groups: list[Name] = Field(default_factory=list)
-    tags: list[Name] = Field(default_factory=list)
-    names: list[Name] = Field(default_factory=list)
-    profiles: list[str] = Field(default_factory=list)
+    window: Annotated[int, Field(ge=60, le=7 * 86_400), WHOLE] = 6 * 3600
+    kinds: list[Kind] = Field(default_factory=list, max_length=20)
+    types: Names = Field(default_factory=list)
+    groups: Names = Field(default_factory=list)
+    tags: Names = Field(default_factory=list)
+    names: Names = Field(default_factory=list)
+    profiles: Names = Field(default_factory=list)
     events: list[Name] = Field(default_factory=list, max_length=20)
-    depth: int = Field(40, ge=1, le=3650)
-    zone: str = "Europe/Berlin"
+    depth: Annotated[int, Field(ge=1, le=3650), WHOLE] = 40
+    zone: Name = "Europe/Berlin"
     clock: bool = True
-    tries: int = Field(4, ge=1, le=20)
+    tries: Annotated[int, Field(ge=1, le=20), WHOLE] = 4
 
 
 class Run(Shape):
@@ -277,8 +325,8 @@ class TokenRequest(Shape):
 
     name: Name
     role: Role
-    group: str | None = None
-    days: int | None = Field(None, ge=1, le=3650)
+    group: Name | None = None
+    days: Annotated[int, Field(ge=1, le=3650), WHOLE] | None = None
 
 
 class IssuedToken(Shape):

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import Path, Query, Request, Response
 from sqlalchemy import select
 
 from cosem.errors import ConfigError
 from cosem.headend.access import Act, Person
-from cosem.headend.api.app import Key, NotFound, Served, allowed, once
-from cosem.headend.api.shapes import MAX_PAGE, Bundle, BundleRequest, Command, PlanShape, Run, moment
+from cosem.headend.api.app import Asked, Key, NotFound, Served, allowed, once, room, seen_device
+from cosem.headend.api.shapes import (
+    MAX_NUMBER,
+    MAX_PAGE,
+    Bundle,
+    BundleRequest,
+    Command,
+    PlanShape,
+    Run,
+    moment,
+    seconds,
+)
 from cosem.headend.audit import record
 from cosem.headend.command_kinds import KINDS
 from cosem.headend.commands import CommandRow, NewCommand
-from cosem.headend.inventory import Inventory
 from cosem.headend.plans import Plan, Plans, Selection
 from cosem.headend.schema import plan, plan_run
 
-router = APIRouter(tags=["work"])
+router = room("work")
 Identity = Annotated[str, Path(min_length=1, max_length=200)]
 
 
 @router.get("/plans")
-def list_plans(headend: Served, who: Annotated[Person, allowed(Act.SEE)]) -> list[PlanShape]:
+def list_plans(headend: Served, who: Annotated[Person, allowed(Act.SEE, everywhere=True)]) -> list[PlanShape]:
     """Return the plans."""
     with headend.engine.connect() as connection:
         plans = Plans(connection).all()
@@ -76,14 +85,15 @@ async def start_run(
 ) -> Response:
     """Begin a run of a plan now."""
 
-    async def act() -> Run:
+    async def act(asked: Asked) -> Run:
         with headend.engine.begin() as connection:
             try:
                 number = Plans(connection).number(name)
             except ConfigError as error:
                 raise NotFound(str(error)) from None
             record(connection, headend.clock(), who.name, "run plan", name)
-        run = await headend.run(number, spread=False)
+        # A plan has one run of a start: done again after a crash it is the same one.
+        run = await headend.run(number, asked.at, spread=False)
         return _run(headend, run)
 
     return await once(headend, who, key, request, act, 202)
@@ -92,8 +102,8 @@ async def start_run(
 @router.get("/runs")
 def list_runs(
     headend: Served,
-    who: Annotated[Person, allowed(Act.SEE)],
-    before: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    who: Annotated[Person, allowed(Act.SEE, everywhere=True)],
+    before: Annotated[int | None, Query(ge=0, le=MAX_NUMBER)] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 20,
 ) -> list[Run]:
     """Return runs, the newest first."""
@@ -137,14 +147,15 @@ async def send_commands(
 ) -> Response:
     """Ask for commands to one device, in one association."""
 
-    async def act() -> Bundle:
+    async def act(asked: Asked) -> Bundle:
         with headend.engine.connect() as connection:
-            who.sees(Inventory(connection).get(item.device).id)
+            seen_device(connection, item.device, who)
         rows = await headend.commands.request(
             item.device,
             [NewCommand(each.kind, each.parameters) for each in item.commands],
             who.name,
-            not_after=None if item.not_after is None else int(item.not_after.timestamp()),
+            identity=asked.identity,
+            not_after=None if item.not_after is None else seconds(item.not_after),
         )
         return _bundle(rows)
 
@@ -155,9 +166,8 @@ async def send_commands(
 def get_bundle(headend: Served, who: Annotated[Person, allowed(Act.SEE)], bundle: Identity) -> Bundle:
     """Return the commands of a bundle as they stand."""
     rows = headend.commands.bundle(bundle)
-    if not rows:
+    if not rows or not who.sees(rows[0].device):
         raise NotFound(f"there is no bundle {bundle!r}")
-    who.sees(rows[0].device)
     return _bundle(rows)
 
 
@@ -168,7 +178,7 @@ async def confirm(headend: Served, who: Annotated[Person, allowed(Act.CONFIRM)],
     return _bundle(await headend.commands.confirm(bundle, who.name))
 
 
-@router.delete("/commands/{bundle}")
+@router.post("/commands/{bundle}/withdrawal")
 async def take_back(headend: Served, who: Annotated[Person, allowed(Act.COMMAND)], bundle: Identity) -> Bundle:
     """Take back what is not sent yet."""
     get_bundle(headend, who, bundle)

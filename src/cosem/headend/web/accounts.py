@@ -10,60 +10,16 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import (
-    Column,
-    Connection,
-    Engine,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    delete,
-    func,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from cosem.errors import ConfigError, CosemError
-from cosem.headend.access import Person, Role
+from cosem.errors import ConfigError
+from cosem.headend.access import Person, Role, TooMany, devices_of
 from cosem.headend.audit import record
-from cosem.headend.schema import device_group, group_member
-from cosem.headend.schema import metadata as headend_metadata
-
-metadata: Final = MetaData(naming_convention=headend_metadata.naming_convention)
-"""Tables of their own: a head-end that serves no pages has none of them."""
-
-account: Final = Table(
-    "account",
-    metadata,
-    Column("id", Integer, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
-    Column("hash", Text, nullable=False),
-    Column("role", Text, nullable=False),
-    Column("group", Text),
-    Column("created", Integer, nullable=False),
-    Column("shut", Integer),
-)
-"""Who signs in. `group` names the devices that a household sees, `shut` is since when somebody may not come in."""
-
-web_session: Final = Table(
-    "web_session",
-    metadata,
-    Column("digest", LargeBinary, primary_key=True),
-    Column("account", Integer, ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
-    Column("created", Integer, nullable=False),
-    Column("seen", Integer, nullable=False),
-    Index("ix_web_session_account", "account"),
-    sqlite_with_rowid=False,
-)
+from cosem.headend.schema import account, device_group, web_session
 
 IDLE_SECONDS: Final = 12 * 3600
 LONGEST_SECONDS: Final = 7 * 86_400
@@ -79,10 +35,6 @@ MAX_NAMES: Final = 10_000
 T = TypeVar("T")
 
 
-class TooMany(CosemError):
-    """Too many sign-ins at once, or too many wrong ones for a name."""
-
-
 @dataclass(frozen=True, slots=True)
 class AccountRow:
     """Somebody who may sign in, or might once."""
@@ -92,11 +44,6 @@ class AccountRow:
     role: Role
     group: str | None
     shut: bool
-
-
-def make_tables(engine: Engine) -> None:
-    """Make the tables where they are not there yet."""
-    metadata.create_all(engine)
 
 
 class Passwords:
@@ -163,7 +110,17 @@ def hash_now(password: str) -> str:
 def add_account(
     connection: Connection, name: str, hashed: str, role: Role, who: str, now: int, *, group: str | None = None
 ) -> int:
-    """Let somebody sign in; return the number. Raises `ConfigError` for a taken name or an unknown group."""
+    """Let somebody sign in; return the number. Raises `ConfigError` as `check_name` does."""
+    check_name(connection, name, role, group)
+    values = {"name": name, "hash": hashed, "role": role, "group": group, "created": now}
+    made = connection.execute(insert(account), values).inserted_primary_key
+    assert made is not None
+    record(connection, now, who, "add user", name, after={"role": role, "group": group})
+    return int(made[0])
+
+
+def check_name(connection: Connection, name: str, role: Role, group: str | None) -> None:
+    """Raise `ConfigError` for a name that is taken or none, an unknown group, and a household without one."""
     if not name.strip() or len(name) > 100 or not name.isprintable():
         raise ConfigError("a name has 1 to 100 printable characters")
     if connection.execute(select(account.c.id).where(account.c.name == name)).first() is not None:
@@ -174,11 +131,6 @@ def add_account(
             raise ConfigError(f"there is no group {group!r}")
     elif role is Role.HOUSEHOLD:
         raise ConfigError("a household sees its own devices: name their group")
-    values = {"name": name, "hash": hashed, "role": role, "group": group, "created": now}
-    made = connection.execute(insert(account), values).inserted_primary_key
-    assert made is not None
-    record(connection, now, who, "add user", name, after={"role": role, "group": group})
-    return int(made[0])
 
 
 def set_password(connection: Connection, number: int, hashed: str, who: str, now: int) -> None:
@@ -194,18 +146,41 @@ def shut_out(connection: Connection, number: int, shut: bool, who: str, now: int
 
     The last administrator stays: nobody could let anybody in again.
     """
-    row = connection.execute(select(account).where(account.c.id == number)).one_or_none()
-    if row is None:
-        raise ConfigError("there is no such user")
-    others = select(func.count()).where(
-        account.c.role == Role.ADMINISTRATOR, account.c.shut.is_(None), account.c.id != number
-    )
-    if shut and row.role == Role.ADMINISTRATOR and not connection.execute(others).scalar_one():
-        raise ConfigError(f"{row.name} is the last administrator")
+    row = _account(connection, number)
+    if shut:
+        _not_the_last(connection, row)
     connection.execute(update(account).where(account.c.id == number).values(shut=now if shut else None))
     if shut:
         connection.execute(delete(web_session).where(web_session.c.account == number))
     record(connection, now, who, "shut out" if shut else "let in", row.name)
+
+
+def remove_account(connection: Connection, number: int, who: str, now: int) -> None:
+    """Forget somebody who signed in; the audit log does not. Raises `ConfigError` as `shut_out` does."""
+    row = _account(connection, number)
+    _not_the_last(connection, row)
+    connection.execute(delete(web_session).where(web_session.c.account == number))
+    connection.execute(delete(account).where(account.c.id == number))
+    record(connection, now, who, "remove user", row.name, before={"role": row.role, "group": row.group})
+
+
+def _account(connection: Connection, number: int) -> Row[Any]:
+    row = connection.execute(select(account).where(account.c.id == number)).one_or_none()
+    if row is None:
+        raise ConfigError("there is no such user")
+    return row
+
+
+def _not_the_last(connection: Connection, row: Row[Any]) -> None:
+    """Raise `ConfigError` for the last administrator who may come in,."""
+    others = select(func.count()).where(
+        account.c.role == Role.ADMINISTRATOR,
+        account.c.group.is_(None),
+        account.c.shut.is_(None),
+        account.c.id != row.id,
+    )
+    if row.role == Role.ADMINISTRATOR and row.group is None and not connection.execute(others).scalar_one():
+        raise ConfigError(f"{row.name} is the last administrator")
 
 
 def accounts(connection: Connection) -> list[AccountRow]:
@@ -254,11 +229,9 @@ def session_of(connection: Connection, cookie: str, now: int) -> tuple[int, Pers
     row = connection.execute(query).one_or_none()
     if row is None or now - row.seen >= IDLE_SECONDS or now - row._mapping[web_session.c.created] >= LONGEST_SECONDS:
         return None
-    devices = None
-    if row.group is not None:
-        members = select(group_member.c.device).join(device_group, device_group.c.id == group_member.c.group)
-        devices = frozenset(connection.execute(members.where(device_group.c.name == row.group)).scalars())
-    return row.id, Person(row.name, Role(row.role), devices), now - row.seen > NOTED_SECONDS
+    role = Role(row.role)
+    devices = devices_of(connection, role, device_group.c.name == row.group, row.group is not None)
+    return row.id, Person(row.name, role, devices), now - row.seen > NOTED_SECONDS
 
 
 def seen(connection: Connection, cookie: str, now: int) -> None:

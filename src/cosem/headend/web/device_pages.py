@@ -118,7 +118,7 @@ def _open_alarms(connection: Connection, numbers: list[int]) -> dict[int, int]:
 def find(connection: Connection, number: int, who: Visitor) -> DeviceRow:
     """Return a device that this visitor sees. Raises `Gone`: nobody learns what there is for others."""
     row = Inventory(connection).by_number([number]).get(number) if 0 < number < 2**53 else None
-    if row is None or (who.person.devices is not None and number not in who.person.devices):
+    if row is None or not who.person.sees(number):
         raise Gone("there is no such device")
     return row
 

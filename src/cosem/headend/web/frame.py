@@ -22,11 +22,11 @@ from sqlalchemy import delete, insert
 
 from cosem import __version__
 from cosem.errors import ConfigError, CosemError
-from cosem.headend.access import ALLOWED, Act, Person, Role
+from cosem.headend.access import Act, Person
 from cosem.headend.engine import Headend
 from cosem.headend.schema import idempotency
 from cosem.headend.web import text
-from cosem.headend.web.accounts import Passwords, make_tables, seen, session_of
+from cosem.headend.web.accounts import Passwords, seen, session_of
 from cosem.headend.web.live import Live
 from cosem.headend.web.overview import Overviews
 
@@ -98,19 +98,18 @@ class Visitor:
 
     def can(self, act: str) -> bool:
         """Whether this role may do `act`."""
-        return Act(act) in ALLOWED[self.person.role]
+        return self.person.can(Act(act))
 
     @property
     def household(self) -> bool:
         """Whether this is a household, or somebody as narrow: own devices are seen, and nothing of the network."""
-        return self.person.role is Role.HOUSEHOLD or self.person.devices is not None
+        return self.person.narrowed
 
 
 class Frame:
     """What the pages of one head-end share."""
 
     def __init__(self, headend: Headend, settings: PageSettings) -> None:
-        make_tables(headend.engine)
         self.headend = headend
         self.settings = settings
         self.passwords = Passwords()

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse, StreamingResponse
 
-from cosem.errors import ConfigError
 from cosem.headend.access import Act
 from cosem.headend.audit import entries
 from cosem.headend.happenings import AlarmState, acknowledge, alarms
@@ -81,9 +80,7 @@ async def take_note(frame: Framed, who: Annotated[Visitor, able(Act.ACKNOWLEDGE)
         return back(to, "Nothing was chosen.")
     with frame.headend.engine.begin() as connection:
         seen = alarms(connection, numbers=chosen, limit=1000, among=who.person.devices)
-        if not seen:
-            raise ConfigError("none of these alarms is there")
-        done = acknowledge(connection, [row.id for row in seen], who.person.name, frame.now)
+        done = acknowledge(connection, chosen, who.person.name, frame.now, among=who.person.devices)
     frame.live.touch("overview", *(topic for row in seen for topic in of_device(row.device)))
     return back(to, f"{done} acknowledged.")
 
@@ -109,7 +106,8 @@ async def live(frame: Framed, who: Signed, topic: Topic) -> Any:
     if topic.startswith("traced:"):
         who.person.may(Act.COMMAND)
     if topic.startswith(("device:", "traced:")):
-        who.person.sees(int(topic.split(":")[1]))
+        if not who.person.sees(int(topic.split(":")[1])):
+            raise Gone("there is no such device")
     elif who.household:
         raise Gone("this is not for households")
     if frame.live.open >= MAX_FOLLOWERS:

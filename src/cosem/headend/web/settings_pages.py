@@ -9,8 +9,8 @@ from sqlalchemy import Connection, func, select
 
 from cosem.errors import ConfigError
 from cosem.headend.access import ALLOWED, Act, Role, issue, revoke
-from cosem.headend.schema import device_group, interval_file, token
-from cosem.headend.web.accounts import LONGEST_SECONDS, account, accounts, add_account, set_password, shut_out, sign_in
+from cosem.headend.schema import account, device_group, interval_file, token
+from cosem.headend.web.accounts import LONGEST_SECONDS, accounts, add_account, set_password, shut_out, sign_in
 from cosem.headend.web.frame import COOKIE, Frame, Framed, Gone, Signed, Visitor, able, back, fields, word
 
 router = APIRouter(include_in_schema=False)

@@ -8,8 +8,9 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from cosem.headend.access import TooMany
 from cosem.headend.audit import record
-from cosem.headend.web.accounts import LONGEST_SECONDS, TooMany, known_hash, sign_in, sign_out
+from cosem.headend.web.accounts import LONGEST_SECONDS, known_hash, sign_in, sign_out
 from cosem.headend.web.frame import COOKIE, THEMES, Framed, Gone, Signed, fields, own_path, visiting, word
 
 router = APIRouter(include_in_schema=False)

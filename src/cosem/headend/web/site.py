@@ -15,8 +15,9 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cosem.errors import ConfigError, CosemError
-from cosem.headend.access import Forbidden
-from cosem.headend.api.app import Conflict, Guard, NotFound, create_app
+from cosem.headend.access import Forbidden, TooMany
+from cosem.headend.api.app import Conflict, NotFound, create_app
+from cosem.headend.api.guard import Guard
 from cosem.headend.engine import Headend
 from cosem.headend.intake import Intake
 from cosem.headend.web import (
@@ -28,12 +29,12 @@ from cosem.headend.web import (
     happening_pages,
     plan_form,
     plan_pages,
+    reference_pages,
     settings_pages,
     sign_in_pages,
     topics,
     trace_pages,
 )
-from cosem.headend.web.accounts import TooMany
 from cosem.headend.web.frame import HEADERS, Frame, Gone, PageSettings, SignInNeeded, address, visiting
 
 WORDS: Final = {
@@ -62,6 +63,7 @@ _ROOMS: Final = (
     settings_pages,
     explain_pages,
     trace_pages,
+    reference_pages,
 )
 
 
@@ -73,10 +75,11 @@ def create_site(headend: Headend, settings: PageSettings | None = None, *, intak
     topics.connect(frame)
     for room in _ROOMS:
         site.include_router(room.router)
-    site.mount("", _Api(create_app(headend, intake)))
+    site.state.api = create_app(headend, intake)
     site.add_exception_handler(SignInNeeded, _to_sign_in)
     for kind in (*(kind for kind, _ in _STATUS), HTTPException, Exception):
         site.add_exception_handler(kind, _refused)
+    site.add_middleware(_Api, api=site.state.api)
     site.add_middleware(GZipMiddleware, minimum_size=800, compresslevel=6)
     site.add_middleware(Guard, headers=HEADERS)
     return site
@@ -93,15 +96,17 @@ async def _living(site: FastAPI) -> AsyncIterator[None]:
 
 
 class _Api:
-    """The API, which has its own refusals; whatever else nobody serves is a page that is not there."""
+    """Gives the API what is the API's, before any route: it has its own refusals, for every path. `PAGES` are pages."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    PAGES: Final = ("/api/docs",)
+
+    def __init__(self, app: ASGIApp, api: ASGIApp) -> None:
         self._app = app
+        self._api = api
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].startswith("/api/"):
-            raise HTTPException(404)
-        await self._app(scope, receive, send)
+        api = scope["type"] == "http" and scope["path"].startswith("/api/") and scope["path"] not in self.PAGES
+        await (self._api if api else self._app)(scope, receive, send)
 
 
 def _to_sign_in(request: Request, error: Exception) -> Response:

@@ -1,0 +1,1 @@
+"""The API asked by schemathesis, by its own OpenAPI document, where it is really served."""
