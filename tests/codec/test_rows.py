@@ -179,6 +179,16 @@ def test_columns_of_one_layout_are_views() -> None:
     assert natives[0].tobytes() == b"".join(row[0] for row in rows)
 
 
+@pytest.mark.parametrize("null", [False, True])
+def test_of_columns_that_are_not_wanted_only_the_places_are_there(null: bool) -> None:
+    rows = [(None, *row[1:]) if null and i % 2 else row for i, row in enumerate(profile_rows(400))]
+    octets = encode_rows(PROFILE, rows)
+    columns, length = decode_columns(octets, only={2})
+    assert length == 400
+    assert [len(column) for column in columns] == [0, 0, 400, 0]
+    assert columns[2].tolist() == [row[2] for row in rows]
+
+
 def test_null_data_makes_a_column_of_objects_and_leaves_the_others() -> None:
     rows = [(None, *row[1:]) if i % 96 else row for i, row in enumerate(profile_rows(400))]
     octets = encode_rows(PROFILE, rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,7 +11,10 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import insert, select
 
+from cosem.apdu import parse
+from cosem.association.initiator import Initiator
 from cosem.client.keyfile import DeviceKeys
+from cosem.client.plan import Plan
 from cosem.client.table import Column
 from cosem.device.meter import _LOAD_COLUMNS
 from cosem.headend.collector import Collector, Slice
@@ -23,10 +27,10 @@ from cosem.headend.reading import ProfileReading
 from cosem.headend.reasons import Reason
 from cosem.headend.results import Fenced, take_over
 from cosem.headend.schema import clock_check, counter, latest, plan, plan_run, progress, result
-from cosem.headend.session import ClockPolicy, Target, Wanted
+from cosem.headend.session import ClockPolicy, Target, Wanted, counter_name
 from cosem.obis import obis
 from cosem.security.keys import Keys
-from support.served import DEVICE, END, make_meter, scripted, served
+from support.served import DEVICE, END, MANAGEMENT, make_meter, scripted, served
 
 UNTIL = int(END.timestamp())
 SINCE = UNTIL - 86_400
@@ -124,6 +128,53 @@ async def test_a_counter_that_was_leased_is_never_leased_again(office):
             assert (await office.collect(target)).read == 1
     (row,) = office.rows(counter)
     assert row.next == 300
+
+
+def counters_of(aarqs: list[bytes]) -> list[int]:
+    """Return the invocation counters of the initiate requests in AARQs."""
+    carried = [parse(parse(octets[8:]).service.user_information).service for octets in aarqs]
+    return [int.from_bytes(item.content[1:5], "big") for item in carried]
+
+
+async def test_a_device_that_is_tried_again_never_gets_a_counter_twice(office):
+    heard = []
+    with scripted(heard.append) as (host, port):
+        target = office.target("silent", f"tcp://{host}:{port}?client=1&auth=high-gmac&security=both&timeout=0.2")
+        with office.engine.begin() as connection:
+            name = counter_name(target.device, DEVICE)
+            block = office.counters.lease_many(connection, {name: 7}, 100)[name]
+        await office.collect(replace(target, lease=block), tries=3)
+    used = counters_of(heard)
+    assert used[0] == 7, "the block that was leased for it comes first"
+    assert len(used) == len(set(used)) == 3
+    assert min(used[1:]) >= 107, "and is not used again, as nobody knows how much of it was"
+
+
+async def test_a_block_below_what_the_meter_asks_for_is_left_alone(office):
+    with served(make_meter()) as meter:
+        target = office.target("good", meter.url())
+        assert (await office.collect(target)).read == 1
+        # The meter names the counter it wants, or its counter is read first: both work from a block that is too old.
+        assert (await office.collect(replace(target, lease=(0, 3)))).read == 1
+        url = meter.url(**MANAGEMENT, counter="read")
+        assert (await office.collect(replace(target, url=url, lease=(0, 3)))).read == 1
+
+
+def machines() -> int:
+    return sum(isinstance(item, (Initiator, Plan)) for item in gc.get_objects())
+
+
+async def test_a_session_that_went_well_is_gone_without_the_garbage_collector(office):
+    with served(make_meter()) as meter:
+        good = office.target("good", meter.url())
+        gc.collect()
+        gc.disable()
+        try:
+            before = machines()
+            assert (await office.collect(good)).read == 1
+            assert machines() == before
+        finally:
+            gc.enable()
 
 
 async def test_behind_the_deadline_nothing_is_begun(office):

@@ -47,6 +47,22 @@ def test_values_come_by_channel_with_utc_times_over_the_change_to_summer_time():
     assert not first.quality.any()
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_meters_of_one_night_share_their_times_and_none_can_write_into_them(known):
+    rows = [(moment(START + timedelta(minutes=15 * n)), 0, n, n) for n in range(4)]
+    if not known:
+        rows[1] = (b"\xff" * 12, 0, 1, 1)
+    octets = encode_rows(LAYOUT, rows)
+    mine, yours = READING.series(octets, 7)[0], READING.series(octets, 8)[0]
+    assert mine.times is yours.times
+    for shared in (mine.times, mine.estimates):
+        with pytest.raises(ValueError, match="read-only"):
+            shared[0] = 0
+    bare = encode_rows(LAYOUT, [(at[:9] + b"\x80\x00" + at[11:], *more) for at, *more in rows])
+    east, here = (READING.series(bare, 7, zone=zone)[0] for zone in (-120, -60))
+    assert (here.times - east.times).tolist() == [3600] * len(mine)
+
+
 def test_null_data_goes_on_as_the_meter_meant_it():
     rows = [(moment(START), 0, 5, 1), (None, None, 6, None), (None, None, 7, None)]
     first, second = READING.series(encode_rows(LAYOUT, rows), 7)
@@ -119,6 +135,15 @@ def test_octets_of_a_meter_that_lies_are_values_or_a_decode_error(octets):
 def test_rows_of_another_layout_never_become_values(layout, row):
     with pytest.raises(DecodeError):
         READING.series(encode_rows(layout, [row]), 7)
+
+
+def test_a_number_beyond_63_bits_is_an_error_and_one_within_is_none():
+    layout = [*LAYOUT[:2], Tag.LONG64_UNSIGNED, Tag.LONG64_UNSIGNED]
+    rows = [(moment(START), 0, 2**63 - 1, 1), (moment(START + timedelta(minutes=15)), 0, 5, 2)]
+    assert READING.series(encode_rows(layout, rows), 7)[0].values.tolist() == [2**63 - 1, 5]
+    rows[1] = (rows[1][0], 0, 2**63, 2)
+    with pytest.raises(DecodeError, match="beyond 63 bits"):
+        READING.series(encode_rows(layout, rows), 7)
 
 
 def test_a_missing_value_beside_numbers_is_missing():

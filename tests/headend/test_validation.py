@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from cosem.headend.intervals import DAY, MISSING, Series
 from cosem.headend.quality import Quality
-from cosem.headend.validation import Rules, check_sum, estimate, regular, validate
+from cosem.headend.validation import Rules, check_sum, estimate, regular, validate, validate_many
 
 START = 20_500 * DAY
 RULES = Rules()
@@ -50,6 +50,19 @@ def test_each_rule_finds_its_own(item, rule, count):
     assert {finding.rule: finding.count for finding in findings} == {rule: count}
     assert np.count_nonzero(checked.quality) == count
     assert np.array_equal(checked.values, item.values)
+
+
+@given(st.lists(st.lists(st.integers(-5, 1000), min_size=12, max_size=12), min_size=1, max_size=5), st.data())
+def test_a_spike_is_measured_at_the_median_of_the_steps_that_brought_something(steps, data):
+    rules = Rules(spike=2.0)
+    items = [series([0, *row], missing=[data.draw(st.integers(0, 12))]) for row in steps]
+    for item, checked in zip(items, validate_many(items, rules), strict=True):
+        known = item.values != MISSING
+        brought = np.where(known[1:] & known[:-1], np.diff(np.where(known, item.values, 0)), 0)
+        some = brought[brought > 0]
+        limit = 2.0 * np.median(some) if len(some) >= 8 else np.inf
+        expected = np.append(False, (brought > limit) | (brought < 0))
+        assert ((checked.quality & Quality.SUSPECT) != 0).tolist() == expected.tolist()
 
 
 def test_zeros_for_less_than_the_limit_are_a_holiday():

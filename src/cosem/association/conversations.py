@@ -68,7 +68,9 @@ def _secure(machine: Initiator) -> Generator[Step, Any, None]:
     if settings.lease is None:
         raise LocalProtocolError("invocation counters need a store: give the association a lease")
     lease = settings.lease
-    block = yield Save(lambda: lease(LEASE_SIZE))
+    block = settings.take_block()
+    if block is None:
+        block = yield Save(lambda: lease(LEASE_SIZE))
     machine.secure(SendingCounter(*block), Policy(settings.protection, settings.protection))
 
 
@@ -150,8 +152,8 @@ def _accepted(machine: Initiator, aare: Aare) -> bool:
     response = _initiate_response(machine, aare.user_information)
     if response.negotiated_dlms_version < DLMS_VERSION:
         raise RemoteProtocolError(f"DLMS version {response.negotiated_dlms_version} was answered, not 6")
-    agreed = settings.conformance & response.conformance
-    machine.agreed(Conformance(int(agreed)), response.server_max_receive_pdu_size)
+    agreed = int(settings.conformance) & response.conformance
+    machine.agreed(Conformance(agreed), response.server_max_receive_pdu_size)
     machine.dedicated = settings.ciphering == "ded" and bool(settings.protection)
     return bool(aare.diagnostic == AcseServiceUser.AUTHENTICATION_REQUIRED)
 

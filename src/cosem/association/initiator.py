@@ -563,16 +563,16 @@ class Initiator:
 
     def next_timer(self) -> float | None:
         """Return when `handle_timer` is needed next."""
-        earliest = self.link.next_timer()
-        times = [under.deadline for under in self._under.values()]
-        if earliest is not None:
+        times = self.scheduler.times()
+        for under in self._under.values():
+            times.append(under.deadline)
+        if (earliest := self.link.next_timer()) is not None:
             times.append(earliest)
         if (repeat := self.outbox.repeat_at) is not None:
             times.append(repeat)
-        times += self.scheduler.times()
         if self._link_waiting is not None:
             times.append(self._link_waiting[1])
-        return min(times, default=None)
+        return min(times) if times else None
 
     def handle_timer(self, now: float) -> None:
         """Let what is due happen: time-outs, ends of sleeps, the timers of the link."""

@@ -38,7 +38,8 @@ class AssociationSettings:
     application context (name 3) is used where it is not 0, or where asked for. `ciphering` chooses glo-* APDUs, ded-*
     APDUs under a dedicated key made for this association, or general-glo ones. `lease` returns a persisted block of
     invocation counters ``(first, behind the last)`` for a number asked; it is called by the driver, never inside the
-    machine. `allow_unverified` opens answers without an authentication key.
+    machine. `block` is such a block that is persisted already: the first association uses it up, nothing is saved for
+    it. `allow_unverified` opens answers without an authentication key.
 
     A `pre_established` association is there without an AARQ; `max_pdu_size_of_peer` is what its server takes, which no
     AARE tells. `broadcast` protects under the broadcast key: to all, and nothing is answered. `block_window`,
@@ -65,6 +66,7 @@ class AssociationSettings:
     max_pdu_size: int = 65535
     user_id: int | None = None
     lease: Callable[[int], tuple[int, int]] | None = None
+    block: tuple[int, int] | None = None
     manufacturer: ManufacturerProof | None = None
     weak_mechanisms: frozenset[int] = frozenset()
     challenge_length: int = 16
@@ -109,6 +111,11 @@ class AssociationSettings:
         if self.mechanism in (1, 2, 3, 4, 6) and self.secret is None:
             what = "a password" if self.mechanism == 1 else "the secret of high level security"
             raise ConfigError(f"authentication mechanism {self.mechanism} needs {what}")
+
+    def take_block(self) -> tuple[int, int] | None:
+        """Return the block that is persisted already, once."""
+        block, self.block = self.block, None
+        return block
 
     @property
     def context(self) -> int:

@@ -13,6 +13,8 @@ from typing import Final
 class Client(Enum):
     """Where the initiating side stands."""
 
+    __hash__ = object.__hash__  # an enum's own is Python code, and the tables below are looked up all the time
+
     DISCONNECTED = "no link"
     CONNECTING = "waiting for the link layer"
     IDLE = "link layer connected, no association"
@@ -24,6 +26,8 @@ class Client(Enum):
 
 class ClientEvent(Enum):
     """What happens to the initiating side."""
+
+    __hash__ = object.__hash__
 
     CONNECT = "order to connect the link"
     LINK_UP = "link connected"

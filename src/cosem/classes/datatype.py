@@ -129,25 +129,25 @@ class DataType(Generic[V]):
 class PlainType(DataType[V]):
     """A simple type whose `Data` holds the Python value itself; `fits` says which values it can hold."""
 
-    __slots__ = ("_fits", "tag")
+    __slots__ = ("fits", "tag")
 
     def __init__(self, tag: Tag, fits: Callable[[Any], bool], notation: str = "") -> None:
         super().__init__(notation or tag.label, tag)
         self.tag = tag
-        self._fits = fits
+        self.fits = fits
 
     def _decode(self, data: Data) -> V:
-        if data.tag is not self.tag or not self._fits(data.value):
+        if data.tag is not self.tag or not self.fits(data.value):
             raise self._mismatch(data)
         value: V = data.value
         return value
 
     def _check(self, data: Data) -> None:
-        if data.tag is not self.tag or not self._fits(data.value):
+        if data.tag is not self.tag or not self.fits(data.value):
             raise self._mismatch(data)
 
     def _encode(self, value: V, like: Data | None) -> Data:
-        if not self._fits(value):
+        if not self.fits(value):
             raise self._refuse(value)
         return Data(self.tag, value)
 
@@ -479,6 +479,8 @@ class ChoiceType(DataType[V]):
                 pass  # the new value is of another type than the one before it
         fitting = []
         for alternative in self.alternatives:
+            if isinstance(alternative, PlainType) and not alternative.fits(value):
+                continue  # an error for each of twenty simple types would cost more than all the rest
             try:
                 fitting.append(alternative.to_data(value))
             except (EncodeError, TypeMismatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from cosem.apdu.action import ActionRequestNormal, ActionResponseNormal
 from cosem.apdu.base import AttributeDescriptor, MethodDescriptor, SelectiveAccess, Service
@@ -175,12 +175,12 @@ class Core:
         class_id: int,
         name: Obis,
         attribute: int,
-        selection: Selection | None = None,
+        selection: Selection | SelectiveAccess | None = None,
         parts: list[bytes] | None = None,
     ) -> Talk[bytes]:
         """Read one attribute as A-XDR octets; `parts` as in `ask`. Raises `AccessError` with the result's name."""
         target = AttributeDescriptor(class_id, name, attribute)
-        response: GetResponseNormal = yield from self.ask(GetRequestNormal(target, _selective(selection)), parts)
+        response: GetResponseNormal = yield from self.ask(GetRequestNormal(target, selective(selection)), parts)
         if response.data is None:
             raise AccessError(response.result, f"{name}:{attribute}")
         return response.data
@@ -345,9 +345,14 @@ class Core:
         return self._opened and not self.associated
 
 
-def _selective(selection: Selection | None) -> SelectiveAccess | None:
-    if selection is None:
-        return None
+@overload
+def selective(selection: Selection | SelectiveAccess) -> SelectiveAccess: ...
+@overload
+def selective(selection: None) -> None: ...
+def selective(selection: Selection | SelectiveAccess | None) -> SelectiveAccess | None:
+    """Return a selection as it is sent; one that is so already can be made once for many meters."""
+    if selection is None or isinstance(selection, SelectiveAccess):
+        return selection
     return SelectiveAccess(selection.selector, axdr.encode(selection.parameters))
 
 

@@ -33,7 +33,10 @@ COUNTER_ERROR = 6
 
 
 class Plan:
-    """Everything `connect` has to decide, apart from how octets travel: settings, counters, links."""
+    """Everything `connect` has to decide, apart from how octets travel: settings, counters, links.
+
+    `block` are invocation counters that `counters` has leased already: the first association takes them.
+    """
 
     def __init__(
         self,
@@ -45,6 +48,7 @@ class Plan:
         options: ClientOptions | None = None,
         user_id: int | None = None,
         weak_mechanisms: frozenset[int] | None = None,
+        block: tuple[int, int] | None = None,
     ) -> None:
         self.url = MeterUrl.parse(url) if isinstance(url, str) else url
         self.options = options or self._default_options()
@@ -57,6 +61,7 @@ class Plan:
         self.counter_floor = 0
         self.weak = weak_mechanisms
         self.settings = self._settings(user_id)
+        self.settings.block = block
 
     def _default_options(self) -> ClientOptions:
         if self.url.serial is None:
@@ -115,6 +120,7 @@ class Plan:
         """Use other keys and secrets from the next association on, and invocation counters from `counter_floor` on."""
         self.device = device
         self.counter_floor = counter_floor
+        self.settings.block = None
         self.settings.keys = device.keys
         self.settings.secret = device.password if self.url.mechanism == 1 else device.hls_secret
 
@@ -145,14 +151,14 @@ class Plan:
 
     def opener(self) -> Opener | None:
         """Return what opens the connection of the asyncio driver where it is not TCP."""
+        if self.url.transport == "tcp":
+            return None
         from functools import partial
 
         if self.url.serial is not None:
             from cosem.io.serial import open_serial
 
             return partial(open_serial, self.url.serial.path, self._line)
-        if self.url.transport != "udp":
-            return None
         from cosem.io.udp import open_udp
 
         return partial(open_udp, self.url.host, self.url.port)
@@ -264,6 +270,9 @@ def read_counter(core: Core, name: str, repeats: int = 0) -> Generator[Step, Any
 
 def open_meter(plan: Plan, core: Core) -> Generator[Step, Any, None]:
     """Associate; a meter that names the counter it wants gets it, once."""
+    block = plan.settings.block
+    if block is not None and block[0] < plan.counter_floor:
+        plan.settings.block = None
     try:
         yield from _opened(core, plan.repeats)
     except ExceptionResponseReceived as error:

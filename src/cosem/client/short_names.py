@@ -23,7 +23,7 @@ from cosem.association.short_names import METHOD_SELECTOR
 from cosem.classes.access import AccessRights, ObjectListElement
 from cosem.classes.c012_association_sn import AssociationSN, AssociationSNV1, ShortNameObject, ShortNameRights
 from cosem.classes.model import InterfaceClass, Selection, lookup
-from cosem.client.core import LIST_HEADROOM, LIST_SIZE, Core, Talk, answer_of, decoded
+from cosem.client.core import LIST_HEADROOM, LIST_SIZE, Core, Talk, answer_of, decoded, selective
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
 from cosem.conformance_block import Conformance
@@ -32,6 +32,7 @@ from cosem.obis import Obis
 from cosem.results import DataAccessResult
 
 if TYPE_CHECKING:
+    from cosem.apdu.base import SelectiveAccess
     from cosem.classes.model import Method
 
 STEP: Final = 8
@@ -165,14 +166,14 @@ class ShortNameCore(Core):
         class_id: int,
         name: Obis,
         attribute: int,
-        selection: Selection | None = None,
+        selection: Selection | SelectiveAccess | None = None,
         parts: list[bytes] | None = None,
     ) -> Talk[bytes]:
         """Read one attribute as A-XDR octets; `parts` as in `ask`. Raises `AccessError` with the result's name."""
         variable = yield from self.attribute_name(class_id, name, attribute)
         spec: VariableName | ParameterizedAccess = VariableName(variable)
         if selection is not None:
-            spec = ParameterizedAccess(variable, selection.selector, axdr.encode(selection.parameters))
+            spec = ParameterizedAccess(variable, *selective(selection))
         return (yield from self._read(spec, f"{name}:{attribute}", parts))
 
     def set_data(self, class_id: int, name: Obis, attribute: int, value: Data) -> Talk[None]:

@@ -8,7 +8,7 @@ same. Values are plain: octet-strings and date-times as bytes, null-data as None
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby, starmap
 from operator import itemgetter
@@ -127,11 +127,12 @@ class Columns(NamedTuple):
     length: int
 
 
-def decode_columns(octets: bytes, native: bool = False) -> Columns:
+def decode_columns(octets: bytes, native: bool = False, only: Collection[int] | None = None) -> Columns:
     """Return the columns of an array or compact-array of structures, the whole of `octets`.
 
     Where all rows are laid out alike the columns are views into `octets`: big-endian and read-only. With `native`
-    numbers are copied into the byte order of this machine. Raises `DecodeError`, also where rows have different
+    numbers are copied into the byte order of this machine. Where only some columns are wanted an array without elements
+    stands for each of the others. Raises `DecodeError`, also where rows have different
     numbers of columns; `ConfigError` without NumPy.
     """
     try:
@@ -145,21 +146,25 @@ def decode_columns(octets: bytes, native: bool = False) -> Columns:
         raise DecodeError(f"rows of {min(widths)} and of {max(widths)} columns", 0)
     width = widths.pop() if widths else 0
     length = sum(run.number for run in runs)
-    columns = [_column(numpy, runs, index) for index in range(width)]
+    nothing = numpy.empty(0, numpy.uint8)
+    columns = [_column(numpy, runs, index) if only is None or index in only else nothing for index in range(width)]
     if native:
         columns = [c if c.dtype.isnative else c.astype(c.dtype.newbyteorder("=")) for c in columns]
     return Columns(columns, length)
 
 
 def _column(numpy: Any, runs: list[_Run], index: int) -> Any:
+    if len(runs) == 1 and runs[0].layout is not None:
+        tag, _, size = runs[0].layout.columns[index]
+        if tag in _VIEWS or tag in _OCTETS:
+            return _view(numpy, runs[0], index, tag, size)
     kinds = {
         None if run.layout is None else (run.layout.columns[index][0], run.layout.columns[index][2]) for run in runs
     }
     if len(kinds) == 1:
         ((tag, size),) = (kind or (Tag.NULL_DATA, 0) for kind in kinds)
         if tag in _VIEWS or tag in _OCTETS:
-            views = [_view(numpy, run, index, tag, size) for run in runs]
-            return views[0] if len(views) == 1 else numpy.concatenate(views)
+            return numpy.concatenate([_view(numpy, run, index, tag, size) for run in runs])
     values = [row[index] for run in runs for row in run.plain()]
     column = numpy.empty(len(values), object)
     column[:] = values

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -119,10 +120,12 @@ class Collector:
             if channel is not None
         }
         async with asyncio.TaskGroup() as group:
-            writer = group.create_task(self._write(slice_, queue, readings, account))
+            ended = asyncio.Event()
+            writer = group.create_task(self._write(slice_, queue, ended, readings, account))
             async with asyncio.TaskGroup() as sessions:
                 for target in slice_.targets:
                     sessions.create_task(self._device(slice_, target, permits, lane, queue, account, progress))
+            ended.set()
             await queue.put(None)
             await writer
         return account
@@ -158,6 +161,8 @@ class Collector:
                 outcome = await self._collect(target)
             if outcome.reason not in AGAIN:
                 break
+            # Its counters may have been used: under one key none is used twice.
+            target = replace(target, lease=None)
             if outcome.series:
                 # What had arrived before it failed is kept now; the next try asks for the rest.
                 target = _rest(target, outcome)
@@ -184,24 +189,21 @@ class Collector:
         self,
         slice_: Slice,
         queue: asyncio.Queue[Outcome | None],
+        ended: asyncio.Event,
         readings: dict[tuple[int, int], ProfileReading],
         account: Account,
     ) -> None:
-        loop = asyncio.get_running_loop()
-        ended = False
-        while not ended:
-            batch: list[Outcome] = []
-            until = None
-            while len(batch) < BATCH and not ended:
-                try:
-                    item = await _within(queue.get(), None if until is None else until - loop.time())
-                except TimeoutError:
-                    break
-                if item is None:
-                    ended = True
-                else:
-                    batch.append(item)
-                    until = until or loop.time() + BATCH_SECONDS
+        """Store what the queue brings, until None does; what comes within `BATCH_SECONDS`, by one transaction."""
+        over = False
+        while not over:
+            waiting = [await queue.get()]
+            if waiting[0] is not None and queue.qsize() < BATCH:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), BATCH_SECONDS)
+            while len(waiting) < BATCH and not queue.empty():
+                waiting.append(queue.get_nowait())
+            batch = [outcome for outcome in waiting if outcome is not None]
+            over = len(batch) < len(waiting)
             if batch:
                 opened: list[int] = []
                 account.values += await asyncio.to_thread(self._store, slice_, batch, readings, opened)
@@ -228,12 +230,6 @@ class Collector:
                 opened=opened,
                 within=self.within,
             )
-
-
-async def _within(awaitable: Awaitable[Outcome | None], seconds: float | None) -> Outcome | None:
-    if seconds is not None and seconds <= 0:
-        seconds = 0.001
-    return await asyncio.wait_for(awaitable, seconds)
 
 
 def _rest(target: Target, outcome: Outcome) -> Target:

@@ -42,7 +42,7 @@ from cosem.headend.schema import slice_ as slice_table
 from cosem.headend.senders import Mail, Mqtt, Webhook
 from cosem.headend.session import (
     ClockPolicy,
-    Leased,
+    DeviceCounters,
     Logs,
     Outcome,
     Target,
@@ -296,8 +296,8 @@ class Headend:
             keys = self.device_keys(row, secrets)
             name = counter_name(number, keys)
             block = self.counters.lease_many(connection, {name: 0}, LEASE)[name]
-        counters = Leased(number, keys, block, self.counters)
-        plan = ClientPlan(row.url, device=keys, counters=counters, options=self.settings.options)
+        counters = DeviceCounters(number, self.counters)
+        plan = ClientPlan(row.url, device=keys, counters=counters, options=self.settings.options, block=block)
         return plan, segment, self._limits(segment)
 
     def _keys_changed(self, change: Change, step: str) -> None:

@@ -21,9 +21,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import Connection, and_, delete, insert, select
+from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cosem.errors import ConfigError
+from cosem.headend.database import insert_many
 from cosem.headend.schema import interval_block, interval_file
 
 DAY: Final = 86_400
@@ -97,22 +99,24 @@ class Series:
         if not len(self) or (self.times[0] >= first and self.times[-1] < last):
             return self
         low, high = np.searchsorted(self.times, (first, last))
-        part = slice(int(low), int(high))
-        return Series(
-            self.device, self.channel, self.times[part], self.values[part], self.quality[part], self.estimates[part]
-        )
+        return self.part(int(low), int(high))
+
+    def part(self, low: int, high: int) -> Series:
+        """Return the values of the positions from `low` to before `high`."""
+        at = slice(low, high)
+        return Series(self.device, self.channel, self.times[at], self.values[at], self.quality[at], self.estimates[at])
 
     def over(self, older: Series) -> Series:
         """Return both as one: where both have a time this one counts, but a missing value leaves the older one."""
-        times = np.concatenate((older.times, self.times))
-        merged = Series.of(
-            self.device,
-            self.channel,
-            times,
+        columns = (
+            np.concatenate((older.times, self.times)),
             np.concatenate((older.values, self.values)),
             np.concatenate((older.quality, self.quality)),
             np.concatenate((older.estimates, self.estimates)),
         )
+        if not len(older) or not len(self) or older.times[-1] < self.times[0]:
+            return Series(self.device, self.channel, *columns)
+        merged = Series.of(self.device, self.channel, *columns)
         at = np.searchsorted(merged.times, older.times)
         lost = merged.values[at] == MISSING
         if lost.any():
@@ -162,12 +166,7 @@ class Intervals:
             rows[key] = rows[key].over(old)
         for part in rows.values():
             changed += len(part)
-        statement = upsert(interval_block)
-        statement = statement.on_conflict_do_update(
-            index_elements=["device", "channel", "day"],
-            set_={name: statement.excluded[name] for name in ("times", "values", "quality", "estimates")},
-        )
-        connection.execute(statement, [_row(key, part) for key, part in rows.items()])
+        insert_many(connection, _STAGING, [_row(key, part) for key, part in rows.items()])
         return changed
 
     def _staged(
@@ -371,14 +370,29 @@ def _write_file(path: Path, table: pa.Table) -> int:
     return path.stat().st_size
 
 
+def _staging() -> Insert:
+    statement = upsert(interval_block)
+    return statement.on_conflict_do_update(
+        index_elements=["device", "channel", "day"],
+        set_={name: statement.excluded[name] for name in ("times", "values", "quality", "estimates")},
+    )
+
+
+_STAGING: Final = _staging()
+
+
 def _days(series: Series) -> Iterator[tuple[int, Series]]:
     """Cut a series at UTC midnights."""
     if not len(series):
         return
-    for day in range(int(series.times[0]) // DAY, int(series.times[-1]) // DAY + 1):
-        part = series.between(day * DAY, (day + 1) * DAY)
-        if len(part):
-            yield day, part
+    first, last = int(series.times[0]) // DAY, int(series.times[-1]) // DAY
+    if first == last:
+        yield first, series
+        return
+    edges = np.searchsorted(series.times, np.arange(first, last + 2) * DAY).tolist()
+    for day, (low, high) in enumerate(pairwise(edges), first):
+        if low < high:
+            yield day, series.part(low, high)
 
 
 def _row(key: tuple[int, int, int], part: Series) -> dict[str, Any]:
@@ -388,8 +402,8 @@ def _row(key: tuple[int, int, int], part: Series) -> dict[str, Any]:
         "channel": channel,
         "day": day,
         "times": (part.times - day * DAY).astype("<i4").tobytes(),
-        "values": part.values.astype("<i8").tobytes(),
-        "quality": part.quality.astype(np.uint8).tobytes(),
+        "values": part.values.astype("<i8", copy=False).tobytes(),
+        "quality": part.quality.astype(np.uint8, copy=False).tobytes(),
         "estimates": b"" if bool((part.estimates == MISSING).all()) else part.estimates.astype("<i8").tobytes(),
     }
 

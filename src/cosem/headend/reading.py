@@ -7,7 +7,8 @@ session: `DecodeError` or `RemoteProtocolError`, never values in the wrong place
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -35,6 +36,9 @@ _STATUS: Final = (
 
 Daylight saving (08h) says nothing against a value.
 """
+_QUALITY: Final = np.array([sum({int(q) for bit, q in _STATUS if octet & bit}) for octet in range(256)], np.uint8)
+MAX_KEPT: Final = 12 * 3000
+"""Octets of a clock column that is kept when it was read: a month of quarters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,16 @@ class ProfileReading:
     channels: tuple[int | None, ...]
     status: int | None = None
 
-    def __post_init__(self) -> None:
-        if len(self.channels) != len(self.columns) or self.time_index is None:
-            raise ConfigError(f"the reading of {self.name} has no clock column, or not a channel for each column")
+    _clock: int = field(init=False, repr=False, compare=False)
+    _needed: frozenset[int] = field(init=False, repr=False, compare=False)
 
-    @property
-    def time_index(self) -> int | None:
-        """Return the position of the clock column."""
-        return next((index for index, column in enumerate(self.columns) if column.is_time), None)
+    def __post_init__(self) -> None:
+        clock = next((index for index, column in enumerate(self.columns) if column.is_time), None)
+        if len(self.channels) != len(self.columns) or clock is None:
+            raise ConfigError(f"the reading of {self.name} has no clock column, or not a channel for each column")
+        needed = {clock, *(index for index, channel in enumerate(self.channels) if channel is not None)}
+        object.__setattr__(self, "_clock", clock)
+        object.__setattr__(self, "_needed", frozenset(needed if self.status is None else {*needed, self.status}))
 
     def series(self, octets: bytes, device: int, *, zone: int = 0) -> list[Series]:
         """Return the values of a buffer by channel. `zone` is the deviation (minutes) of times that have none.
@@ -70,35 +76,32 @@ class ProfileReading:
             return []
         if table.length > MAX_ROWS:
             raise DecodeError(f"{table.length} rows, more than {MAX_ROWS}", 0)
-        clock = self.time_index
-        assert clock is not None
-        times, known = utc_times(_octets(table.columns[clock], str(self.columns[clock].obis)), zone)
-        quality = np.zeros(table.length, np.uint8)
-        if self.status is not None:
+        moments = _moments(_octets(table.columns[self._clock], self.columns[self._clock]).tobytes(), zone)
+        if self.status is None:
+            quality = np.zeros(table.length, np.uint8)
+        else:
             quality = _quality(_numbers(table.columns[self.status], "status"))
-        whole = bool(known.all())
-        if not whole:
-            times, quality = times[known], quality[known]
-        in_order = ascending(times)
-        without = np.full(len(times), MISSING, np.int64)
+        known = moments.known
+        if known is not None:
+            quality = quality[known]
         found = []
         for column, channel in zip(table.columns, self.channels, strict=True):
             if channel is None:
                 continue
             values = _numbers(column, f"channel {channel}")
-            if not whole:
+            if known is not None:
                 values = values[known]
-            if in_order:
-                found.append(Series(device, channel, times, values, quality, without))
+            if moments.in_order:
+                found.append(Series(device, channel, moments.times, values, quality, moments.without))
             else:
-                found.append(Series.of(device, channel, times, values, quality))
+                found.append(Series.of(device, channel, moments.times, values, quality))
         return found
 
     def _columns(self, octets: bytes) -> Columns:
-        table = decode_columns(octets, native=True)
-        if octets[:1] == b"\x01" and any(column.dtype == object for column in table.columns):
+        table = decode_columns(octets, only=self._needed)
+        if octets[:1] == b"\x01" and any(column.dtype.kind == "O" for column in table.columns):
             # Null-data stands for "as before".
-            table = decode_columns(expand_octets(octets, self.columns, self.period), native=True)
+            table = decode_columns(expand_octets(octets, self.columns, self.period), only=self._needed)
         if table.length and len(table.columns) != len(self.columns):
             raise DecodeError(f"rows of {len(table.columns)} columns where {len(self.columns)} are captured", 0)
         return table
@@ -145,6 +148,38 @@ def load_readings(text: str) -> tuple[ProfileReading, ...]:
     return tuple(ProfileReading.of(item) for item in document.get("profiles", ()))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Moments:
+    """A clock column read: UTC seconds of its points in time, and which rows have one (None: all of them).
+
+    `without` are as many values that are not there. Nobody may write into any of these.
+    """
+
+    times: np.ndarray[Any, Any]
+    known: np.ndarray[Any, Any] | None
+    in_order: bool
+    without: np.ndarray[Any, Any]
+
+
+def _moments(octets: bytes, zone: int) -> _Moments:
+    """Return what a clock column says. Meters read in one night say the same: it is worked out once for all of them."""
+    return (_kept_moments if len(octets) <= MAX_KEPT else _read_moments)(octets, zone)
+
+
+def _read_moments(octets: bytes, zone: int) -> _Moments:
+    times, known = utc_times(np.frombuffer(octets, np.uint8).reshape(-1, 12), zone)
+    whole = bool(known.all())
+    if not whole:
+        times = times[known]
+    without = np.full(len(times), MISSING, np.int64)
+    for array in (times, without):
+        array.flags.writeable = False
+    return _Moments(times, None if whole else known, ascending(times), without)
+
+
+_kept_moments = lru_cache(maxsize=64)(_read_moments)
+
+
 def utc_times(octets: np.ndarray[Any, Any], zone: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return UTC seconds of date-times (count, 12), and which of them are points in time.
 
@@ -168,22 +203,22 @@ def utc_times(octets: np.ndarray[Any, Any], zone: int) -> tuple[np.ndarray[Any, 
     return np.where(known, times, 0), known
 
 
-def _octets(column: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
+def _octets(column: np.ndarray[Any, Any], of: Column) -> np.ndarray[Any, Any]:
     if column.dtype == np.uint8 and column.ndim == 2 and column.shape[1] == 12:
         return column
-    if column.dtype == object:
+    if column.dtype.kind == "O":
         # Some rows have no time: they are no point in time.
         rows = [value if isinstance(value, bytes) and len(value) == 12 else b"\xff" * 12 for value in column]
         return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 12)
-    raise DecodeError(f"the times of {name} are no date-times", 0)
+    raise DecodeError(f"the times of {of.obis} are no date-times", 0)
 
 
 def _numbers(column: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
     if column.ndim == 1 and column.dtype.kind in "iub":
-        if column.dtype == np.uint64 and len(column) and int(column.max()) > np.iinfo(np.int64).max:
+        if column.dtype.str[1:] == "u8" and len(column) and int(column.max()) > np.iinfo(np.int64).max:
             raise DecodeError(f"{name}: a number beyond 63 bits", 0)
         return column.astype(np.int64)
-    if column.dtype == object:
+    if column.dtype.kind == "O":
         values = np.full(len(column), MISSING, np.int64)
         for index, value in enumerate(column):
             if value is None:
@@ -196,9 +231,5 @@ def _numbers(column: np.ndarray[Any, Any], name: str) -> np.ndarray[Any, Any]:
 
 
 def _quality(status: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    codes = np.zeros(len(status), np.uint8)
-    if not status.any():
-        return codes
-    for bit, quality in _STATUS:
-        codes |= np.where(status & bit != 0, np.uint8(quality), np.uint8(0)).astype(np.uint8)
+    codes: np.ndarray[Any, Any] = _QUALITY[status & 0xFF]
     return codes

@@ -12,9 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 from sqlalchemy import Connection, delete, select, update
+from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cosem.errors import CosemError
+from cosem.headend.database import insert_many
 from cosem.headend.happenings import Happened, keep
 from cosem.headend.intervals import MISSING, Intervals, Series
 from cosem.headend.reading import ProfileReading
@@ -67,19 +69,22 @@ def store(
     rules = rules or Rules()
     came: list[Series] = []
     rows: dict[str, list[dict[str, Any]]] = {"result": [], "progress": [], "latest": [], "clock": [], "gap": []}
+    holes: dict[tuple[int, int], Sequence[int]] = {}
     for outcome in outcomes:
         count = 0
         for series in outcome.series:
             count += len(series)
             reading = readings.get((series.device, series.channel))
             came.append(series)
-            known = np.flatnonzero(series.values != MISSING)
-            if len(known):
-                last = int(known[-1])
+            if (last := _last_known(series)) is not None:
                 at, value = int(series.times[last]), int(series.values[last])
                 rows["latest"].append({"device": outcome.device, "channel": series.channel, "time": at, "value": value})
             if reading is not None:
-                rows["gap"] += _gaps(series, reading)
+                # Meters of one night share the arrays of their times.
+                shared = id(series.times), reading.period
+                if shared not in holes:
+                    holes[shared] = np.flatnonzero(np.diff(series.times) > reading.period)[:MAX_GAPS].tolist()
+                rows["gap"] += _gaps(series, reading, holes[shared])
         finished = outcome.reason is None or outcome.reason not in AGAIN
         rows["result"].append(
             {
@@ -129,9 +134,16 @@ def _validated(
     return found
 
 
-def _gaps(series: Series, reading: ProfileReading) -> list[dict[str, Any]]:
-    """Return the intervals that are missing between those that came."""
-    holes = np.flatnonzero(np.diff(series.times) > reading.period)[:MAX_GAPS]
+def _last_known(series: Series) -> int | None:
+    """Return the position of the last value that is there."""
+    if len(series) and series.values[-1] != MISSING:
+        return len(series) - 1
+    known = np.flatnonzero(series.values != MISSING)
+    return int(known[-1]) if len(known) else None
+
+
+def _gaps(series: Series, reading: ProfileReading, holes: Sequence[int]) -> list[dict[str, Any]]:
+    """Return the intervals that are missing between those that came: behind the positions `holes`."""
     return [
         {
             "device": series.device,
@@ -144,55 +156,59 @@ def _gaps(series: Series, reading: ProfileReading) -> list[dict[str, Any]]:
     ]
 
 
+def _keeping_the_result() -> Insert:
+    statement = upsert(result)
+    fresh = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["run", "device"],
+        set_={
+            "reason": fresh.reason,
+            "detail": fresh.detail,
+            "tries": result.c.tries + 1,
+            "values": result.c["values"] + fresh["values"],
+            "finished": fresh.finished,
+        },
+    )
+
+
+def _keeping_progress() -> Insert:
+    statement = upsert(progress)
+    until = statement.excluded.until
+    return statement.on_conflict_do_update(
+        index_elements=["device", "profile"], set_={"until": until}, where=progress.c.until < until
+    )
+
+
+def _keeping_the_latest() -> Insert:
+    statement = upsert(latest)
+    fresh = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["device", "channel"],
+        set_={"time": fresh.time, "value": fresh.value},
+        where=latest.c.time <= fresh.time,
+    )
+
+
+def _keeping_clocks() -> Insert:
+    statement = upsert(clock_check)
+    fresh = statement.excluded
+    return statement.on_conflict_do_update(
+        index_elements=["device"], set_={"at": fresh.at, "offset": fresh.offset, "set_at": fresh.set_at}
+    )
+
+
+_KEEPING: Final = {
+    "result": _keeping_the_result(),
+    "progress": _keeping_progress(),
+    "latest": _keeping_the_latest(),
+    "clock": _keeping_clocks(),
+    "gap": upsert(gap).on_conflict_do_nothing(),
+}
+
+
 def _write(connection: Connection, rows: dict[str, list[dict[str, Any]]]) -> None:
-    if rows["result"]:
-        statement = upsert(result)
-        fresh = statement.excluded
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["run", "device"],
-                set_={
-                    "reason": fresh.reason,
-                    "detail": fresh.detail,
-                    "tries": result.c.tries + 1,
-                    "values": result.c["values"] + fresh["values"],
-                    "finished": fresh.finished,
-                },
-            ),
-            rows["result"],
-        )
-    if rows["progress"]:
-        statement = upsert(progress)
-        until = statement.excluded.until
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["device", "profile"], set_={"until": until}, where=progress.c.until < until
-            ),
-            rows["progress"],
-        )
-    if rows["latest"]:
-        statement = upsert(latest)
-        fresh = statement.excluded
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["device", "channel"],
-                set_={"time": fresh.time, "value": fresh.value},
-                where=latest.c.time <= fresh.time,
-            ),
-            rows["latest"],
-        )
-    if rows["clock"]:
-        statement = upsert(clock_check)
-        fresh = statement.excluded
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["device"], set_={"at": fresh.at, "offset": fresh.offset, "set_at": fresh.set_at}
-            ),
-            rows["clock"],
-        )
-    if rows["gap"]:
-        statement = upsert(gap)
-        connection.execute(statement.on_conflict_do_nothing(), rows["gap"])
+    for name, statement in _KEEPING.items():
+        insert_many(connection, statement, rows[name])
 
 
 def close_gaps(connection: Connection, intervals: Intervals, device: int, channel: int, profile: str) -> int:

@@ -111,9 +111,7 @@ def _check(series: Sequence[Series], rules: Rules, cumulative: bool) -> tuple[li
     positive = known & (brought > 0)
     enough = positive.sum(axis=1) >= ENOUGH
     if enough.any():
-        usual = np.full(len(series), np.inf)
-        for row in np.flatnonzero(enough & (brought.max(axis=1) > 0)):
-            usual[row] = np.median(brought[row][positive[row]])
+        usual = np.where(enough, _medians(brought, positive), np.inf)
         marks["spike"] = (known & (brought > (rules.spike * usual)[:, None]), Quality.SUSPECT)
     if rules.highest is not None:
         marks["too high"] = (known & (brought > rules.highest), Quality.SUSPECT)
@@ -129,6 +127,16 @@ def _check(series: Sequence[Series], rules: Rules, cumulative: bool) -> tuple[li
         for item, codes in zip(series, quality, strict=True)
     ]
     return checked, {rule: where for rule, (where, _) in marks.items()}
+
+
+def _medians(values: Array, where: Array) -> Array:
+    """Return the median of each row over the elements `where` it says; of a row without any, anything."""
+    count = where.sum(axis=1)
+    inner = np.sort(np.where(where, values, np.iinfo(np.int64).max), axis=1)
+    rows = np.arange(len(values))
+    low, high = (inner[rows, np.maximum(at, 0)].astype(np.float64) for at in ((count - 1) // 2, count // 2))
+    middle: Array = (low + high) / 2
+    return middle
 
 
 def check_sum(series: Series, start: int, end: int, tolerance: int = 0) -> bool:

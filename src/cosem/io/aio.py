@@ -31,9 +31,11 @@ class _Wire(asyncio.Protocol):
 
     def __init__(self, driver: AsyncioDriver) -> None:
         self.driver = driver
+        self.cut = False
 
     def data_received(self, data: bytes) -> None:
-        self.driver._received(data)
+        if not self.cut:
+            self.driver._received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.driver._lost(self)
@@ -95,6 +97,9 @@ class AsyncioDriver:
         self._hang_up()
 
     def _hang_up(self) -> None:
+        if self._wire is not None:
+            # What still comes by it belongs to nothing that is asked from now on.
+            self._wire.cut = True
         if self._transport is not None:
             self._transport.close()
         self._transport = self._wire = None
@@ -115,19 +120,40 @@ class AsyncioDriver:
     def _pump(self) -> None:
         """Send, carry out orders, set the timer, and settle what is finished."""
         while (order := self.machine.driver_step()) is not None:
-            task = self._loop.create_task(self._order(*order))
+            running, step = order
+            if isinstance(step, Hangup):
+                self._carry_out_hangup(running)
+                continue
+            task = self._loop.create_task(self._order(running, step))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        self._send()
+        self._settle()
+        self._set_timer()
+
+    def _send(self) -> None:
         octets = self.machine.take()
         if octets and self._transport is not None:
             if self.trace is not None:
                 self.trace(">", octets)
             self._transport.write(octets)
-        self._settle()
-        self._set_timer()
+
+    def _carry_out_hangup(self, running: Running[Any]) -> None:
+        """Hang up at once: there is nothing to wait for. What was to be sent before goes first."""
+        error: Exception | None = None
+        try:
+            self._send()
+            self._hang_up()
+            self.machine.lost(self._loop.time())
+        except Exception as raised:
+            error = raised
+        self.machine.answer(running, None, self._loop.time(), error)
 
     def _settle(self) -> None:
-        if not any(running.done for running, _ in self._watched):
+        for running, _ in self._watched:
+            if running.done:
+                break
+        else:
             return
         finished = [(running, future) for running, future in self._watched if running.done]
         self._watched = [item for item in self._watched if not item[0].done]
@@ -160,17 +186,14 @@ class AsyncioDriver:
         self.machine.handle_timer(self._loop.time())
         self._pump()
 
-    async def _order(self, running: Running[Any], step: Save | Dial | Hangup) -> None:
+    async def _order(self, running: Running[Any], step: Save | Dial) -> None:
         value: Any = None
         error: BaseException | None = None
         try:
             if isinstance(step, Save):
                 value = await self._loop.run_in_executor(None, step.action)
-            elif isinstance(step, Dial):
-                await self._dial()
             else:
-                self._hang_up()
-                self.machine.lost(self._loop.time())
+                await self._dial()
         except Exception as raised:
             # Whatever it is: the conversation that waits for this step must learn of it.
             error = raised

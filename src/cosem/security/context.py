@@ -154,6 +154,10 @@ class SecurityContext:
         self._ciphers[key_set] = made = cipher(key)
         return made
 
+    def cipher(self, key_set: str = UNICAST) -> AESGCM:
+        """Return the cipher of a key set. Raises `KeyMissing`."""
+        return self._ciphers.get(key_set) or self._cipher(key_set)
+
     def receiving(self, key_set: str = UNICAST) -> ReceivingCounter:
         """Return the counter of what was accepted under `key_set`."""
         return self._receiving[key_set]

@@ -13,7 +13,7 @@ from enum import IntEnum
 from cosem.errors import ConfigError, HlsFailed, KeyMissing
 from cosem.security.context import SecurityContext
 from cosem.security.control import AUTHENTICATED
-from cosem.security.gcm import HEADER_LENGTH, TAG_LENGTH, cipher
+from cosem.security.gcm import HEADER_LENGTH, TAG_LENGTH
 
 MIN_CHALLENGE, MAX_CHALLENGE = 8, 64
 
@@ -152,7 +152,7 @@ def gmac(context: SecurityContext, title: bytes, control: int, counter: int, cha
         raise KeyMissing("GMAC needs the system titles of both ends")
     head = bytes((control,)) + counter.to_bytes(4, "big")
     nonce = title + head[1:]
-    tag = cipher(keys.global_unicast_encryption_key).encrypt(nonce, b"", head[:1] + keys.authentication_key + challenge)
+    tag = context.cipher().encrypt(nonce, b"", head[:1] + keys.authentication_key + challenge)
     return head + tag[:TAG_LENGTH]
 
 
