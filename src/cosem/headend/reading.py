@@ -16,7 +16,7 @@ from cosem.classes.common import CaptureObject
 from cosem.client.table import Column, expand_octets
 from cosem.codec.rows import Columns, decode_columns
 from cosem.errors import ConfigError, CosemError, DecodeError
-from cosem.headend.intervals import MISSING, Series, ascending
+from cosem.headend.intervals import DAY, MISSING, Series, ascending
 from cosem.headend.quality import Quality
 from cosem.obis import Obis, obis
 
@@ -41,7 +41,8 @@ Daylight saving (08h) says nothing against a value.
 class ProfileReading:
     """What is read of one profile. `channels` has the channel's number for every column, None for what is no value.
 
-    `period` in seconds; `status` is the column with the row's status, if there is one.
+    `period` in seconds; `status` is the column with the row's status, if there is one. `captured` has for columns
+    whose values were captured elsewhere, and may be old, the column with their capture time.
     """
 
     name: Obis
@@ -49,6 +50,7 @@ class ProfileReading:
     columns: tuple[Column, ...]
     channels: tuple[int | None, ...]
     status: int | None = None
+    captured: tuple[int | None, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.channels) != len(self.columns) or self.time_index is None:
@@ -82,17 +84,26 @@ class ProfileReading:
         in_order = ascending(times)
         without = np.full(len(times), MISSING, np.int64)
         found = []
-        for column, channel in zip(table.columns, self.channels, strict=True):
+        for place, (column, channel) in enumerate(zip(table.columns, self.channels, strict=True)):
             if channel is None:
                 continue
             values = _numbers(column, f"channel {channel}")
             if not whole:
                 values = values[known]
+            own = quality
+            if self.captured and (at := self.captured[place]) is not None:
+                own = quality | self._aged(table.columns[at], known, times, values, zone)
             if in_order:
-                found.append(Series(device, channel, times, values, quality, without))
+                found.append(Series(device, channel, times, values, own, without))
             else:
-                found.append(Series.of(device, channel, times, values, quality))
+                found.append(Series.of(device, channel, times, values, own))
         return found
+
+    def _aged(self, column: Any, known: Any, times: Any, values: Any, zone: int) -> np.ndarray[Any, Any]:
+        """Return what is against values that were captured before their interval: they are those of an earlier one."""
+        moments, told = utc_times(_octets(column, "capture times"), zone)
+        old = ~told[known] | (moments[known] < times - self.period)
+        return np.where(old & (values != MISSING), np.uint8(Quality.INVALID), np.uint8(0)).astype(np.uint8)
 
     def _columns(self, octets: bytes) -> Columns:
         table = decode_columns(octets, native=True)
@@ -134,6 +145,11 @@ class ProfileReading:
             return cls(obis(document["name"]), int(document["period"]), columns, channels, status)
         except (KeyError, TypeError, ValueError, IndexError, CosemError) as error:
             raise ConfigError(f"no reading of a profile: {error!s}") from None
+
+
+def over(now: float, period: int) -> int:
+    """Return up to when intervals of `period` seconds are asked for (UTC); days and months end at local hours."""
+    return int(now) if period >= DAY else int(now) // period * period
 
 
 def load_readings(text: str) -> tuple[ProfileReading, ...]:

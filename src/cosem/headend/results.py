@@ -15,13 +15,16 @@ from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cosem.errors import CosemError
+from cosem.headend.children import off_channel
 from cosem.headend.happenings import Happened, keep
-from cosem.headend.intervals import MISSING, Intervals, Series
+from cosem.headend.intervals import DAY, MISSING, Intervals, Series
+from cosem.headend.inventory import Inventory
 from cosem.headend.reading import ProfileReading
-from cosem.headend.reasons import AGAIN
+from cosem.headend.reasons import Reason
 from cosem.headend.schema import channel, clock_check, gap, latest, progress, result, segment
 from cosem.headend.session import Outcome
 from cosem.headend.validation import Rules, validate_many
+from cosem.units import ScalerUnit
 
 MAX_GAPS: Final = 50
 """Gaps found in one answer that are kept: a meter with more of them has another illness."""
@@ -45,6 +48,34 @@ def check_fence(connection: Connection, number: int, epoch: int) -> None:
 
 
 Within = Callable[[Connection, Sequence[Happened], Sequence[int], int], None]
+
+
+def book(connection: Connection, outcome: Outcome, now: int) -> dict[tuple[int, int], ProfileReading]:
+    """Give what was read of a device on a M-Bus its channels: afterwards `store` takes it as any other outcome.
+
+    Returns which profile each channel was read from. Who was found is kept where nobody had said who should be there.
+    """
+    channel_found = outcome.channel
+    if channel_found is None or channel_found.meter is None or outcome.reason is Reason.ANOTHER_METER:
+        return {}
+    inventory = Inventory(connection)
+    inventory.keep_meter(outcome.device, channel_found.meter, now)
+    # What a value stands for differs from medium to medium: their channels are told apart.
+    what = inventory.by_number([outcome.device])[outcome.device].kind
+    readings: dict[tuple[int, int], ProfileReading] = {}
+    for reading, series in outcome.found:
+        if not (series.values != MISSING).any():
+            continue  # a place for values that this device does not send
+        column = reading.columns[series.channel]
+        scaled = column.scaler_unit or ScalerUnit()
+        number = inventory.measured(off_channel(column.obis), scaled, reading.period, what=what)
+        readings[outcome.device, number] = reading
+        outcome.series.append(replace(series, channel=number))
+    for item in outcome.values:
+        number = inventory.measured(item.name, item.scaler_unit, what=what)
+        outcome.latest.append((number, item.time, item.value))
+    outcome.found, outcome.values = [], ()
+    return readings
 
 
 def store(
@@ -80,7 +111,8 @@ def store(
                 rows["latest"].append({"device": outcome.device, "channel": series.channel, "time": at, "value": value})
             if reading is not None:
                 rows["gap"] += _gaps(series, reading)
-        finished = outcome.reason is None or outcome.reason not in AGAIN
+        for number, at, value in outcome.latest:
+            rows["latest"].append({"device": outcome.device, "channel": number, "time": at, "value": value})
         rows["result"].append(
             {
                 "run": run,
@@ -90,7 +122,7 @@ def store(
                 "detail": outcome.detail[:500],
                 "tries": 1,
                 "values": count,
-                "finished": now if finished else None,
+                "finished": None if outcome.again else now,
             }
         )
         for profile, until in outcome.until.items():
@@ -131,7 +163,9 @@ def _validated(
 
 def _gaps(series: Series, reading: ProfileReading) -> list[dict[str, Any]]:
     """Return the intervals that are missing between those that came."""
-    holes = np.flatnonzero(np.diff(series.times) > reading.period)[:MAX_GAPS]
+    # Once a year a day has 25 hours.
+    longest = reading.period if reading.period < DAY else reading.period + 3600
+    holes = np.flatnonzero(np.diff(series.times) > longest)[:MAX_GAPS]
     return [
         {
             "device": series.device,
