@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 from sqlalchemy import select
 
-from cosem.client.core import ClientOptions
 from cosem.concentrator.concentrator import LIVE
 from cosem.errors import ConfigError
-from cosem.headend.engine import Headend, HeadendSettings
 from cosem.headend.exchange import documents, import_rows, read_rows, to_csv
 from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.learning import adopt, learn
 from cosem.headend.permits import Limits
-from cosem.headend.plans import DAY, Plan, Plans, Selection
+from cosem.headend.plans import DAY, Selection
 from cosem.headend.quality import Quality
-from cosem.headend.schema import channel, latest, result
-from cosem.headend.vault import Vault
+from cosem.headend.schema import channel, result
 from cosem.io.server import DeviceServer, serving
 from cosem.obis import obis
 from cosem.plc.llc import LlcSettings
@@ -26,94 +21,17 @@ from cosem.simulator.feeder import random_feeder
 from cosem.simulator.feeder_network import title_of
 from cosem.simulator.gas import simulated_converter
 from cosem.simulator.house import simulated_house
-from cosem.simulator.meter import simulated_meter
 from cosem.simulator.power_line_site import PowerLineSite
 from cosem.simulator.utilities import utilities_of
-from support.offices import QUERY, SECRETS, TaskQueue, hasten, prepare
+from support.houses import HOUR, NOW, House, metered_house, query
 from support.served import END
-
-NOW = int(END.timestamp())
-HOUR = 3600
-
-
-class House:
-    """A head-end, and what is served to it; `play` lets the time of both pass."""
-
-    def __init__(self, folder, **devices) -> None:
-        prepare(folder)
-        settings = HeadendSettings(folder, options=ClientOptions(retries=0, reconnects=0), first_pause=0.01)
-        self.now = float(NOW + 60)
-        self.queue = TaskQueue()
-        self.headend = Headend(
-            settings, self.queue, clock=lambda: self.now, random=lambda: 0.5, sealer=Vault(bytes(32))
-        )
-        hasten(self.headend.engine)
-        self.devices = SimpleNamespace(**devices)
-
-    def play(self, seconds: int) -> None:
-        self.now += seconds
-        for device in vars(self.devices).values():
-            device.advance(int(self.now) - 60)
-
-    def add(self, name: str, kind: Kind, url: str | None = None, **more) -> int:
-        with self.headend.engine.begin() as connection:
-            inventory = Inventory(connection)
-            number = inventory.add(NewDevice(name, kind, url=url, **more), NOW)
-            inventory.move(name, State.IN_USE, NOW)
-            if url is not None:
-                self.headend.keys.put(connection, number, SECRETS, NOW)
-        return number
-
-    def change(self, act) -> None:
-        with self.headend.engine.begin() as connection:
-            act(Inventory(connection), int(self.now))
-
-    async def run(self, **what) -> dict[str, tuple[str | None, str, int]]:
-        """Carry a plan out; return reason, detail and values of each device."""
-        with self.headend.engine.begin() as connection:
-            plan = Plans(connection).save(Plan("night", "15 0 * * *", **{"depth": 1, "clock": False} | what))
-        self.now += 1
-        run = await self.headend.run(plan, spread=False)
-        await self.headend.finished(run)
-        with self.headend.engine.connect() as connection:
-            rows = connection.execute(select(result).where(result.c.run == run)).all()
-            names = {
-                number: row.name for number, row in Inventory(connection).by_number(r.device for r in rows).items()
-            }
-        return {names[row.device]: (row.reason, row.detail, row.values) for row in rows}
-
-    def latest(self, number: int) -> dict[str, tuple[int, int]]:
-        with self.headend.engine.connect() as connection:
-            query = select(channel.c.name, latest.c.time, latest.c.value).join(
-                channel, channel.c.id == latest.c.channel
-            )
-            return {
-                row.name: (row.time, row.value) for row in connection.execute(query.where(latest.c.device == number))
-            }
-
-    def values(self, number: int, name: str):
-        with self.headend.engine.connect() as connection:
-            where = connection.execute(select(channel.c.id).where(channel.c.name == name)).scalar_one()
-            return self.headend.intervals.read(connection, number, where, NOW - 10 * DAY, NOW + 10 * DAY)
-
-
-def query(**more: str) -> str:
-    return "&".join(f"{name}={value}" for name, value in (QUERY | {"timeout": "2"} | more).items())
 
 
 @pytest.fixture
 async def metered(tmp_path):
     """Return a head-end, and a meter with gas, water by radio and heat behind it."""
-    meter = simulated_meter(seed=1, end=END, days=1.2, utilities=("gas", "water-radio", "heat"))
-    server = DeviceServer(meter.device)
-    with serving(server) as ((host, port),):
-        house = House(tmp_path, meter=meter)
-        house.server = server
-        house.numbers = {"meter": house.add("meter", Kind.ELECTRICITY, f"tcp://{host}:{port}?{query()}")}
-        for place, (name, kind) in enumerate((("gas", Kind.GAS), ("water", Kind.WATER), ("heat", Kind.HEAT)), 1):
-            house.numbers[name] = house.add(name, kind, parent="meter", channel=place)
+    with metered_house(tmp_path) as house:
         yield house
-        house.headend.engine.dispose()
 
 
 async def test_children_are_read_in_their_parents_session_and_are_devices_of_their_own(metered):

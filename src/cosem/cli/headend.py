@@ -15,6 +15,7 @@ COMMANDS = {
     "devices": ("cosem.cli.headend_devices", "list, add, move, import, export devices, learn what they capture"),
     "plans": ("cosem.cli.headend_plans", "list and add plans, let them run or rest"),
     "run": ("cosem.cli.headend_plans", "carry a plan out now, and account for every device"),
+    "read": ("cosem.cli.headend_read", "read what a device shows now, with those on its M-Bus"),
     "commands": ("cosem.cli.headend_commands", "send commands, confirm them, see what came of them"),
     "alarms": ("cosem.cli.headend_happenings", "list alarms, acknowledge them"),
     "events": ("cosem.cli.headend_happenings", "list what happened at devices"),

@@ -84,13 +84,14 @@ def send_command(
         raise ConfigError("an identity has up to 200 printable characters, and no space among them")
     wanted = _bundle(file) if kind is None else [NewCommand(kind, _parameters(parameters))]
     with opened(folder, Act.COMMAND) as office:
-        commands = _commands(office)
+        commands = commands_of(office)
         late = None if not_after is None else seconds(not_after)
         rows = commands.ask(device, wanted, office.who, identity=identity, not_after=late)
         return _answer(office, commands, rows, wait=not no_wait, as_json=as_json)
 
 
-def _commands(office: Office) -> Commands:
+def commands_of(office: Office) -> Commands:
+    """Return the commands of a folder, to ask for and to look at: nothing is sent by them."""
     from cosem.headend.commands import Commands
     from cosem.headend.work import Elsewhere
 
@@ -186,7 +187,7 @@ def confirm_command(bundle: str, no_wait: bool, folder: Path, as_json: bool) -> 
     with opened(folder, Act.CONFIRM) as office:
         if office.token is None:
             raise ConfigError(f"a second person confirms by a token of its own, in {TOKEN}")
-        commands = _commands(office)
+        commands = commands_of(office)
         rows = commands.agree(bundle, office.who)
         return _answer(office, commands, rows, wait=not no_wait, as_json=as_json)
 
@@ -202,7 +203,7 @@ def cancel_command(bundle: str, folder: Path, as_json: bool) -> int:
     from cosem.headend.access import Act
 
     with opened(folder, Act.COMMAND) as office:
-        commands = _commands(office)
+        commands = commands_of(office)
         rows = asyncio.run(commands.cancel(bundle, office.who))
         if as_json:
             print_json({"bundle": bundle, "commands": [_document(row) for row in rows]})
@@ -222,7 +223,7 @@ def decide_command(identity: str, became: str, folder: Path) -> int:
     from cosem.headend.access import Act
 
     with opened(folder, Act.COMMAND) as office:
-        asyncio.run(_commands(office).decide(identity, became == "done", office.who))
+        asyncio.run(commands_of(office).decide(identity, became == "done", office.who))
     return DONE
 
 
@@ -238,7 +239,7 @@ def show_command(bundle: str | None, device: str | None, limit: int, folder: Pat
     from cosem.headend.inventory import Inventory
 
     with opened(folder, Act.SEE) as office:
-        commands = _commands(office)
+        commands = commands_of(office)
         if bundle is not None:
             rows = commands.bundle(bundle)
             if not rows:

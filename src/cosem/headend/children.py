@@ -79,11 +79,15 @@ class OnChannel:
     values: tuple[Present, ...] = ()
     readings: Mapping[int, ProfileReading] = field(default_factory=dict)
 
+    @property
+    def patience(self) -> int:
+        """How old (seconds) the newest value of a device may be that is not silent."""
+        return STALE_PERIODS * self.period if self.period else STALE_SECONDS
+
     def stale(self, now: float) -> int | None:
         """Return since when nothing new came of the device, if that is too long; 0 if nothing ever did."""
         newest = max((item.time for item in self.values), default=0)
-        patience = STALE_PERIODS * self.period if self.period else STALE_SECONDS
-        return newest if now - newest > patience else None
+        return newest if now - newest > self.patience else None
 
 
 def identity(text: str) -> str:
@@ -119,20 +123,16 @@ def look(core: Core, child: Child, *, zone: int) -> Generator[Any, Any, OnChanne
     """
     client, profiles = client_name(child.channel), tuple(child.since)
     asked: list[tuple[int, Obis, int]] = [
-        (MBusClient.class_id, client, number) for number in (_NUMBER, _MANUFACTURER, _PERIOD, _KEY_STATUS)
+        (MBusClient.class_id, client, number) for number in (_NUMBER, _MANUFACTURER, _KEY_STATUS, _PERIOD)
     ]
     for number in profiles:
         asked += [(ProfileGeneric.class_id, profile_name(number, child.channel), attribute) for attribute in (3, 4)]
     answers = yield from core.read_many(asked)
-    who, maker, period, status = answers[:4]
-    if isinstance(who, AccessError) or isinstance(maker, AccessError):
-        raise ConfigError(f"its parent has no M-Bus channel {child.channel} that may be read: {who}")
+    who, maker, status, period = answers[:4]
+    meter = _meter(client, who, maker, status)
     every = 0 if isinstance(period, AccessError) else _whole(period, client)
-    if not _whole(who, client):
+    if meter is None:
         return OnChannel(None, every)
-    # Version 0 of the class, which has no key status, has digits as hexadecimal ones.
-    digits = f"{who.value:08X}" if isinstance(status, AccessError) else f"{who.value:08d}"
-    meter = f"{manufacturer_code(_whole(maker, client).to_bytes(2, 'little'))}{digits}"
     layouts = {each: _captures(*answers[4 + 2 * at : 6 + 2 * at]) for at, each in enumerate(profiles)}
     names = {Obis(bytes((0, child.channel, 24, 2, place, 255))) for place in VALUES}
     for captures, _ in filter(None, layouts.values()):
@@ -144,6 +144,22 @@ def look(core: Core, child: Child, *, zone: int) -> Generator[Any, Any, OnChanne
         if layout is not None
     }
     return OnChannel(meter, every, values, readings)
+
+
+def who_is(core: Core, channel: int) -> Generator[Any, Any, str | None]:
+    """Read who is on a channel, None where nobody is. Raises `ConfigError` where there is no such channel."""
+    name = client_name(channel)
+    asked = [(MBusClient.class_id, name, number) for number in (_NUMBER, _MANUFACTURER, _KEY_STATUS)]
+    return _meter(name, *(yield from core.read_many(asked)))
+
+
+def _meter(client: Obis, who: Data | AccessError, maker: Data | AccessError, status: Data | AccessError) -> str | None:
+    if isinstance(who, AccessError) or isinstance(maker, AccessError):
+        raise ConfigError(f"there is no M-Bus channel {client[1]} that may be read: {who}")
+    number = _whole(who, client)
+    # Version 0 of the class, which has no key status, has digits as hexadecimal ones.
+    digits = f"{number:08X}" if isinstance(status, AccessError) else f"{number:08d}"
+    return f"{manufacturer_code(_whole(maker, client).to_bytes(2, 'little'))}{digits}" if number else None
 
 
 def _captures(objects: Data | AccessError, period: Data | AccessError) -> tuple[Sequence[Any], int] | None:

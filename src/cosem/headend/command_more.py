@@ -14,6 +14,7 @@ from cosem.classes.c070_disconnect_control import ControlState
 from cosem.classes.c071_limiter import EmergencyProfile, Limiter
 from cosem.client.async_meter import AsyncMeter
 from cosem.client.supply import NO_EMERGENCY
+from cosem.client.utility import CHANNELS as MAX_CHANNELS
 from cosem.client.verbs import LIMITER
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
@@ -29,6 +30,7 @@ MAX_VALUES: Final = 5000
 _BUFFERS: Final = frozenset({(7, 2), (15, 2), (12, 2), (18, 3), (61, 2)})
 """What is large: buffers, object lists, tables; and it changes while it is read."""
 CHANNELS: Final = range(1, 5)
+"""Channels of an electricity meter: what `mbus channels` looks at."""
 STATUS_OBJECT: Final = "0-1:94.31.0.255"
 """Administrative status (in or out of use) of DSMR meters: Data, an enumeration [R]."""
 CONFIGURATION_OBJECT: Final = "0-1:94.31.3.255"
@@ -109,8 +111,8 @@ async def _emergency_over(meter: AsyncMeter, given: Parameters) -> bool:
 
 
 def _channel(given: Parameters) -> int:
-    if given["channel"] not in CHANNELS:
-        raise ConfigError("a channel is 1 to 4")
+    if not 1 <= given["channel"] <= MAX_CHANNELS:
+        raise ConfigError(f"a channel is 1 to {MAX_CHANNELS}")
     return int(given["channel"])
 
 
@@ -405,7 +407,7 @@ MORE: Final = (
     Kind("open valve", "open the valve of an M-Bus channel, or make it ready", _MBUS, _open_valve, _valve_open, True,
          True, _NEEDS, _valve),
     Kind("mbus install", "install an M-Bus device at a channel", {**_MBUS, "address": int}, _install, _installed, True,
-         required=_NEEDS, verify=lambda given: (_client(given), bytes([given.get("address", 0)]))),
+         required=_NEEDS, verify=lambda given: (_client(given), bytes([given.get("address", 0)])), stranger=True),
     Kind("mbus deinstall", "give up the M-Bus device of a channel", _MBUS, _mbus(2, axdr.integer(0)), _deinstalled,
          True, True, _NEEDS, _client),
     Kind("mbus capture", "capture values of an M-Bus device now", _MBUS, _mbus(3, axdr.integer(0)), repeatable=True,

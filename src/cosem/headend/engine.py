@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from cosem.headend.campaign_kinds import CommandCampaign, FirmwareCampaign, KeyC
 from cosem.headend.campaigns import Campaigns
 from cosem.headend.children import Child, profile_name, profiles_of
 from cosem.headend.collector import Collector, Slice
-from cosem.headend.commands import Commands
+from cosem.headend.commands import CommandRow, Commands, now_of
 from cosem.headend.counters import DatabaseCounterStore
 from cosem.headend.database import open_database
 from cosem.headend.firmware import Firmware
@@ -273,9 +273,12 @@ class Headend:
     ) -> AsyncIterator[AsyncMeter]:
         """Associate with one device at once, ahead of plans unless in their `lane`: `meter` as `cosem.client` has it.
 
+        One that is read through its parent is reached by that: the association is the parent's.
+
         `state` NEW takes the keys that are on their way to it where there are such. Raises `ConfigError` for one that
         is not there or is not dialled, and what the client raises.
         """
+        number = await asyncio.to_thread(self._dialled, number)
         async with self.turns.of(number):
             plan, segment, limits = await asyncio.to_thread(self._client_plan, number, state)
             async with (
@@ -284,6 +287,24 @@ class Headend:
                 AsyncMeter(plan, trace=recording) as meter,
             ):
                 yield meter
+
+    def _dialled(self, number: int) -> int:
+        with self.engine.connect() as connection:
+            row = Inventory(connection).by_number([number]).get(number)
+        return number if row is None else row.dialled
+
+    async def read_now(
+        self, name: str, who: str, objects: Sequence[str] = (), *, identity: str | None = None, seconds: int = 60
+    ) -> list[CommandRow]:
+        """Ask for what a device shows now, and those on its M-Bus; keep it as latest values. Waits until it is known.
+
+        `objects` are logical names where not everything is wanted, it is tried for `seconds`. Raises `ConfigError`.
+        """
+        with self.engine.connect() as connection:
+            command = now_of(connection, name, objects)
+        late = int(self.clock()) + seconds
+        rows = await self.commands.request(name, [command], who, identity=identity, not_after=late)
+        return await self.commands.ended(rows[0].bundle)
 
     def _client_plan(self, number: int, state: KeyState) -> tuple[ClientPlan, int, Limits]:
         with self.engine.begin() as connection:

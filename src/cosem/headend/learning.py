@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -93,6 +93,7 @@ def adopt(
     readings = {item.name: item for item in known.readings} if known is not None else {}
     for item in learned:
         readings[item.name] = _reading(inventory, item)
+    readings = _each_once(readings)
     if known is None:
         inventory.set_type(name, row.kind, readings=readings.values())
     else:
@@ -102,6 +103,19 @@ def adopt(
     shown = {str(item.name): len(item.columns) for item in learned}
     record(connection, now, who, "learn", name, after={"device": device, "profiles": shown})
     return name
+
+
+def _each_once(readings: Mapping[Obis, ProfileReading]) -> dict[Obis, ProfileReading]:
+    """Return readings in which each channel is that of the profile which has it most often.
+
+    Quarters of an hour between hours would not be on an hour's end, hours between quarters would be gaps.
+    """
+    taken: set[int] = set()
+    found = dict(readings)
+    for item in sorted(readings.values(), key=lambda item: item.period):
+        found[item.name] = replace(item, channels=tuple(None if each in taken else each for each in item.channels))
+        taken.update(each for each in item.channels if each is not None)
+    return found
 
 
 def _reading(inventory: Inventory, item: Learned) -> ProfileReading:

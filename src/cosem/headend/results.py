@@ -204,17 +204,7 @@ def _write(connection: Connection, rows: dict[str, list[dict[str, Any]]]) -> Non
             ),
             rows["progress"],
         )
-    if rows["latest"]:
-        statement = upsert(latest)
-        fresh = statement.excluded
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["device", "channel"],
-                set_={"time": fresh.time, "value": fresh.value},
-                where=latest.c.time <= fresh.time,
-            ),
-            rows["latest"],
-        )
+    keep_latest(connection, rows["latest"])
     if rows["clock"]:
         statement = upsert(clock_check)
         fresh = statement.excluded
@@ -227,6 +217,22 @@ def _write(connection: Connection, rows: dict[str, list[dict[str, Any]]]) -> Non
     if rows["gap"]:
         statement = upsert(gap)
         connection.execute(statement.on_conflict_do_nothing(), rows["gap"])
+
+
+def keep_latest(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep the latest values of channels: device, channel, time, value. An older one takes no newer one's place."""
+    if not rows:
+        return
+    statement = upsert(latest)
+    fresh = statement.excluded
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["device", "channel"],
+            set_={"time": fresh.time, "value": fresh.value},
+            where=latest.c.time <= fresh.time,
+        ),
+        list(rows),
+    )
 
 
 def close_gaps(connection: Connection, intervals: Intervals, device: int, channel: int, profile: str) -> int:

@@ -125,7 +125,7 @@ Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200, patt
 
 def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
     """Return the application of one head-end; `intake` receives its pushes."""
-    from cosem.headend.api import campaigns, devices, happenings, observe, work
+    from cosem.headend.api import campaigns, devices, happenings, observe, premises, work
     from cosem.headend.metrics import Metrics
 
     app = FastAPI(
@@ -139,7 +139,7 @@ def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
     )
     app.state.headend = headend
     app.state.metrics = Metrics(headend, intake)
-    for room in (devices, work, happenings, observe, campaigns):
+    for room in (devices, premises, work, happenings, observe, campaigns):
         app.include_router(room.router, prefix="/api")
     for kind, status in _STATUS.items():
         app.add_exception_handler(kind, _refuse(status))
