@@ -17,6 +17,8 @@ COMMANDS = {
     "run": ("cosem.cli.headend_plans", "carry a plan out now, and account for every device"),
     "read": ("cosem.cli.headend_read", "read what a device shows now, with those on its M-Bus"),
     "commands": ("cosem.cli.headend_commands", "send commands, confirm them, see what came of them"),
+    "campaigns": ("cosem.cli.headend_campaigns", "do one thing at many devices, stage after stage"),
+    "firmware": ("cosem.cli.headend_firmware", "list, add and withdraw firmware images"),
     "alarms": ("cosem.cli.headend_happenings", "list alarms, acknowledge them"),
     "events": ("cosem.cli.headend_happenings", "list what happened at devices"),
     "export": ("cosem.cli.headend_values", "write values as CSV, JSON lines or Parquet"),

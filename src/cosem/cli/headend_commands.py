@@ -82,7 +82,8 @@ def send_command(
         raise ConfigError("name a kind of command, or a bundle by --file")
     if identity is not None and (not identity.isprintable() or " " in identity or not 1 <= len(identity) <= 200):
         raise ConfigError("an identity has up to 200 printable characters, and no space among them")
-    wanted = _bundle(file) if kind is None else [NewCommand(kind, _parameters(parameters))]
+    given = bundle_of(file) if kind is None else [(kind, parameters_of(parameters))]
+    wanted = [NewCommand(*item) for item in given]
     with opened(folder, Act.COMMAND) as office:
         commands = commands_of(office)
         late = None if not_after is None else seconds(not_after)
@@ -101,17 +102,17 @@ def commands_of(office: Office) -> Commands:
     return Commands(office.engine, Elsewhere(), nobody, clock=time.time, two_persons=office.settings.two_persons)
 
 
-def _bundle(file: Any) -> list[Any]:
-    from cosem.headend.commands import NewCommand
-
+def bundle_of(file: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Return the kinds and parameters of a bundle in a file. Raises `ConfigError`."""
     try:
         content = json.load(file)
-        return [NewCommand(item["kind"], dict(item.get("parameters", {}))) for item in content]
+        return [(item["kind"], dict(item.get("parameters", {}))) for item in content]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(f"{file.name} is no list of commands: [{{'kind': ..., 'parameters': {{...}}}}]") from None
 
 
-def _parameters(texts: tuple[str, ...]) -> dict[str, Any]:
+def parameters_of(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Return NAME=VALUE parameters: JSON where a value looks like it, text otherwise. Raises `ConfigError`."""
     found: dict[str, Any] = {}
     for text in texts:
         name, sign, value = text.partition("=")

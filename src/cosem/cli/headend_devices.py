@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cosem.cli.headend_office import Office, counted, folder_option, json_option, on_loop, opened
+from cosem.cli.headend_office import Office, asking, counted, folder_option, json_option, on_loop, opened
 from cosem.cli.output import DONE, json_text, print_json, print_table
 from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError
@@ -362,23 +362,13 @@ def learn_command(name: str, kind: str | None, profiles: tuple[str, ...], folder
 
 
 async def _learn(office: Office, name: str, profiles: list[Any]) -> list[Learned]:
-    import random
-    import time
-
-    from cosem.headend.engine import Headend
     from cosem.headend.inventory import Inventory
     from cosem.headend.learning import learn
-    from cosem.headend.vault import Vault
-    from cosem.headend.work import Elsewhere
 
-    sealer = Vault.find(office.folder)
-    headend = Headend(office.settings, Elsewhere(), clock=time.time, random=random.random, sealer=sealer)
-    try:
+    with asking(office) as headend:
         with headend.engine.connect() as connection:
             row = Inventory(connection).get(name)
         if row.is_child:
             raise ConfigError(f"{name} is read through {row.parent}: what it has is found there, and not learned")
         async with headend.meter(row.id) as meter:
             return await learn(meter, profiles)
-    finally:
-        headend.engine.dispose()

@@ -54,7 +54,7 @@ from cosem.headend.session import (
 )
 from cosem.headend.traces import Traces
 from cosem.headend.vault import KeyState, KeyStore, Purpose, Sealer, Vault, device_keys
-from cosem.headend.work import WorkQueue
+from cosem.headend.work import Elsewhere, WorkQueue
 
 CLIENT_TITLE: Final = b"CSMHE\x00\x00\x01"
 """The head-end's system title where a utility has none of its own."""
@@ -151,6 +151,7 @@ class Headend:
             ),
             clock=clock,
             tell=self.tell,
+            works=not isinstance(queue, Elsewhere),
         )
         self.listeners: list[Callable[[int, Outcome], None]] = []
         """Told of every device's end in a run: the run's number and the outcome."""
