@@ -16,6 +16,7 @@ from cosem.cli.app import run
 from cosem.headend.exchange import wrapped
 from cosem.headend.vault import Purpose
 from cosem.simulator.meter import DEMO_KEYS, simulated_meter
+from cosem.simulator.utilities import DEMO_MBUS_KEY
 from support.served import Served, key_file, make_meter, served
 
 Cosem = Callable[..., tuple[int, str, str]]
@@ -365,3 +366,24 @@ def test_a_gas_meter_is_added_coupled_read_and_read_by_a_plan(cosem: Cosem, tmp_
     (gone,) = json.loads(said(cosem("devices", "list", "--kind", "gas", "--json")))
     assert "parent" not in gone
     assert gone["meter"] == "ZZZ00010001"
+
+
+def test_a_gas_meter_gets_its_key_through_its_parent(cosem: Cosem, tmp_path: Path, house: Served) -> None:
+    said(cosem("init"))
+    keys = key_file(tmp_path)
+    default = DEMO_MBUS_KEY.hex()
+    keys.write_text(keys.read_text() + f'\n[gas]\nmbus_id = "00010001"\nmbus_default_key = "{default}"\n')
+    said(cosem("devices", "add", "meter", "--url", house.url(), "--keys", str(keys), "--in-use"))
+    place = ("--kind", "gas", "--parent", "meter", "--channel", "1", "--in-use")
+    said(cosem("devices", "add", "gas", *place, "--keys", str(keys)))
+    changed = json.loads(said(cosem("keys", "change", "gas", "--purpose", "mbus", "--json")))
+    assert (changed["state"], changed["purposes"]) == ("done", ["mbus_key"])
+    assert "done" in said(cosem("keys", "list", "--device", "gas"))
+    said(cosem("commands", "send", "gas", "close valve"))
+    assert house.meter.equipment.mbus.channels[1].valve.position == "closed"
+    assert house.meter.equipment.mbus.channels[1].client.key_status == 4
+    assert json.loads(said(cosem("keys", "share", "gas", "--json"))) == {"device": "gas", "opens": True}
+    assert "gas 0-0:24.2.1.255" in said(cosem("read", "gas"))
+    status, _, err = cosem("keys", "change", "meter", "--purpose", "mbus")
+    assert status == 2
+    assert "hangs on no M-Bus" in err

@@ -18,6 +18,7 @@ COMMANDS = {
     "read": ("cosem.cli.headend_read", "read what a device shows now, with those on its M-Bus"),
     "commands": ("cosem.cli.headend_commands", "send commands, confirm them, see what came of them"),
     "campaigns": ("cosem.cli.headend_campaigns", "do one thing at many devices, stage after stage"),
+    "keys": ("cosem.cli.headend_keys", "change keys of a device, follow changes, give a parent its device's key"),
     "firmware": ("cosem.cli.headend_firmware", "list, add and withdraw firmware images"),
     "alarms": ("cosem.cli.headend_happenings", "list alarms, acknowledge them"),
     "events": ("cosem.cli.headend_happenings", "list what happened at devices"),

@@ -52,7 +52,8 @@ class Kind:
             raise ConfigError(f"{row.name} is reached through {row.parent}, which knows no {self.name!r} for a channel")
         if given.get("channel", row.channel) != row.channel:
             raise ConfigError(f"{row.name} is on channel {row.channel} of {row.parent}, not on {given['channel']}")
-        return {**given, "channel": row.channel}
+        given = {**given, "channel": row.channel}
+        return {**given, "meter": row.meter} if "meter" in self.parameters and row.meter else given
 
     def check(self, given: Parameters) -> dict[str, Any]:
         """Return the parameters. Raises `ConfigError` for unknown ones, wrong types, and what is missing."""

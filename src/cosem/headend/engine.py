@@ -163,8 +163,8 @@ class Headend:
         self._permits: dict[int, Permits] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._by_plan = False
-        self._submitted: tuple[set[int], set[str]] = (set(), set())
-        """The slices and bundles that this process gave to the queue."""
+        self._submitted: tuple[set[int], set[str], set[str]] = (set(), set(), set())
+        """The slices, bundles and changes of keys that this process gave to the queue."""
         queue.handle("slice", self._slice)
 
     async def start(self, *, schedule: bool = True) -> None:
@@ -208,7 +208,7 @@ class Headend:
 
     async def _pick_up(self) -> None:
         """Submit what waits and was not: of this process, of another one, or of one that was killed in between."""
-        slices, bundles = self._submitted
+        slices, bundles, changes = self._submitted
         with self.engine.connect() as connection:
             waiting = Plans(connection).open_slices()
         for number, segment in waiting:
@@ -217,6 +217,7 @@ class Headend:
                 content = {"slice": number}
                 await self.queue.submit("slice", f"slice {number}", content, lane=Lane.BACKGROUND, segment=segment)
         await self.commands.pick_up(bundles)
+        await self.key_changes.pick_up(changes)
 
     async def finished(self, run: int) -> Mapping[str, int]:
         """Wait for a run to end; return its account."""

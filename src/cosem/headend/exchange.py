@@ -226,6 +226,7 @@ def secrets_of(key_file: KeyFile, name: str) -> dict[Purpose, bytes]:
         Purpose.PASSWORD: given.password,
         Purpose.HLS_SECRET: given.hls_secret,
         Purpose.MBUS: given.mbus_key,
+        Purpose.MBUS_DEFAULT: given.mbus_default_key,
     }
     return {purpose: secret for purpose, secret in values.items() if secret is not None}
 
