@@ -115,7 +115,7 @@ async def test_a_swapped_meter_is_never_booked_to_the_former_one(metered):
     assert house.latest(house.numbers["gas"]) == before
     # The new one is a device of its own; what the channel recorded up to now is not its.
     house.change(lambda inventory, now: inventory.decouple("gas", now))
-    number = house.add("new gas", Kind.GAS, parent="meter", channel=1, details={"meter": "zzz 00010001"})
+    number = house.add("new gas", Kind.GAS, parent="meter", channel=1, details={"mbus": "zzz 00010001"})
     assert (await house.run())["new gas"] == (None, "", 0)
     house.play(2 * HOUR)
     assert (await house.run())["new gas"] == (None, "", 6)
@@ -170,7 +170,7 @@ def test_who_hangs_where_is_checked(tmp_path):
     with pytest.raises(ConfigError, match="no M-Bus meter"):
         house.change(lambda inventory, now: inventory.identify("gas", "12345678", now))
     with pytest.raises(ConfigError, match="no M-Bus meter"):
-        NewDevice("x", Kind.GAS, details={"meter": "?"})
+        NewDevice("x", Kind.GAS, details={"mbus": "?"})
     house.headend.engine.dispose()
 
 
@@ -181,7 +181,7 @@ def test_who_a_meter_is_goes_out_with_the_devices_and_comes_in_again(tmp_path):
         import_rows(connection, house.headend.keys, read_rows(text), "anna", NOW)
         out = "".join(to_csv(documents(connection)))
     assert "g,gas,,elsewhere,,,m,1,ELS12345678,,,registered\n" in out
-    assert [row.device.details for row in read_rows(out)] == [{}, {"meter": "ELS12345678"}]
+    assert [row.device.details for row in read_rows(out)] == [{}, {"mbus": "ELS12345678"}]
     with pytest.raises(ConfigError, match="line 2: 'X1' is no M-Bus meter"):
         read_rows("name,kind,meter\ng,gas,X1\n")
     house.headend.engine.dispose()

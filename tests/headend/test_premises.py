@@ -192,3 +192,17 @@ def test_a_month_begins_at_local_midnight():
     assert premises.midnight(NOW + 40 * HOUR, BERLIN, day=1) == NOW - HOUR
     # Daylight saving ended on the 25th of October.
     assert premises.midnight(NOW - HOUR - 1, BERLIN, day=1) == NOW - HOUR - (31 * 24 + 1) * HOUR
+
+
+async def test_meters_with_other_scalers_are_counted_too(house):
+    with house.headend.engine.begin() as connection:
+        inventory = Inventory(connection)
+        inventory.channel("0-0:24.2.1.255 gas", "m³", -2)
+    await house.run()
+    with house.headend.engine.connect() as connection:
+        gas = premises.behind(connection, house.headend.intervals, house.numbers["meter"], int(house.now), BERLIN)[0]
+    assert gas.name == "gas"
+    assert gas.total.name == "0-0:24.2.1.255 gas (1e-3 m³)"
+    assert gas.total.value == f"{house.latest(house.numbers['gas'])[gas.total.name][1] / 1000:.3f}"
+    assert gas.today.since == NOW - HOUR
+    assert float(gas.today.amount) >= 0

@@ -34,7 +34,7 @@ ELSEWHERE_LIMITS: Final = Limits(20, 20.0)
 
 _CUMULATIVE: Final = frozenset({2, 8, 9, 10})
 """Value groups D of OBIS codes of electricity that only grow: cumulative values and time integrals."""
-METER: Final = "meter"
+METER: Final = "mbus"
 """Where in a device's details stands who it is on the M-Bus: manufacturer and number."""
 FREED: Final = "freed"
 """Where in the details of what devices hang behind stands when its channels were freed last (UTC seconds)."""
@@ -217,10 +217,13 @@ class Inventory:
 
         Values already stored are whole numbers in the channel's scaler: it cannot change under them.
         """
-        row = self._connection.execute(select(channel).where(channel.c.name == name)).one_or_none()
+        query = select(channel).where(channel.c.name == name)
+        row = self._connection.execute(query).one_or_none()
         if row is None:
+            # Another session may be quicker: many find their channels at the same time.
             values = {"name": name, "unit": unit, "scaler": scaler, "cumulative": int(cumulative)}
-            return _key(self._connection.execute(insert(channel), values))
+            self._connection.execute(upsert(channel).values(values).on_conflict_do_nothing(index_elements=["name"]))
+            row = self._connection.execute(query).one()
         if (row.unit, row.scaler, bool(row.cumulative)) != (unit, scaler, cumulative):
             raise ConfigError(f"channel {name} is in 1e{row.scaler} {row.unit}, not 1e{scaler} {unit}: name another")
         return int(row.id)

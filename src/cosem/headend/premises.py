@@ -139,7 +139,7 @@ def _points(
 ) -> dict[int, int]:
     """Return the values of a register around two moments, in the scaler of its channel."""
     found: dict[int, int] = {}
-    query = select(channel.c.id, channel.c.name, channel.c.scaler).where(channel.c.name.in_((name, f"{name} daily")))
+    query = select(channel.c.id, channel.c.name, channel.c.scaler).where(channel.c.name.in_((name, _daily(name))))
     rows = connection.execute(query).all()
     scaler = next((row.scaler for row in rows if row.name == name), None)
     for row in rows:
@@ -152,6 +152,12 @@ def _points(
         newest = select(latest.c.time, latest.c.value).where(latest.c.device == device, latest.c.channel == row.id)
         found.update((at, value) for at, value in connection.execute(newest) if at <= last)
     return found
+
+
+def _daily(name: str) -> str:
+    """Return the channel of a register's values at the ends of days."""
+    code, bracket, scaler = name.partition(" (")
+    return f"{code} daily{bracket}{scaler}"
 
 
 def supply(connection: Connection, device: int) -> SupplyNow:
@@ -203,11 +209,21 @@ def behind(connection: Connection, intervals: Intervals, device: int, now: int, 
 
 def of_one(connection: Connection, intervals: Intervals, row: DeviceRow, now: int, zone: ZoneInfo) -> Behind:
     """Return what one device counted in all, today and this month."""
-    name = TOTALS.get(row.kind, "")
-    total = _latest(connection, row.id).get(name)
+    known = _latest(connection, row.id)
+    total = max((item for name, item in known.items() if _is(name, TOTALS.get(row.kind))), key=_newest, default=None)
+    name = "" if total is None else total.name
     day, month = midnight(now, zone), midnight(now, zone, day=1)
     today = used(connection, intervals, row.id, name, day, now)
     return Behind(row.id, row.name, row.kind, total, today, used(connection, intervals, row.id, name, month, now))
+
+
+def _is(name: str, total: str | None) -> bool:
+    """Whether a channel is the one that counts: where meters differ in their scaler, that stands behind its name."""
+    return total is not None and (name == total or name.startswith(f"{total} ("))
+
+
+def _newest(figure: Figure) -> int:
+    return figure.at
 
 
 def midnight(now: int, zone: ZoneInfo, *, day: int | None = None) -> int:
