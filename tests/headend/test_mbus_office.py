@@ -234,3 +234,18 @@ async def test_the_api_changes_and_shares_and_shows_no_key(house):
     for text in (answer.text, str(change), shared.text, told):
         assert key not in text.lower()
         assert DEMO_RADIO_KEY.hex() not in text.lower()
+
+
+async def test_no_trace_is_kept_of_a_session_in_which_a_key_is_set(house):
+    hold(house, "gas", mbus_default=DEMO_MBUS_KEY)
+    traces, number = house.headend.traces, house.numbers["meter"]
+    with house.headend.engine.begin() as connection:
+        traces.ask(connection, number, "anna")
+    change = await house.headend.key_changes.request("gas", "anna", MBUS)
+    await house.queue.idle()
+    assert house.headend.key_changes.get(change.id).state is ChangeState.DONE
+    with house.headend.engine.connect() as connection:
+        assert [row.finished for row in traces.of(connection, number)] == [None], "it waits for another session"
+    await house.headend.read_now("meter", "anna")
+    with house.headend.engine.connect() as connection:
+        assert traces.of(connection, number)[0].finished is not None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -271,21 +271,21 @@ class Headend:
 
     @asynccontextmanager
     async def meter(
-        self, number: int, *, lane: Lane = Lane.INTERACTIVE, state: KeyState = KeyState.ACTIVE
+        self, number: int, *, lane: Lane = Lane.INTERACTIVE, state: KeyState = KeyState.ACTIVE, traced: bool = True
     ) -> AsyncIterator[AsyncMeter]:
         """Associate with one device at once, ahead of plans unless in their `lane`: `meter` as `cosem.client` has it.
 
         One that is read through its parent is reached by that: the association is the parent's.
 
         `state` NEW takes the keys that are on their way to it where there are such. Raises `ConfigError` for one that
-        is not there or is not dialled, and what the client raises.
+        is not there or is not dialled, and what the client raises. `traced` False: no trace is kept of what is said.
         """
         number = await asyncio.to_thread(self._dialled, number)
         async with self.turns.of(number):
             plan, segment, limits = await asyncio.to_thread(self._client_plan, number, state)
             async with (
                 self._permits_of(segment, limits).permit(lane),
-                self.traces.session(number, "command") as recording,
+                self.traces.session(number, "command") if traced else nullcontext() as recording,
                 AsyncMeter(plan, trace=recording) as meter,
             ):
                 yield meter

@@ -42,6 +42,8 @@ SECRETS: Final = (Purpose.PASSWORD, Purpose.HLS_SECRET)
 PROVED: Final = frozenset({Purpose.UNICAST, Purpose.AUTHENTICATION, *SECRETS})
 """What an association needs: it proves which of two a device has. The others are proved by a transfer."""
 USUAL: Final = (Purpose.UNICAST, Purpose.AUTHENTICATION)
+UNTRACED: Final[Mapping[str, bool]] = {"traced": False}
+"""A M-Bus key is set at the parent as it is, protected by the association alone: who explains a trace would read it."""
 KEPT_SECONDS: Final = 7 * 86_400
 TRIES: Final = 4
 """Times a job tries a device: more would hold the place of others, and `sweep` comes again."""
@@ -185,7 +187,7 @@ class KeyChanges:
             if key is None:
                 raise ConfigError(f"{name} has no mbus_key: there is nothing to give its parent")
             record(connection, now, who, "give key to parent", name, after={"parent": row.parent})
-        async with self._turns.of(row.id), self._open(row.id, lane=lane) as meter:
+        async with self._turns.of(row.id), self._open(row.id, lane=lane, **UNTRACED) as meter:
             return await mbus_keys.has(meter, row, key)
 
     async def recover(self, identity: str, who: str) -> Change:
@@ -345,7 +347,8 @@ class KeyChanges:
             row = Inventory(connection).by_number([change.device])[change.device]
             held = self._keys.secrets(connection, [change.device])[change.device]
         try:
-            async with self._open(change.device, lane=lane, state=KeyState.ACTIVE) as meter:
+            hidden = UNTRACED if Purpose.MBUS in new else {}
+            async with self._open(change.device, lane=lane, state=KeyState.ACTIVE, **hidden) as meter:
                 if Purpose.MBUS in new:
                     await mbus_keys.bring(meter, row, new[Purpose.MBUS], held[Purpose.MBUS_DEFAULT])
                 else:
@@ -408,7 +411,7 @@ class KeyChanges:
             new = self._keys.secrets(connection, [change.device], KeyState.NEW)[change.device][Purpose.MBUS]
             old = self._keys.secrets(connection, [change.device])[change.device].get(Purpose.MBUS)
         try:
-            async with self._open(change.device, lane=lane, state=KeyState.ACTIVE) as meter:
+            async with self._open(change.device, lane=lane, state=KeyState.ACTIVE, **UNTRACED) as meter:
                 if await mbus_keys.has(meter, row, new):
                     self._promote(change, "found changed after an interruption")
                     return False
