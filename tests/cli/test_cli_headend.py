@@ -15,8 +15,9 @@ import pytest
 from cosem.cli.app import run
 from cosem.headend.exchange import wrapped
 from cosem.headend.vault import Purpose
-from cosem.simulator.meter import DEMO_KEYS
-from support.served import Served, make_meter, served
+from cosem.simulator.meter import DEMO_KEYS, simulated_meter
+from cosem.simulator.utilities import DEMO_MBUS_KEY
+from support.served import Served, key_file, make_meter, served
 
 Cosem = Callable[..., tuple[int, str, str]]
 TRANSPORT = bytes(range(16, 32))
@@ -332,3 +333,57 @@ def test_two_ask_at_once_and_one_carries_out(cosem: Cosem, tmp_path: Path, meter
     said(cosem("run", "night"))
     rows = json.loads(said(cosem("commands", "send", "good", "clock", "--id", "c1", "--json")))["commands"]
     assert [row["state"] for row in rows] == ["done"]
+
+
+@pytest.fixture
+def house() -> Iterator[Served]:
+    """A meter with a gas meter on its M-Bus, up to now."""
+    end = datetime.now(UTC).replace(microsecond=0)
+    with served(simulated_meter(seed=1, end=end, days=0.2, utilities=("gas",))) as running:
+        yield running
+
+
+def test_a_gas_meter_is_added_coupled_read_and_read_by_a_plan(cosem: Cosem, tmp_path: Path, house: Served) -> None:
+    said(cosem("init"))
+    keys = str(key_file(tmp_path))
+    said(cosem("devices", "add", "meter", "--url", house.url(), "--keys", keys, "--in-use"))
+    said(cosem("devices", "add", "gas", "--kind", "gas", "--meter", "ELS12345678", "--in-use"))
+    said(cosem("devices", "couple", "gas", "meter", "1"))
+    status, out, err = cosem("read", "meter", "--json")
+    shown = json.loads(out)
+    assert (status, shown["state"], err) == (1, "done", "")
+    assert shown["behind"][0]["problem"] == "channel 1 has ZZZ00010001, not ELS12345678: nothing of it was taken"
+    assert {item["name"]: item["unit"] for item in shown["figures"]}["1-0:1.7.0.255"] == "W"
+    assert shown["supply"]["control_state"] == 1
+    said(cosem("devices", "identify", "gas", "ZZZ00010001"))
+    assert "gas 0-0:24.2.1.255" in said(cosem("read", "gas"))
+    said(cosem("plans", "add", "gas night", "--schedule", "0 5 * * *", "--kind", "gas"))
+    assert json.loads(said(cosem("run", "gas night", "--json")))["account"] == {"read": 1}
+    status, _, err = cosem("devices", "learn", "gas", "--type", "g")
+    assert status == 2
+    assert "read through meter" in err
+    said(cosem("devices", "decouple", "gas"))
+    (gone,) = json.loads(said(cosem("devices", "list", "--kind", "gas", "--json")))
+    assert "parent" not in gone
+    assert gone["meter"] == "ZZZ00010001"
+
+
+def test_a_gas_meter_gets_its_key_through_its_parent(cosem: Cosem, tmp_path: Path, house: Served) -> None:
+    said(cosem("init"))
+    keys = key_file(tmp_path)
+    default = DEMO_MBUS_KEY.hex()
+    keys.write_text(keys.read_text() + f'\n[gas]\nmbus_id = "00010001"\nmbus_default_key = "{default}"\n')
+    said(cosem("devices", "add", "meter", "--url", house.url(), "--keys", str(keys), "--in-use"))
+    place = ("--kind", "gas", "--parent", "meter", "--channel", "1", "--in-use")
+    said(cosem("devices", "add", "gas", *place, "--keys", str(keys)))
+    changed = json.loads(said(cosem("keys", "change", "gas", "--purpose", "mbus", "--json")))
+    assert (changed["state"], changed["purposes"]) == ("done", ["mbus_key"])
+    assert "done" in said(cosem("keys", "list", "--device", "gas"))
+    said(cosem("commands", "send", "gas", "close valve"))
+    assert house.meter.equipment.mbus.channels[1].valve.position == "closed"
+    assert house.meter.equipment.mbus.channels[1].client.key_status == 4
+    assert json.loads(said(cosem("keys", "share", "gas", "--json"))) == {"device": "gas", "opens": True}
+    assert "gas 0-0:24.2.1.255" in said(cosem("read", "gas"))
+    status, _, err = cosem("keys", "change", "meter", "--purpose", "mbus")
+    assert status == 2
+    assert "hangs on no M-Bus" in err

@@ -16,10 +16,13 @@ from cosem.errors import ConfigError
 from cosem.headend.audit import entries
 from cosem.headend.campaign import CampaignState, NewCampaign, cut
 from cosem.headend.commands import CommandState
+from cosem.headend.engine import Headend
 from cosem.headend.firmware import NewImage
 from cosem.headend.keychanges import KeyChanges
 from cosem.headend.plans import DAY, Selection
 from cosem.headend.schema import broadcast_sent, command
+from cosem.headend.vault import Vault
+from cosem.headend.work import Elsewhere
 from cosem.security.image import THIS_DEVICE, ImagePart, make_image
 from cosem.security.keys import Keys
 from cosem.simulator.meter import DEMO_IMAGE_KEY, DEMO_KEYS, demo_signing_key
@@ -214,6 +217,26 @@ async def test_paused_in_the_middle_it_goes_on_at_the_block(tmp_path):
         with desk.headend.engine.connect() as connection:
             states = [entry["state"] for entry in desk.headend.firmware.history(connection, 1)]
         assert states == ["done", "interrupted"]
+
+
+async def test_what_another_process_says_holds_for_what_is_under_way_here(tmp_path):
+    with office(tmp_path, meters(1)) as desk:
+        add(desk)
+        half = asyncio.Event()
+        desk.headend.live.append(lambda kind, content: half.set() if content.get("blocks", 0) >= 20 else None)
+        other = Headend(
+            desk.headend.settings, Elsewhere(), clock=lambda: desk.now, random=lambda: 0.5, sealer=Vault(bytes(32))
+        )
+        await desk.campaigns.begin(firmware(), "anna")
+        await asyncio.wait_for(half.wait(), 5)
+        assert (await other.campaigns.pause("f", "berta")).state is CampaignState.PAUSED
+        await desk.campaigns.advance()
+        await desk.queue.idle()
+        assert desk.states("f") == {"meter 1": "waiting"}, "it was cut off"
+        assert (await other.campaigns.abort("f", "berta")).account == ({"waiting": 1},), "nobody is touched from there"
+        await desk.campaigns.advance()
+        assert desk.states("f") == {"meter 1": "cancelled"}
+        other.engine.dispose()
 
 
 async def test_a_killed_process_goes_on_at_the_block_too(tmp_path):

@@ -99,7 +99,7 @@ async def test_what_the_meter_does_not_have_fails_with_its_reason(desk, kind):
         ("emergency", {"id": 1, "at": "now", "seconds": 1}, "isoformat"),
         ("emergency", {"id": 1, "at": "2026-11-01T00:00:00", "seconds": 1}, "zone"),
         ("emergency", EMERGENCY | {"id": 70_000}, "16 bits"),
-        ("close valve", {"channel": 5}, "1 to 4"),
+        ("close valve", {"channel": 65}, "1 to 64"),
         ("mbus install", {"channel": 1, "address": 300}, "256"),
         ("alarm filter", {"register": 9, "value": 0}, "1, 2 or 3"),
         ("clock setup", {}, "nothing"),

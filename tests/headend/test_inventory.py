@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import Connection
 
 from cosem.errors import ConfigError
 from cosem.headend.database import open_database
@@ -92,3 +93,21 @@ def test_a_channel_keeps_its_unit_and_scaler(inventory):
     assert inventory.channel("1-0:1.8.0.255", "Wh", 0) == number
     with pytest.raises(ConfigError, match="not 1e3 Wh"):
         inventory.channel("1-0:1.8.0.255", "Wh", 3)
+
+
+def test_a_channel_that_two_find_at_once_is_one(tmp_path, monkeypatch):
+    engine = open_database(tmp_path / "headend.db")
+    found, original = [], Connection.execute
+
+    def execute(self, statement, *more, **options):
+        answer = original(self, statement, *more, **options)
+        if not found and "FROM channel" in str(statement):
+            found.append(0)  # the first one has looked; another one is quicker with what comes next
+            with engine.begin() as other:
+                found.append(Inventory(other).channel("0-0:24.2.1.255 gas", "m³", -3))
+        return answer
+
+    monkeypatch.setattr(Connection, "execute", execute)
+    with engine.begin() as connection:
+        assert Inventory(connection).channel("0-0:24.2.1.255 gas", "m³", -3) == found[1]
+    engine.dispose()

@@ -82,15 +82,17 @@ def send_command(
         raise ConfigError("name a kind of command, or a bundle by --file")
     if identity is not None and (not identity.isprintable() or " " in identity or not 1 <= len(identity) <= 200):
         raise ConfigError("an identity has up to 200 printable characters, and no space among them")
-    wanted = _bundle(file) if kind is None else [NewCommand(kind, _parameters(parameters))]
+    given = bundle_of(file) if kind is None else [(kind, parameters_of(parameters))]
+    wanted = [NewCommand(*item) for item in given]
     with opened(folder, Act.COMMAND) as office:
-        commands = _commands(office)
+        commands = commands_of(office)
         late = None if not_after is None else seconds(not_after)
         rows = commands.ask(device, wanted, office.who, identity=identity, not_after=late)
         return _answer(office, commands, rows, wait=not no_wait, as_json=as_json)
 
 
-def _commands(office: Office) -> Commands:
+def commands_of(office: Office) -> Commands:
+    """Return the commands of a folder, to ask for and to look at: nothing is sent by them."""
     from cosem.headend.commands import Commands
     from cosem.headend.work import Elsewhere
 
@@ -100,17 +102,17 @@ def _commands(office: Office) -> Commands:
     return Commands(office.engine, Elsewhere(), nobody, clock=time.time, two_persons=office.settings.two_persons)
 
 
-def _bundle(file: Any) -> list[Any]:
-    from cosem.headend.commands import NewCommand
-
+def bundle_of(file: Any) -> list[tuple[str, dict[str, Any]]]:
+    """Return the kinds and parameters of a bundle in a file. Raises `ConfigError`."""
     try:
         content = json.load(file)
-        return [NewCommand(item["kind"], dict(item.get("parameters", {}))) for item in content]
+        return [(item["kind"], dict(item.get("parameters", {}))) for item in content]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(f"{file.name} is no list of commands: [{{'kind': ..., 'parameters': {{...}}}}]") from None
 
 
-def _parameters(texts: tuple[str, ...]) -> dict[str, Any]:
+def parameters_of(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Return NAME=VALUE parameters: JSON where a value looks like it, text otherwise. Raises `ConfigError`."""
     found: dict[str, Any] = {}
     for text in texts:
         name, sign, value = text.partition("=")
@@ -186,7 +188,7 @@ def confirm_command(bundle: str, no_wait: bool, folder: Path, as_json: bool) -> 
     with opened(folder, Act.CONFIRM) as office:
         if office.token is None:
             raise ConfigError(f"a second person confirms by a token of its own, in {TOKEN}")
-        commands = _commands(office)
+        commands = commands_of(office)
         rows = commands.agree(bundle, office.who)
         return _answer(office, commands, rows, wait=not no_wait, as_json=as_json)
 
@@ -202,7 +204,7 @@ def cancel_command(bundle: str, folder: Path, as_json: bool) -> int:
     from cosem.headend.access import Act
 
     with opened(folder, Act.COMMAND) as office:
-        commands = _commands(office)
+        commands = commands_of(office)
         rows = asyncio.run(commands.cancel(bundle, office.who))
         if as_json:
             print_json({"bundle": bundle, "commands": [_document(row) for row in rows]})
@@ -222,7 +224,7 @@ def decide_command(identity: str, became: str, folder: Path) -> int:
     from cosem.headend.access import Act
 
     with opened(folder, Act.COMMAND) as office:
-        asyncio.run(_commands(office).decide(identity, became == "done", office.who))
+        asyncio.run(commands_of(office).decide(identity, became == "done", office.who))
     return DONE
 
 
@@ -238,7 +240,7 @@ def show_command(bundle: str | None, device: str | None, limit: int, folder: Pat
     from cosem.headend.inventory import Inventory
 
     with opened(folder, Act.SEE) as office:
-        commands = _commands(office)
+        commands = commands_of(office)
         if bundle is not None:
             rows = commands.bundle(bundle)
             if not rows:

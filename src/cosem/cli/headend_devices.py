@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from cosem.cli.headend_office import Office, counted, folder_option, json_option, on_loop, opened
+from cosem.cli.headend_office import Office, asking, counted, folder_option, json_option, on_loop, opened
 from cosem.cli.output import DONE, json_text, print_json, print_table
 from cosem.cli.values import NumberRange
 from cosem.errors import ConfigError
 
 if TYPE_CHECKING:
+    from cosem.headend.inventory import Inventory
     from cosem.headend.learning import Learned
 
 TRANSPORT = "COSEM_TRANSPORT_KEY"
@@ -84,6 +86,7 @@ def _members(chosen: dict[str, Any]) -> dict[str, Any]:
 @click.option("--title", help="Its system title, 16 hex digits.")
 @click.option("--parent", help="What it hangs behind.")
 @click.option("--channel", type=click.IntRange(0, 255), help="Where it hangs there (M-Bus).")
+@click.option("--meter", metavar="ELS12345678", help="Who it is on the M-Bus; without it who is found there first.")
 @click.option("--place", default="")
 @click.option("--tag", "tags", multiple=True)
 @click.option("--keys", "key_file", type=click.Path(path_type=Path), help="Key file: section NAME, or the defaults.")
@@ -98,6 +101,7 @@ def add_command(
     title: str | None,
     parent: str | None,
     channel: int | None,
+    meter: str | None,
     place: str,
     tags: tuple[str, ...],
     key_file: Path | None,
@@ -109,7 +113,7 @@ def add_command(
     from cosem.headend.access import Act
     from cosem.headend.audit import record
     from cosem.headend.exchange import secrets_of
-    from cosem.headend.inventory import ELSEWHERE, Inventory, Kind, NewDevice, State
+    from cosem.headend.inventory import ELSEWHERE, METER, Inventory, Kind, NewDevice, State
 
     item = NewDevice(
         name,
@@ -121,6 +125,7 @@ def add_command(
         parent,
         channel,
         place,
+        {} if meter is None else {METER: meter},
         tags=tags,
     )
     secrets = secrets_of(KeyFile.load(key_file), name) if key_file is not None else {}
@@ -151,6 +156,50 @@ def move_command(name: str, state: str, folder: Path) -> int:
         before = inventory.get(name).state
         inventory.move(name, State(state), office.now)
         record(connection, office.now, office.who, "move device", name, before=before, after=state)
+    return DONE
+
+
+@devices_command.command("couple")
+@click.argument("name")
+@click.argument("parent")
+@click.argument("channel", type=click.IntRange(1, 64))
+@folder_option
+def couple_command(name: str, parent: str, channel: int, folder: Path) -> int:
+    """Say on which M-Bus channel of PARENT a device hangs: from now on it is read through that."""
+    return _changed(folder, name, "couple device", lambda inventory, now: inventory.couple(name, parent, channel, now))
+
+
+@devices_command.command("decouple")
+@click.argument("name")
+@folder_option
+def decouple_command(name: str, folder: Path) -> int:
+    """Free the M-Bus channel of a device for another one. The meter itself is told nothing: see mbus deinstall."""
+    return _changed(folder, name, "decouple device", lambda inventory, now: inventory.decouple(name, now))
+
+
+@devices_command.command("identify")
+@click.argument("name")
+@click.argument("meter", required=False)
+@folder_option
+def identify_command(name: str, meter: str | None, folder: Path) -> int:
+    """Say who a device is on the M-Bus, as after a swap; without METER it is who is found there next.
+
+    What the channel recorded before belongs to the former one, and is not taken.
+    """
+    return _changed(folder, name, "identify device", lambda inventory, now: inventory.identify(name, meter, now))
+
+
+def _changed(folder: Path, name: str, what: str, change: Callable[[Inventory, int], None]) -> int:
+    from cosem.headend.access import Act
+    from cosem.headend.audit import record
+    from cosem.headend.inventory import Inventory
+
+    with opened(folder, Act.INVENTORY) as office, office.engine.begin() as connection:
+        inventory = Inventory(connection)
+        change(inventory, office.now)
+        row = inventory.get(name)
+        after = {"parent": row.parent, "channel": row.channel, "meter": row.meter}
+        record(connection, office.now, office.who, what, name, after=after)
     return DONE
 
 
@@ -313,21 +362,13 @@ def learn_command(name: str, kind: str | None, profiles: tuple[str, ...], folder
 
 
 async def _learn(office: Office, name: str, profiles: list[Any]) -> list[Learned]:
-    import random
-    import time
-
-    from cosem.headend.engine import Headend
     from cosem.headend.inventory import Inventory
     from cosem.headend.learning import learn
-    from cosem.headend.vault import Vault
-    from cosem.headend.work import Elsewhere
 
-    sealer = Vault.find(office.folder)
-    headend = Headend(office.settings, Elsewhere(), clock=time.time, random=random.random, sealer=sealer)
-    try:
+    with asking(office) as headend:
         with headend.engine.connect() as connection:
-            number = Inventory(connection).get(name).id
-        async with headend.meter(number) as meter:
+            row = Inventory(connection).get(name)
+        if row.is_child:
+            raise ConfigError(f"{name} is read through {row.parent}: what it has is found there, and not learned")
+        async with headend.meter(row.id) as meter:
             return await learn(meter, profiles)
-    finally:
-        headend.engine.dispose()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from cosem.headend.access import Act
-    from cosem.headend.engine import HeadendSettings
+    from cosem.headend.engine import Headend, HeadendSettings
     from cosem.headend.intervals import Intervals
     from cosem.headend.vault import KeyStore
 
@@ -105,6 +105,23 @@ def opened(folder: Path, act: Act | None = None) -> Iterator[Office]:
         yield office
     finally:
         engine.dispose()
+
+
+@contextmanager
+def asking(office: Office) -> Iterator[Headend]:
+    """Return a head-end that writes down what is asked for, and carries nothing out."""
+    import random
+
+    from cosem.headend.engine import Headend
+    from cosem.headend.vault import Vault
+    from cosem.headend.work import Elsewhere
+
+    sealer = Vault.find(office.folder)
+    headend = Headend(office.settings, Elsewhere(), clock=time.time, random=random.random, sealer=sealer)
+    try:
+        yield headend
+    finally:
+        headend.engine.dispose()
 
 
 def local_user() -> str:

@@ -45,7 +45,10 @@ KEPT_SECONDS: Final = 30 * 86_400
 
 
 class Campaigns:
-    """The campaigns of one head-end. `side_by_side` devices of a job are under way at once."""
+    """The campaigns of one head-end. `side_by_side` devices of a job are under way at once.
+
+    `works` False: this process only writes down what people want, and another one carries it out.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class Campaigns:
         clock: Callable[[], float],
         tell: Callable[[str, dict[str, Any]], None] = lambda kind, content: None,
         side_by_side: int = 10,
+        works: bool = True,
     ) -> None:
         self._engine = engine
         self._queue = queue
@@ -63,6 +67,7 @@ class Campaigns:
         self._clock = clock
         self._tell = tell
         self._side_by_side = side_by_side
+        self._works = works
         self._turns = Turns()
         self._tasks: dict[int, set[asyncio.Task[None]]] = {}
         self._under_way: set[tuple[int, int]] = set()
@@ -71,9 +76,15 @@ class Campaigns:
 
     # --- what people do -----------------------------------------------------------------------------------
 
-    async def begin(self, item: NewCampaign, who: str) -> CampaignRow:
-        """Begin a campaign, or wait for the second person. Raises `ConfigError`."""
+    async def begin(self, item: NewCampaign, who: str, *, paused: bool = False) -> CampaignRow:
+        """Begin a campaign, or wait for the second person. Raises `ConfigError`.
+
+        `paused`: it is looked at first, and begins when somebody lets it go on.
+        """
         content, grave = self.kept(item)
+        if paused and grave:
+            raise ConfigError("this campaign waits for a second person anyway")
+        state = CampaignState.UNCONFIRMED if grave else CampaignState.PAUSED if paused else CampaignState.RUNNING
         now = int(self._clock())
         with self._engine.begin() as connection:
             if connection.execute(select(campaign.c.id).where(campaign.c.name == item.name)).first() is not None:
@@ -91,7 +102,7 @@ class Campaigns:
                     "stages": json.dumps(item.stages),
                     "gate": int(item.gate),
                     "abort_share": item.abort_share,
-                    "state": CampaignState.UNCONFIRMED if grave else CampaignState.RUNNING,
+                    "state": state,
                     "requested_by": who,
                     "created": now,
                     "not_after": now + KEPT_SECONDS if item.not_after is None else item.not_after,
@@ -109,7 +120,7 @@ class Campaigns:
             connection.execute(insert(campaign_device), rows)
             after = {"kind": item.kind, "devices": len(rows), "content": content}
             record(connection, now, who, "begin campaign", item.name, after=after)
-        if not grave:
+        if state is CampaignState.RUNNING:
             await self._submit(number)
         return self.get(item.name)
 
@@ -218,6 +229,9 @@ class Campaigns:
     async def advance(self) -> None:
         """Look at every running campaign: submit, go to the next stage, end. Harmless as often as one likes."""
         now = int(self._clock())
+        for row in self._stopped():
+            # Another process said so; what is under way here is ended as if it had been said here.
+            await self._cut_off(row)
         for row in self._running():
             if now > row.not_after:
                 with suppress(ConfigError):
@@ -270,6 +284,16 @@ class Campaigns:
         with self._engine.connect() as connection:
             rows = connection.execute(select(campaign).where(campaign.c.state == CampaignState.RUNNING)).all()
             return [campaign_row(row, self._account(connection, row.id, len(json.loads(row.stages)))) for row in rows]
+
+    def _stopped(self) -> list[CampaignRow]:
+        """Return campaigns that are to be cut off: paused ones with jobs here, aborted ones with open devices."""
+        open_ = select(campaign_device.c.campaign).where(campaign_device.c.state.in_(OPEN))
+        paused = (campaign.c.state == CampaignState.PAUSED) & campaign.c.id.in_(
+            [number for number, tasks in self._tasks.items() if tasks]
+        )
+        aborted = (campaign.c.state == CampaignState.ABORTED) & campaign.c.id.in_(open_)
+        with self._engine.connect() as connection:
+            return [campaign_row(row, ()) for row in connection.execute(select(campaign).where(paused | aborted))]
 
     async def _submit(self, number: int) -> None:
         """Submit the jobs of the stage. A job that is there stays the only one, so this may be done again."""
@@ -434,6 +458,8 @@ class Campaigns:
 
     async def _cut_off(self, row: CampaignRow) -> None:
         """End what is under way where that does no harm, and what nobody will come back to."""
+        if not self._works:
+            return
         doer = self._doers[row.kind]
         current = asyncio.current_task()
         tasks = [task for task in self._tasks.get(row.id, ()) if task is not current]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -15,11 +15,12 @@ from typing import Final
 from sqlalchemy import Engine
 
 from cosem.client.core import ClientOptions
+from cosem.headend.children import profile_name
 from cosem.headend.intervals import Intervals
 from cosem.headend.permits import Lane, Permits, Turns
 from cosem.headend.reading import ProfileReading
-from cosem.headend.reasons import AGAIN, Reason
-from cosem.headend.results import Within, check_fence, store
+from cosem.headend.reasons import Reason
+from cosem.headend.results import Within, book, check_fence, store
 from cosem.headend.session import Outcome, Target, collect
 from cosem.headend.traces import Traces
 from cosem.headend.validation import Rules
@@ -140,11 +141,14 @@ class Collector:
         account: Account,
         progress: Callable[[Outcome], None] | None,
     ) -> None:
-        """Try one device until it is read, until trying again is no use, or until the deadline."""
+        """Try a device and those on its M-Bus until they are read, until that is no use, or until the deadline."""
         if (early := target.not_before - self._clock()) > 0:
             await asyncio.sleep(early)
         pause = self._first_pause
-        outcome = Outcome(target.device, Reason.NO_TIME, "the window was over before its turn came")
+        left = {
+            device: Outcome(device, Reason.NO_TIME, "the window was over before its turn came")
+            for device in target.devices
+        }
         for number in range(slice_.tries):
             if number:
                 # Full jitter: those that failed together do not come back together.
@@ -159,15 +163,31 @@ class Collector:
                 if self.renew is not None:
                     target = self.renew(target)
                 outcome = await self._collect(target)
-            if outcome.reason not in AGAIN:
+            ends = {one.device: one for one in (*((outcome,) if target.own else ()), *outcome.children)}
+            left = {device: one for device, one in ends.items() if one.again}
+            # What had arrived before it failed is kept now; the next try asks for the rest.
+            target = _rest(target, outcome, left)
+            for device, one in ends.items():
+                if device not in left:
+                    await self._ended(one, queue, account, progress)
+                elif number + 1 < slice_.tries:
+                    await queue.put(one)
+                    left[device] = Outcome(device, one.reason, one.detail)
+            if not left:
                 break
             # Its counters may have been used: under one key none is used twice.
             target = replace(target, lease=None)
-            if outcome.series:
-                # What had arrived before it failed is kept now; the next try asks for the rest.
-                target = _rest(target, outcome)
-            if number + 1 < slice_.tries:
-                await queue.put(outcome)
+        for one in left.values():
+            await self._ended(one, queue, account, progress)
+
+    async def _ended(
+        self,
+        outcome: Outcome,
+        queue: asyncio.Queue[Outcome | None],
+        account: Account,
+        progress: Callable[[Outcome], None] | None,
+    ) -> None:
+        """Account for a device of which nothing more comes in this run."""
         if outcome.reason is None:
             account.read += 1
         else:
@@ -219,6 +239,8 @@ class Collector:
     ) -> int:
         with self._engine.begin() as connection:
             check_fence(connection, slice_.segment, slice_.epoch)
+            for outcome in batch:
+                readings.update(book(connection, outcome, int(self._clock())))
             return store(
                 connection,
                 self._intervals,
@@ -232,12 +254,22 @@ class Collector:
             )
 
 
-def _rest(target: Target, outcome: Outcome) -> Target:
-    """Return the target without what was read already."""
+def _rest(target: Target, outcome: Outcome, left: Mapping[int, Outcome]) -> Target:
+    """Return the target without what was read already: only the devices that are left, from where they were."""
+    children = []
+    for child in target.children:
+        if (mine := left.get(child.device)) is not None:
+            since = dict(child.since)
+            for number in since:
+                ends = [int(item.times[-1]) for reading, item in mine.found if reading.name == profile_name(number)]
+                since[number] = max(since[number], min(ends, default=0))
+            children.append(replace(child, since=since))
+    if not (target.own and target.device in left):
+        return replace(target, own=False, wanted=(), logs=None, children=tuple(children))
     last = {series.channel: int(series.times[-1]) for series in outcome.series}
     wanted = []
     for item in target.wanted:
         done = [last.get(channel, item.since) for channel in item.reading.channels if channel is not None]
-        since = max(item.since, min(done, default=item.since))
-        wanted.append(replace(item, since=since))
-    return replace(target, wanted=tuple(wanted))
+        since_ = max(item.since, min(done, default=item.since))
+        wanted.append(replace(item, since=since_))
+    return replace(target, wanted=tuple(wanted), children=tuple(children))

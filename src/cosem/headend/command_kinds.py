@@ -19,6 +19,7 @@ from cosem.codec.json import from_json, to_json
 from cosem.errors import AccessError, ConfigError
 from cosem.headend.command_kind import Kind, Parameters
 from cosem.headend.command_more import MORE
+from cosem.headend.values_now import VALUES_NOW
 from cosem.obis import Obis, obis
 
 
@@ -151,6 +152,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind("invoke", "invoke a method", {"method": list, "parameter": dict}, _invoke, required=("method",)),
         Kind("clear alarms", "clear the alarm registers", {}, _clear_alarms, repeatable=True),
         Kind("push", "say where to push to", {"to": str, "setup": str}, _push, repeatable=True, required=("to",)),
+        VALUES_NOW,
         *MORE,
     )
 }  # fmt: skip

@@ -9,17 +9,23 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from sqlalchemy import Connection
+
 from cosem.classes.access import Access
 from cosem.classes.c070_disconnect_control import ControlState
 from cosem.classes.c071_limiter import EmergencyProfile, Limiter
 from cosem.client.async_meter import AsyncMeter
 from cosem.client.supply import NO_EMERGENCY
+from cosem.client.utility import CHANNELS as MAX_CHANNELS
 from cosem.client.verbs import LIMITER
 from cosem.codec import axdr
 from cosem.codec.axdr import Data
 from cosem.codec.json import from_json, to_json
 from cosem.errors import AccessError, ConfigError
+from cosem.headend.children import identity, who_is
 from cosem.headend.command_kind import Act, Check, Kind, Parameters
+from cosem.headend.inventory import DeviceRow, Inventory
+from cosem.mbus.manufacturer import manufacturer_octets
 from cosem.obis import Obis, obis
 from cosem.times import CosemDateTime
 
@@ -29,6 +35,7 @@ MAX_VALUES: Final = 5000
 _BUFFERS: Final = frozenset({(7, 2), (15, 2), (12, 2), (18, 3), (61, 2)})
 """What is large: buffers, object lists, tables; and it changes while it is read."""
 CHANNELS: Final = range(1, 5)
+"""Channels of an electricity meter: what `mbus channels` looks at."""
 STATUS_OBJECT: Final = "0-1:94.31.0.255"
 """Administrative status (in or out of use) of DSMR meters: Data, an enumeration [R]."""
 CONFIGURATION_OBJECT: Final = "0-1:94.31.3.255"
@@ -109,8 +116,8 @@ async def _emergency_over(meter: AsyncMeter, given: Parameters) -> bool:
 
 
 def _channel(given: Parameters) -> int:
-    if given["channel"] not in CHANNELS:
-        raise ConfigError("a channel is 1 to 4")
+    if not 1 <= given["channel"] <= MAX_CHANNELS:
+        raise ConfigError(f"a channel is 1 to {MAX_CHANNELS}")
     return int(given["channel"])
 
 
@@ -147,16 +154,58 @@ def _mbus(method: int, parameter: Data) -> Act:
 
 
 async def _install(meter: AsyncMeter, given: Parameters) -> Any:
-    return await _mbus(1, axdr.unsigned(given.get("address", 0)))(meter, given)
+    """Install who is asked for, or whoever is there; another one than was asked for is given up again.
+
+    A device by radio is one of many that are heard: its identity is written first.
+    """
+    channel, wanted = _channel(given), given.get("meter")
+    if "device_type" in given:
+        if wanted is None:
+            raise ConfigError("a device by radio is installed by its manufacturer and number: meter")
+        await _write_identity(meter, given, wanted)
+    answer = await _mbus(1, axdr.unsigned(given.get("address", 0)))(meter, given)
+    found = await meter.run(who_is(meter.core, channel))
+    if wanted is not None and found != identity(wanted):
+        await meter.run(meter.core.call_data(72, _client(given), 2, axdr.integer(0)))
+        raise ConfigError(f"{found or 'nobody'} was found, not {identity(wanted)}: given up again")
+    return {**answer, "meter": found}
+
+
+async def _write_identity(meter: AsyncMeter, given: Parameters, wanted: str) -> None:
+    name, text = _client(given), identity(wanted)
+    (status,) = await meter.get_many([(72, name, 14)])
+    number = int(text[3:], 16 if isinstance(status, AccessError) else 10)
+    values = {
+        6: axdr.double_long_unsigned(number),
+        7: axdr.long_unsigned(int.from_bytes(manufacturer_octets(text[:3]), "little")),
+        8: axdr.unsigned(given.get("version", 0)),
+        9: axdr.unsigned(given["device_type"]),
+    }
+    for attribute, value in values.items():
+        await meter.run(meter.core.set_data(72, name, attribute, value))
+
+
+async def _installed(meter: AsyncMeter, given: Parameters) -> bool:
+    found = await meter.run(who_is(meter.core, _channel(given)))
+    return found is not None and ("meter" not in given or found == identity(given["meter"]))
+
+
+def _keep_installed(connection: Connection, row: DeviceRow, answer: Any, now: int) -> None:
+    """Keep who was installed, where the inventory did not say who that should be."""
+    if row.is_child and answer.get("meter"):
+        Inventory(connection).keep_meter(row.id, answer["meter"], now)
+
+
+def _verify_install(given: Parameters) -> None:
+    _client(given)
+    bytes([given.get("address", 0), given.get("version", 0), given.get("device_type", 0)])
+    if "meter" in given:
+        identity(given["meter"])
 
 
 async def _address(meter: AsyncMeter, given: Parameters) -> int:
     value = (await meter.run(meter.core.get_data(72, _client(given), 5))).value
     return value if isinstance(value, int) else 0
-
-
-async def _installed(meter: AsyncMeter, given: Parameters) -> bool:
-    return await _address(meter, given) != 0
 
 
 async def _deinstalled(meter: AsyncMeter, given: Parameters) -> bool:
@@ -404,8 +453,9 @@ MORE: Final = (
          _valve),
     Kind("open valve", "open the valve of an M-Bus channel, or make it ready", _MBUS, _open_valve, _valve_open, True,
          True, _NEEDS, _valve),
-    Kind("mbus install", "install an M-Bus device at a channel", {**_MBUS, "address": int}, _install, _installed, True,
-         required=_NEEDS, verify=lambda given: (_client(given), bytes([given.get("address", 0)]))),
+    Kind("mbus install", "install an M-Bus device at a channel",
+         {**_MBUS, "address": int, "meter": str, "version": int, "device_type": int}, _install, _installed, True,
+         required=_NEEDS, verify=_verify_install, keep=_keep_installed, stranger=True),
     Kind("mbus deinstall", "give up the M-Bus device of a channel", _MBUS, _mbus(2, axdr.integer(0)), _deinstalled,
          True, True, _NEEDS, _client),
     Kind("mbus capture", "capture values of an M-Bus device now", _MBUS, _mbus(3, axdr.integer(0)), repeatable=True,

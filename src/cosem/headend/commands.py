@@ -20,12 +20,14 @@ from sqlalchemy.exc import IntegrityError
 from cosem.client.async_meter import AsyncMeter
 from cosem.errors import ConfigError, CosemError
 from cosem.headend.audit import record
+from cosem.headend.children import who_is
 from cosem.headend.command_kind import Kind
 from cosem.headend.command_kinds import KINDS
-from cosem.headend.inventory import Inventory
+from cosem.headend.inventory import Inventory, State
 from cosem.headend.permits import Lane, Turns
-from cosem.headend.reasons import AGAIN, reason_of
+from cosem.headend.reasons import AGAIN, Reason, reason_of
 from cosem.headend.schema import command
+from cosem.headend.values_now import VALUES_NOW, wanted
 from cosem.headend.work import WorkQueue
 
 KEPT_SECONDS: Final = 86_400
@@ -200,13 +202,18 @@ class Commands:
         """Write commands down; return them, and whether they are new."""
         if not 1 <= len(commands) <= MAX_BUNDLE:
             raise ConfigError(f"a bundle has 1 to {MAX_BUNDLE} commands")
-        checked = [(kind_of(item.kind), kind_of(item.kind).check(item.parameters)) for item in commands]
+        kinds = [kind_of(item.kind) for item in commands]
         bundle = identity or uuid.uuid4().hex
         now = int(self._clock())
-        grave = confirmed_by is None and self.wants_two(kind.name for kind, _ in checked)
+        grave = confirmed_by is None and self.wants_two(kind.name for kind in kinds)
         state = CommandState.UNCONFIRMED if grave else CommandState.WAITING
         with self._engine.begin() as connection:
-            number = Inventory(connection).get(device).id
+            target = Inventory(connection).get(device)
+            number = target.id
+            checked = [
+                (kind, kind.check(kind.through(target, item.parameters)))
+                for kind, item in zip(kinds, commands, strict=True)
+            ]
             rows = [
                 {
                     "id": f"{bundle}.{position}",
@@ -336,7 +343,8 @@ class Commands:
             try:
                 async with self._open(device, lane=lane) as meter:
                     for row in rows:
-                        await self._one(meter, row)
+                        if not await self._is_another(meter, row):
+                            await self._one(meter, row)
             except (CosemError, OSError) as error:
                 late = rows[0].not_after - self._clock()
                 if reason_of(error) not in AGAIN or late <= 0:
@@ -356,6 +364,20 @@ class Commands:
                 elif row.state in (CommandState.WAITING, CommandState.SENDING):
                     left.append(row)
         return left
+
+    async def _is_another(self, meter: AsyncMeter, row: CommandRow) -> bool:
+        """Whether another meter is on the channel than the device that is meant; then nothing is done there."""
+        with self._engine.connect() as connection:
+            target = Inventory(connection).by_number([row.device])[row.device]
+        if target.channel is None or not target.is_child or target.meter is None or KINDS[row.kind].stranger:
+            return False
+        found = await meter.run(who_is(meter.core, target.channel))
+        if found == target.meter:
+            return False
+        there = "nobody" if found is None else found
+        why = f"channel {target.channel} has {there}, not {target.meter}: nothing was done"
+        self._end(row, CommandState.FAILED, None, f"{Reason.ANOTHER_METER}: {why}")
+        return True
 
     async def _one(self, meter: AsyncMeter, row: CommandRow) -> None:
         kind = KINDS[row.kind]
@@ -396,12 +418,23 @@ class Commands:
                     self._move(connection, row, CommandState.UNCERTAIN, detail=why[:500])
 
     def _end(self, row: CommandRow, state: CommandState, answer: Any, detail: str) -> None:
-        values = {"finished": int(self._clock()), "answer": json.dumps(answer), "detail": detail[:500]}
-        self._to(row, state, **values)
+        now = int(self._clock())
+        values = {"finished": now, "answer": json.dumps(answer), "detail": detail[:500]}
+        keep = KINDS[row.kind].keep if state is CommandState.DONE and answer is not None else None
 
-    def _to(self, row: CommandRow, state: CommandState, **values: Any) -> CommandRow:
+        def also(connection: Connection) -> None:
+            if keep is not None:
+                keep(connection, Inventory(connection).by_number([row.device])[row.device], answer, now)
+
+        self._to(row, state, also, **values)
+
+    def _to(
+        self, row: CommandRow, state: CommandState, also: Callable[[Connection], None] | None = None, **values: Any
+    ) -> CommandRow:
         with self._engine.begin() as connection:
             self._move(connection, row, state, **values)
+            if also is not None:
+                also(connection)
         row = self.get(row.id)
         for listener in self.listeners:
             listener(row)
@@ -420,6 +453,14 @@ class Commands:
     def _rows(self, connection: Connection, where: Any) -> list[CommandRow]:
         query = select(command).where(where).order_by(command.c.bundle, command.c.position)
         return [_row(row) for row in connection.execute(query)]
+
+
+def now_of(connection: Connection, name: str, objects: Sequence[str] = ()) -> NewCommand:
+    """Return the command that reads what a device shows now, with those in use on its M-Bus."""
+    inventory = Inventory(connection)
+    row = inventory.get(name)
+    children = [child for child in inventory.children(row.id) if child.state is State.IN_USE]
+    return NewCommand(VALUES_NOW.name, wanted(row, children, list(objects)))
 
 
 def kind_of(name: str) -> Kind:

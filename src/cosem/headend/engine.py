@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,18 +23,20 @@ from cosem.errors import ConfigError, CosemError
 from cosem.headend.broadcast import Broadcasts
 from cosem.headend.campaign_kinds import CommandCampaign, FirmwareCampaign, KeyCampaign
 from cosem.headend.campaigns import Campaigns
+from cosem.headend.children import Child, profile_name, profiles_of
 from cosem.headend.collector import Collector, Slice
-from cosem.headend.commands import Commands
+from cosem.headend.commands import CommandRow, Commands, now_of
 from cosem.headend.counters import DatabaseCounterStore
 from cosem.headend.database import open_database
 from cosem.headend.firmware import Firmware
 from cosem.headend.happenings import alarms
 from cosem.headend.intervals import Intervals
-from cosem.headend.inventory import DeviceRow, DeviceType, Inventory
+from cosem.headend.inventory import DeviceRow, DeviceType, Inventory, State
 from cosem.headend.keychanges import Change, KeyChanges
 from cosem.headend.notify import Notifier
 from cosem.headend.permits import Lane, Limits, Permits, Turns
 from cosem.headend.plans import DAY, Plan, Plans, slot
+from cosem.headend.reading import over
 from cosem.headend.reasons import reason_of
 from cosem.headend.results import take_over
 from cosem.headend.schema import gap, plan_run, progress, result
@@ -52,7 +54,7 @@ from cosem.headend.session import (
 )
 from cosem.headend.traces import Traces
 from cosem.headend.vault import KeyState, KeyStore, Purpose, Sealer, Vault, device_keys
-from cosem.headend.work import WorkQueue
+from cosem.headend.work import Elsewhere, WorkQueue
 
 CLIENT_TITLE: Final = b"CSMHE\x00\x00\x01"
 """The head-end's system title where a utility has none of its own."""
@@ -149,6 +151,7 @@ class Headend:
             ),
             clock=clock,
             tell=self.tell,
+            works=not isinstance(queue, Elsewhere),
         )
         self.listeners: list[Callable[[int, Outcome], None]] = []
         """Told of every device's end in a run: the run's number and the outcome."""
@@ -160,8 +163,8 @@ class Headend:
         self._permits: dict[int, Permits] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._by_plan = False
-        self._submitted: tuple[set[int], set[str]] = (set(), set())
-        """The slices and bundles that this process gave to the queue."""
+        self._submitted: tuple[set[int], set[str], set[str]] = (set(), set(), set())
+        """The slices, bundles and changes of keys that this process gave to the queue."""
         queue.handle("slice", self._slice)
 
     async def start(self, *, schedule: bool = True) -> None:
@@ -205,7 +208,7 @@ class Headend:
 
     async def _pick_up(self) -> None:
         """Submit what waits and was not: of this process, of another one, or of one that was killed in between."""
-        slices, bundles = self._submitted
+        slices, bundles, changes = self._submitted
         with self.engine.connect() as connection:
             waiting = Plans(connection).open_slices()
         for number, segment in waiting:
@@ -214,6 +217,7 @@ class Headend:
                 content = {"slice": number}
                 await self.queue.submit("slice", f"slice {number}", content, lane=Lane.BACKGROUND, segment=segment)
         await self.commands.pick_up(bundles)
+        await self.key_changes.pick_up(changes)
 
     async def finished(self, run: int) -> Mapping[str, int]:
         """Wait for a run to end; return its account."""
@@ -267,21 +271,42 @@ class Headend:
 
     @asynccontextmanager
     async def meter(
-        self, number: int, *, lane: Lane = Lane.INTERACTIVE, state: KeyState = KeyState.ACTIVE
+        self, number: int, *, lane: Lane = Lane.INTERACTIVE, state: KeyState = KeyState.ACTIVE, traced: bool = True
     ) -> AsyncIterator[AsyncMeter]:
         """Associate with one device at once, ahead of plans unless in their `lane`: `meter` as `cosem.client` has it.
 
+        One that is read through its parent is reached by that: the association is the parent's.
+
         `state` NEW takes the keys that are on their way to it where there are such. Raises `ConfigError` for one that
-        is not there or is not dialled, and what the client raises.
+        is not there or is not dialled, and what the client raises. `traced` False: no trace is kept of what is said.
         """
+        number = await asyncio.to_thread(self._dialled, number)
         async with self.turns.of(number):
             plan, segment, limits = await asyncio.to_thread(self._client_plan, number, state)
             async with (
                 self._permits_of(segment, limits).permit(lane),
-                self.traces.session(number, "command") as recording,
+                self.traces.session(number, "command") if traced else nullcontext() as recording,
                 AsyncMeter(plan, trace=recording) as meter,
             ):
                 yield meter
+
+    def _dialled(self, number: int) -> int:
+        with self.engine.connect() as connection:
+            row = Inventory(connection).by_number([number]).get(number)
+        return number if row is None else row.dialled
+
+    async def read_now(
+        self, name: str, who: str, objects: Sequence[str] = (), *, identity: str | None = None, seconds: int = 60
+    ) -> list[CommandRow]:
+        """Ask for what a device shows now, and those on its M-Bus; keep it as latest values. Waits until it is known.
+
+        `objects` are logical names where not everything is wanted, it is tried for `seconds`. Raises `ConfigError`.
+        """
+        with self.engine.connect() as connection:
+            command = now_of(connection, name, objects)
+        late = int(self.clock()) + seconds
+        rows = await self.commands.request(name, [command], who, identity=identity, not_after=late)
+        return await self.commands.ended(rows[0].bundle)
 
     def _client_plan(self, number: int, state: KeyState) -> tuple[ClientPlan, int, Limits]:
         with self.engine.begin() as connection:
@@ -311,7 +336,7 @@ class Headend:
         with self.engine.connect() as connection:
             row = Inventory(connection).by_number([target.device])[target.device]
             secrets = self.keys.secrets(connection, [target.device])[target.device]
-        keys = self.device_keys(_read_as(row), secrets)
+        keys = self.device_keys(row if target.url == row.url else _read_as(row), secrets)
         return target if keys == target.keys else replace(target, keys=keys, lease=None)
 
     def device_keys(self, row: DeviceRow, secrets: Mapping[Purpose, bytes]) -> DeviceKeys:
@@ -401,7 +426,6 @@ class Headend:
     ) -> tuple[Target, ...]:
         rows = inventory.by_number(numbers)
         types = {kind.name: kind for kind in inventory.types()}
-        secrets = self.keys.secrets(connection, numbers)
         known: dict[int, dict[str, int]] = {}
         for first in range(0, len(numbers), 500):
             part = numbers[first : first + 500]
@@ -414,19 +438,37 @@ class Headend:
             for where, profile, begin in connection.execute(holes):
                 until = known.get(where, {})
                 until[profile] = min(until.get(profile, begin), begin - 1)
-        keys = {number: self.device_keys(_read_as(rows[number]), secrets[number]) for number in numbers}
-        names = {number: counter_name(number, keys[number]) for number in numbers}
+        children: dict[int, list[DeviceRow]] = {}
+        for number in numbers:
+            children.setdefault(rows[number].dialled, [])
+            if rows[number].is_child:
+                children[rows[number].dialled].append(rows[number])
+        dialled = inventory.by_number(children)
+        secrets = self.keys.secrets(connection, list(dialled))
+        # What a concentrator kept of a meter is the meter's own: what hangs behind that is read through it.
+        dialled = {number: row if children[number] else _read_as(row) for number, row in dialled.items()}
+        keys = {number: self.device_keys(row, secrets[number]) for number, row in dialled.items()}
+        names = {number: counter_name(number, keys[number]) for number in dialled}
         leases = self.counters.lease_many(connection, dict.fromkeys(names.values(), 0), LEASE)
         targets = []
-        for number in numbers:
-            row = rows[number]
+        for number, row in dialled.items():
             kind = types.get(row.type or "")
             read = known.get(number, {})
-            wanted = self._wanted(item, kind, read)
+            own = number in rows
+            wanted = self._wanted(item, kind, read) if own else ()
             late = slot(item.name, number, round(item.window * item.spread)) if spread else 0
             target = self._target(row, keys[number], wanted, item, leases[names[number]], start + late)
-            targets.append(replace(target, logs=self._logs(item, kind, read)))
+            behind = tuple(self._child(inventory, item, each, known) for each in children[number])
+            logs = self._logs(item, kind, read) if own else None
+            targets.append(replace(target, logs=logs, own=own, children=behind, obstacle=_obstacle(row)))
         return tuple(targets)
+
+    def _child(self, inventory: Inventory, item: Plan, row: DeviceRow, known: Mapping[int, Mapping[str, int]]) -> Child:
+        oldest = max(int(self.clock()) - item.depth * DAY, inventory.freed(row))
+        read = known.get(row.id, {})
+        since = {number: max(read.get(str(profile_name(number)), 0), oldest) for number in profiles_of(item.profiles)}
+        assert row.channel is not None
+        return Child(row.id, row.name, row.channel, row.meter, since)
 
     def _wanted(self, item: Plan, kind: DeviceType | None, known: Mapping[str, int]) -> tuple[Wanted, ...]:
         now = int(self.clock())
@@ -435,8 +477,8 @@ class Headend:
             name = str(reading.name)
             if item.profiles and name not in item.profiles:
                 continue
-            until = now // reading.period * reading.period
-            wanted.append(Wanted(reading, max(known.get(name, 0), now - item.depth * DAY), until))
+            since = max(known.get(name, 0), now - item.depth * DAY)
+            wanted.append(Wanted(reading, since, over(now, reading.period)))
         return tuple(wanted)
 
     def _logs(self, item: Plan, kind: DeviceType | None, known: Mapping[str, int]) -> Logs | None:
@@ -456,11 +498,16 @@ class Headend:
         not_before: int,
     ) -> Target:
         policy = ClockPolicy() if item.clock else None
-        return Target(
-            row.id, row.name, row.kept_url or row.url or "", keys, wanted, policy, lease, self.settings.zone, not_before
-        )
+        return Target(row.id, row.name, row.url or "", keys, wanted, policy, lease, self.settings.zone, not_before)
 
 
 def _read_as(row: DeviceRow) -> DeviceRow:
     """Return a device as plans speak to it: a concentrator that shows what it kept has a title of its own."""
-    return row if row.kept_url is None else replace(row, system_title=None)
+    return row if row.kept_url is None else replace(row, url=row.kept_url, system_title=None)
+
+
+def _obstacle(row: DeviceRow) -> str:
+    """Return why a device is not dialled though something is to be read through it."""
+    if row.url is None:
+        return f"{row.name} is not dialled itself"
+    return "" if row.state is State.IN_USE else f"{row.name} is {row.state}"

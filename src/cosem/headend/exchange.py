@@ -21,11 +21,11 @@ from sqlalchemy import Connection
 from cosem.client.keyfile import KeyFile
 from cosem.errors import ConfigError, CosemError
 from cosem.headend.audit import record
-from cosem.headend.inventory import ELSEWHERE, DeviceRow, Inventory, Kind, NewDevice, State
+from cosem.headend.inventory import ELSEWHERE, FREED, METER, DeviceRow, Inventory, Kind, NewDevice, State
 from cosem.headend.vault import KeyStore, Purpose
 
 FIELDS: Final = (
-    "name", "kind", "type", "segment", "url", "system_title", "parent", "channel", "place", "tags", "state",
+    "name", "kind", "type", "segment", "url", "system_title", "parent", "channel", "meter", "place", "tags", "state",
 )  # fmt: skip
 SECRETS: Final = frozenset({Purpose.PASSWORD, Purpose.HLS_SECRET})
 """What is wrapped with padding: it has any length."""
@@ -160,7 +160,7 @@ def _row(line: int, document: Mapping[str, Any], transport_key: bytes | None, ke
         kind=_member(Kind, document["kind"], "kind"),
         channel=None if channel is None else _channel(channel),
         tags=tuple(tags.split(";")) if isinstance(tags, str) else tuple(str(tag) for tag in tags),
-        details=document.get("details", {}),
+        details=document.get("details", {}) | ({METER: document["meter"]} if "meter" in document else {}),
         **{"segment": ELSEWHERE, **texts},
     )
     state = _member(State, document.get("state", State.REGISTERED), "state")
@@ -226,6 +226,7 @@ def secrets_of(key_file: KeyFile, name: str) -> dict[Purpose, bytes]:
         Purpose.PASSWORD: given.password,
         Purpose.HLS_SECRET: given.hls_secret,
         Purpose.MBUS: given.mbus_key,
+        Purpose.MBUS_DEFAULT: given.mbus_default_key,
     }
     return {purpose: secret for purpose, secret in values.items() if secret is not None}
 
@@ -290,8 +291,8 @@ def _document(row: DeviceRow, tags: tuple[str, ...]) -> dict[str, Any]:
     document = {name: value for name, value in values.items() if value not in (None, "")}
     if tags:
         document["tags"] = list(tags)
-    if row.details:
-        document["details"] = row.details
+    if details := {name: value for name, value in row.details.items() if name not in (METER, FREED)}:
+        document["details"] = details
     return {name: str(value) if isinstance(value, (Kind, State)) else value for name, value in document.items()}
 
 

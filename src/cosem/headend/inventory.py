@@ -17,15 +17,27 @@ from sqlalchemy.exc import IntegrityError
 
 from cosem.client.url import MeterUrl
 from cosem.errors import ConfigError
+from cosem.headend.children import COUNTING, identity
+from cosem.headend.intervals import DAY
 from cosem.headend.permits import Limits
 from cosem.headend.reading import ProfileReading, load_readings
 from cosem.headend.schema import channel, device, device_group, device_tag, device_type, group_member, segment
+from cosem.obis import Obis
+from cosem.units import ScalerUnit
 
 LONGEST_NAME: Final = 200
 MAX_PAGE: Final = 1000
 ELSEWHERE: Final = "elsewhere"
 """The segment of devices whose part of the network nobody named."""
 ELSEWHERE_LIMITS: Final = Limits(20, 20.0)
+
+
+_CUMULATIVE: Final = frozenset({2, 8, 9, 10})
+"""Value groups D of OBIS codes of electricity that only grow: cumulative values and time integrals."""
+METER: Final = "mbus"
+"""Where in a device's details stands who it is on the M-Bus: manufacturer and number."""
+FREED: Final = "freed"
+"""Where in the details of what devices hang behind stands when its channels were freed last (UTC seconds)."""
 
 
 class Kind(StrEnum):
@@ -86,11 +98,13 @@ class NewDevice:
             MeterUrl.parse(kept if isinstance(kept, str) else "")
         if self.system_title is not None and not _is_title(self.system_title):
             raise ConfigError(f"{self.name}: a system title is 16 hex digits")
+        if METER in self.details:
+            identity(str(self.details[METER]))
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceRow:
-    """A device as it is. `parent`, `type` and `segment` are names."""
+    """A device as it is. `parent`, `type` and `segment` are names; `above` is the number of its parent."""
 
     id: int
     name: str
@@ -104,6 +118,23 @@ class DeviceRow:
     channel: int | None
     place: str
     details: dict[str, Any]
+    above: int | None = None
+
+    @property
+    def is_child(self) -> bool:
+        """Whether it is read through what it hangs behind."""
+        return self.url is None and self.above is not None and self.channel is not None
+
+    @property
+    def dialled(self) -> int:
+        """The number of what is dialled to reach it: its parent's, or its own."""
+        return self.above if self.is_child and self.above is not None else self.id
+
+    @property
+    def meter(self) -> str | None:
+        """Who it is on the M-Bus, manufacturer and number, None where nobody said."""
+        found = self.details.get(METER)
+        return found if isinstance(found, str) else None
 
     @property
     def kept_url(self) -> str | None:
@@ -186,13 +217,36 @@ class Inventory:
 
         Values already stored are whole numbers in the channel's scaler: it cannot change under them.
         """
-        row = self._connection.execute(select(channel).where(channel.c.name == name)).one_or_none()
+        query = select(channel).where(channel.c.name == name)
+        row = self._connection.execute(query).one_or_none()
         if row is None:
+            # Another session may be quicker: many find their channels at the same time.
             values = {"name": name, "unit": unit, "scaler": scaler, "cumulative": int(cumulative)}
-            return _key(self._connection.execute(insert(channel), values))
+            self._connection.execute(upsert(channel).values(values).on_conflict_do_nothing(index_elements=["name"]))
+            row = self._connection.execute(query).one()
         if (row.unit, row.scaler, bool(row.cumulative)) != (unit, scaler, cumulative):
             raise ConfigError(f"channel {name} is in 1e{row.scaler} {row.unit}, not 1e{scaler} {unit}: name another")
         return int(row.id)
+
+    def measured(self, name: Obis, scaled: ScalerUnit, period: int = 0, *, attribute: int = 2, what: str = "") -> int:
+        """Return the channel of an object's value: named by its OBIS code, and by its scaler where others have another.
+
+        Days and months have channels of their own: beside quarters of an hour their rows would be gaps. `what` stands
+        behind the code where that alone does not say what is measured.
+        """
+        text = str(name)
+        if attribute != 2:
+            text += f":{attribute}"
+        if what:
+            text += f" {what}"
+        if period >= DAY:
+            text += " daily" if period == DAY else " monthly"
+        unit = scaled.unit.symbol if scaled.unit != 255 else ""
+        cumulative = name[3] in _CUMULATIVE if name[0] == 1 else scaled.unit in COUNTING
+        try:
+            return self.channel(text, unit, scaled.scaler, cumulative=cumulative)
+        except ConfigError:
+            return self.channel(f"{text} (1e{scaled.scaler} {unit})", unit, scaled.scaler, cumulative=cumulative)
 
     def _upsert(self, table: Any, values: dict[str, Any]) -> int:
         statement = upsert(table).values(values)
@@ -220,7 +274,7 @@ class Inventory:
             "url": item.url,
             "system_title": item.system_title.upper() if item.system_title else None,
             "place": item.place,
-            "details": json.dumps(dict(item.details)),
+            "details": json.dumps(_details(item.details)),
             "created": now,
             "changed": now,
         }
@@ -316,6 +370,73 @@ class Inventory:
         values = {"type": self._number(device_type, kind, "type"), "changed": now}
         self._connection.execute(update(device).where(device.c.id == self.get(name).id).values(**values))
 
+    # --- on the M-Bus ---------------------------------------------------------------------------------------
+
+    def children(self, number: int) -> list[DeviceRow]:
+        """Return what is read through a device, by channel."""
+        chosen = (device.c.parent == number, device.c.url.is_(None), device.c.channel.is_not(None))
+        return list(self._rows(self._query().where(*chosen).order_by(device.c.channel)))
+
+    def identify(self, name: str, meter: str | None, now: int) -> None:
+        """Say who a device is on the M-Bus: manufacturer and number; None takes who is found there next.
+
+        Where it was somebody else, what the channel recorded up to now is the other one's, and is not taken any more.
+        """
+        row = self.get(name)
+        wanted = None if meter is None else identity(meter)
+        if row.meter is not None and row.meter != wanted:
+            self._free(row, now)
+        self._detail(row, METER, wanted, now)
+
+    def keep_meter(self, number: int, meter: str, now: int) -> None:
+        """Keep who was found on a channel, where nobody had said who should be there."""
+        row = self.by_number([number])[number]
+        if row.meter is None:
+            self._detail(row, METER, meter, now)
+
+    def couple(self, name: str, parent: str, channel: int, now: int) -> None:
+        """Let a device hang on a channel. Raises `ConfigError` where that is taken, or it hangs somewhere already."""
+        row = self.get(name)
+        if row.above is not None:
+            raise ConfigError(f"device {name} hangs behind {row.parent}: decouple it first")
+        above = self.get(parent)
+        if above.id == row.id or above.url is None:
+            raise ConfigError(f"device {parent} is not dialled: nothing is read through it")
+        values = {"parent": above.id, "channel": channel, "changed": now}
+        try:
+            with self._connection.begin_nested():
+                self._connection.execute(update(device).where(device.c.id == row.id).values(**values))
+        except IntegrityError:
+            raise ConfigError(f"channel {channel} behind {parent} is taken") from None
+
+    def decouple(self, name: str, now: int) -> None:
+        """Free the channel of a device, for another one. What is on it from now on is not this device's."""
+        row = self.get(name)
+        if row.above is None:
+            raise ConfigError(f"device {name} hangs behind nothing")
+        self._free(row, now)
+        values = {"parent": None, "channel": None, "changed": now}
+        self._connection.execute(update(device).where(device.c.id == row.id).values(**values))
+
+    def freed(self, row: DeviceRow) -> int:
+        """Return up to when what the channel of a device recorded belongs to another one (UTC seconds)."""
+        above = None if row.above is None else self.by_number([row.above]).get(row.above)
+        known = {} if above is None else above.details.get(FREED, {})
+        return int(known.get(str(row.channel), 0))
+
+    def _free(self, row: DeviceRow, now: int) -> None:
+        if row.above is None or row.channel is None:
+            return
+        above = self.by_number([row.above])[row.above]
+        self._detail(above, FREED, above.details.get(FREED, {}) | {str(row.channel): now}, now)
+
+    def _detail(self, row: DeviceRow, name: str, value: Any, now: int) -> None:
+        details = {key: item for key, item in row.details.items() if key != name}
+        if value is not None:
+            details[name] = value
+        values = {"details": json.dumps(details), "changed": now}
+        self._connection.execute(update(device).where(device.c.id == row.id).values(**values))
+
     def _query(self) -> Select[Any]:
         above = device.alias("above")
         return (
@@ -345,6 +466,7 @@ class Inventory:
                 row.channel,
                 row.place,
                 json.loads(row.details),
+                row.parent,
             )
 
     # --- groups and tags ------------------------------------------------------------------------------------
@@ -370,6 +492,11 @@ class Inventory:
         """Return the tags of a device."""
         query = select(device_tag.c.tag).where(device_tag.c.device == number).order_by(device_tag.c.tag)
         return tuple(tag for (tag,) in self._connection.execute(query))
+
+
+def _details(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return details as they are kept: who a meter is as it is compared."""
+    return {name: identity(str(value)) if name == METER else value for name, value in given.items()}
 
 
 def _segment(name: str, limits: Limits) -> dict[str, Any]:

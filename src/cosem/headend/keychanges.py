@@ -2,7 +2,8 @@
 
 New keys are kept (sealed, "new") before anything is sent. They are sent wrapped under the master key; the proof that
 the device has them is an association under them, and only that makes them its active ones. They are given up only
-where an association under the old ones proved that it has those. Until one of the two is known both are kept.
+where an association under the old ones proved that it has those. Until one of the two is known both are kept. The key
+of a device on a M-Bus is proved by what that says under it (`mbus_keys`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from cosem.client.async_meter import AsyncMeter
 from cosem.client.keychange import KEY_IDS, SECURITY_SETUP
 from cosem.codec import axdr
 from cosem.errors import ConfigError, CosemError, Timeout
+from cosem.headend import mbus_keys
 from cosem.headend.audit import record
 from cosem.headend.inventory import Inventory
 from cosem.headend.permits import Lane, Turns
@@ -40,6 +42,8 @@ SECRETS: Final = (Purpose.PASSWORD, Purpose.HLS_SECRET)
 PROVED: Final = frozenset({Purpose.UNICAST, Purpose.AUTHENTICATION, *SECRETS})
 """What an association needs: it proves which of two a device has. The others are proved by a transfer."""
 USUAL: Final = (Purpose.UNICAST, Purpose.AUTHENTICATION)
+UNTRACED: Final[Mapping[str, bool]] = {"traced": False}
+"""A M-Bus key is set at the parent as it is, protected by the association alone: who explains a trace would read it."""
 KEPT_SECONDS: Final = 7 * 86_400
 TRIES: Final = 4
 """Times a job tries a device: more would hold the place of others, and `sweep` comes again."""
@@ -140,9 +144,11 @@ class KeyChanges:
                     raise ConfigError(f"{key} was asked for already, for something else")
                 return _change(known)
             held = self._keys.held(connection, number)
-            missing = [item for item in chosen if item not in held]
+            missing = [item for item in chosen if item not in held and item is not Purpose.MBUS]
             if missing:
                 raise ConfigError(f"{name} has no {missing[0]}: there is nothing to change")
+            if Purpose.MBUS in chosen:
+                self._may_have_mbus_key(connection, name, held)
             if Purpose.MASTER not in held and chosen[0] in KEYS:
                 raise ConfigError(f"{name} has no master key: keys travel wrapped under it")
             row = {
@@ -160,6 +166,29 @@ class KeyChanges:
                 raise ConfigError(f"a change of keys of {name} is open already") from None
             record(connection, now, who, "ask for change of keys", name, after={"change": key, "purposes": chosen})
         return self.get(key)
+
+    def _may_have_mbus_key(self, connection: Connection, name: str, held: Sequence[Purpose]) -> None:
+        row = Inventory(connection).get(name)
+        if not row.is_child:
+            raise ConfigError(f"{name} hangs on no M-Bus: it has no M-Bus key")
+        if Purpose.MBUS_DEFAULT not in held:
+            raise ConfigError(f"{name} has no mbus_default_key: its keys travel wrapped under that")
+
+    async def share(self, name: str, who: str, *, lane: Lane = Lane.INTERACTIVE) -> bool:
+        """Give the parent of a device on a M-Bus the key that it has; return whether something of it opened already.
+
+        For devices that come with their key and cannot be told another, as those by radio. Raises `ConfigError`, and
+        what the client raises.
+        """
+        now = int(self._clock())
+        with self._engine.begin() as connection:
+            row = Inventory(connection).get(name)
+            key = self._keys.secrets(connection, [row.id])[row.id].get(Purpose.MBUS)
+            if key is None:
+                raise ConfigError(f"{name} has no mbus_key: there is nothing to give its parent")
+            record(connection, now, who, "give key to parent", name, after={"parent": row.parent})
+        async with self._turns.of(row.id), self._open(row.id, lane=lane, **UNTRACED) as meter:
+            return await mbus_keys.has(meter, row, key)
 
     async def recover(self, identity: str, who: str) -> Change:
         """Have an open change looked at again: which keys has the device? Raises `ConfigError` where it is over."""
@@ -192,6 +221,19 @@ class KeyChanges:
         for change in waiting:
             await self._submit(change.id, f" at {now}")
         return len(waiting)
+
+    async def pick_up(self, known: set[str]) -> None:
+        """Submit what waits and nobody submitted, as another process asked for it; `known` is added to.
+
+        A change whose identity has a space in it belongs to larger work, which carries it out itself.
+        """
+        where = (key_change.c.state == ChangeState.WAITING, key_change.c.id.not_like("% %"))
+        with self._engine.connect() as connection:
+            waiting = connection.execute(select(key_change.c.id).where(*where)).scalars().all()
+        for identity in waiting:
+            if identity not in known:
+                known.add(identity)
+                await self._submit(identity)
 
     async def _submit(self, identity: str, again: str = "") -> None:
         content = {"change": identity}
@@ -265,15 +307,19 @@ class KeyChanges:
         async with self._turns.of(change.device):
             change = self.get(identity)
             send = change.state is ChangeState.WAITING
+            first = send
             if send:
                 self._keep(change)
             pause = self._pause
-            for _ in range(TRIES):
+            for number in range(TRIES):
                 change = self.get(identity)
                 error = await self._try(change, lane) if send else None
                 if self.get(identity).state is not ChangeState.SENDING:
                     break
-                send = await self._settle(change, error, lane)
+                if Purpose.MBUS in change.purposes:
+                    send = await self._settle_mbus(change, error, lane, untouched=first and not number)
+                else:
+                    send = await self._settle(change, error, lane)
                 if self.get(identity).state is not ChangeState.SENDING:
                     break
                 if error is not None or not send:
@@ -286,21 +332,27 @@ class KeyChanges:
         now = int(self._clock())
         with self._engine.begin() as connection:
             old = self._keys.secrets(connection, [change.device])[change.device]
-            new = {purpose: self._fresh(old[purpose]) for purpose in change.purposes}
+            new = {purpose: self._fresh(purpose, old.get(purpose)) for purpose in change.purposes}
             self._keys.put(connection, change.device, new, now, KeyState.NEW)
             self._move(connection, change, ChangeState.SENDING)
         self._tell(change, "kept")
 
-    def _fresh(self, old: bytes) -> bytes:
-        return self._random(len(old))
+    def _fresh(self, purpose: Purpose, old: bytes | None) -> bytes:
+        return self._random(mbus_keys.OCTETS if purpose is Purpose.MBUS or old is None else len(old))
 
     async def _try(self, change: Change, lane: Lane) -> Exception | None:
         """Send the new keys and prove them; return what went wrong. What the device has then, `_settle` finds out."""
         with self._engine.connect() as connection:
             new = self._keys.secrets(connection, [change.device], KeyState.NEW)[change.device]
+            row = Inventory(connection).by_number([change.device])[change.device]
+            held = self._keys.secrets(connection, [change.device])[change.device]
         try:
-            async with self._open(change.device, lane=lane, state=KeyState.ACTIVE) as meter:
-                await self._send(meter, new)
+            hidden = UNTRACED if Purpose.MBUS in new else {}
+            async with self._open(change.device, lane=lane, state=KeyState.ACTIVE, **hidden) as meter:
+                if Purpose.MBUS in new:
+                    await mbus_keys.bring(meter, row, new[Purpose.MBUS], held[Purpose.MBUS_DEFAULT])
+                else:
+                    await self._send(meter, new)
                 self._tell(change, "proved")
         except (CosemError, OSError) as error:
             return error
@@ -343,6 +395,35 @@ class KeyChanges:
                 return False
             return True
         self._note(change, f"neither the new keys nor the old ones reach it ({'; '.join(found)})")
+        return False
+
+    async def _settle_mbus(self, change: Change, error: Exception | None, lane: Lane, *, untouched: bool) -> bool:
+        """Find out which key a device on a M-Bus has, by what it says; return whether the new one is to be sent.
+
+        `untouched`: this was the first time that anything could have been sent.
+        """
+        if untouched and isinstance(error, mbus_keys.NothingSent):
+            self._withdraw(change, str(error))
+            return False
+        refused = error is not None and reason_of(error) not in AGAIN
+        with self._engine.connect() as connection:
+            row = Inventory(connection).by_number([change.device])[change.device]
+            new = self._keys.secrets(connection, [change.device], KeyState.NEW)[change.device][Purpose.MBUS]
+            old = self._keys.secrets(connection, [change.device])[change.device].get(Purpose.MBUS)
+        try:
+            async with self._open(change.device, lane=lane, state=KeyState.ACTIVE, **UNTRACED) as meter:
+                if await mbus_keys.has(meter, row, new):
+                    self._promote(change, "found changed after an interruption")
+                    return False
+                if await mbus_keys.has(meter, row, old):
+                    if refused or self._clock() >= change.not_after:
+                        self._withdraw(change, f"{error}" if refused else "its time is over, and it has the old key")
+                        return False
+                    return True
+        except (CosemError, OSError) as failure:
+            self._note(change, f"it is not known which key it has ({reason_of(failure)}: {failure})")
+            return False
+        self._note(change, "nothing of it opens with the new key nor with the old one")
         return False
 
     async def _has_new_master(self, change: Change, lane: Lane) -> bool:
@@ -409,9 +490,9 @@ def _checked(purposes: Sequence[Purpose]) -> tuple[Purpose, ...]:
     chosen = tuple(dict.fromkeys(purposes))
     if chosen and all(item in KEYS for item in chosen):
         return chosen
-    if len(chosen) == 1 and chosen[0] in SECRETS:
+    if len(chosen) == 1 and chosen[0] in (*SECRETS, Purpose.MBUS):
         return chosen
-    raise ConfigError("either keys are changed (unicast, authentication, broadcast, master), or one secret")
+    raise ConfigError("keys are changed (unicast, authentication, broadcast, master), or one secret, or the mbus_key")
 
 
 def _change(row: Row[Any]) -> Change:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -19,12 +20,15 @@ from cosem.headend.reading import ProfileReading
 from cosem.obis import Obis, obis
 
 PROFILE: Final = 7
-USUAL: Final = (obis("1-0:99.1.0.255"), obis("1-0:99.2.0.255"))
-"""Profiles that are looked for where none is named: the load profiles of IEC 62056-6-1."""
+USUAL: Final = tuple(obis(name) for name in ("1-0:99.1.0.255", "1-0:99.2.0.255", "7-0:99.99.2.255", "7-0:99.99.3.255"))
+"""Profiles that are looked for where none is named: the load profiles of IEC 62056-6-1, a gas converter's archives of
+hours and gas days."""
+MONTH: Final = 31 * DAY
+SAMPLE: Final = 5
+"""Rows of a profile without a capture period that tell how far apart they are."""
+_SPACES: Final = ((range(23 * 3600, 25 * 3600 + 1), DAY), (range(28 * DAY - 3600, MONTH + 3601), MONTH))
 _NUMBERED: Final = (3, 4, 5)
 """Classes whose values have a scaler and a unit."""
-_CUMULATIVE: Final = frozenset({2, 8, 9, 10})
-"""Value groups D of OBIS codes that stand for what only grows: cumulative values and time integrals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +57,22 @@ async def learn(meter: AsyncMeter, names: Sequence[Obis] = ()) -> list[Learned]:
 def _describe(core: Any, name: Obis) -> Any:
     columns = yield from ProfileReader(core, name).describe()
     period = yield from core.get_data(PROFILE, name, 4)
-    if not isinstance(period.value, int) or period.value <= 0:
-        raise ConfigError(f"{name} has no capture period: it is no load profile")
     if not any(column.is_time for column in columns):
         raise ConfigError(f"{name} captures no time: nobody could tell its rows apart")
-    return Learned(name, period.value, columns)
+    seconds = period.value if isinstance(period.value, int) and period.value > 0 else (yield from _space(core, name))
+    if not seconds:
+        raise ConfigError(f"{name} has no capture period, and its rows are no days or months: it is no load profile")
+    return Learned(name, seconds, columns)
+
+
+def _space(core: Any, name: Obis) -> Any:
+    """Return how far apart the rows of a profile are that something else ends than a period: days, months, or 0."""
+    entries = (yield from core.get_data(PROFILE, name, 7)).value
+    last = entries if isinstance(entries, int) else 0
+    table = yield from ProfileReader(core, name).read(entries=(max(1, last - SAMPLE + 1), max(1, last)))
+    times = [moment.to_datetime().timestamp() for moment in table.times() if moment is not None]
+    between = {round(after - before) for before, after in pairwise(times)}
+    return next((period for seconds, period in _SPACES if between and all(each in seconds for each in between)), 0)
 
 
 def adopt(
@@ -69,6 +84,8 @@ def adopt(
     """
     inventory = Inventory(connection)
     row = inventory.get(device)
+    if row.is_child:
+        raise ConfigError(f"device {device} is read through {row.parent}: what it has is found there, and not learned")
     name = kind or row.type
     if name is None:
         raise ConfigError(f"device {device} has no type: name one by --type")
@@ -76,6 +93,7 @@ def adopt(
     readings = {item.name: item for item in known.readings} if known is not None else {}
     for item in learned:
         readings[item.name] = _reading(inventory, item)
+    readings = _each_once(readings)
     if known is None:
         inventory.set_type(name, row.kind, readings=readings.values())
     else:
@@ -85,6 +103,19 @@ def adopt(
     shown = {str(item.name): len(item.columns) for item in learned}
     record(connection, now, who, "learn", name, after={"device": device, "profiles": shown})
     return name
+
+
+def _each_once(readings: Mapping[Obis, ProfileReading]) -> dict[Obis, ProfileReading]:
+    """Return readings in which each channel is that of the profile which has it most often.
+
+    Quarters of an hour between hours would not be on an hour's end, hours between quarters would be gaps.
+    """
+    taken: set[int] = set()
+    found = dict(readings)
+    for item in sorted(readings.values(), key=lambda item: item.period):
+        found[item.name] = replace(item, channels=tuple(None if each in taken else each for each in item.channels))
+        taken.update(each for each in item.channels if each is not None)
+    return found
 
 
 def _reading(inventory: Inventory, item: Learned) -> ProfileReading:
@@ -98,26 +129,8 @@ def _reading(inventory: Inventory, item: Learned) -> ProfileReading:
             if not column.is_time and status is None and _is_status(column):
                 status = index
             continue
-        unit = scaled.unit.symbol if scaled.unit != 255 else ""
-        channels.append(_channel(inventory, column, unit, scaled.scaler, item.period))
+        channels.append(inventory.measured(column.obis, scaled, item.period, attribute=capture.attribute_index))
     return ProfileReading(item.name, item.period, item.columns, tuple(channels), status)
-
-
-def _channel(inventory: Inventory, column: Column, unit: str, scaler: int, period: int) -> int:
-    """Return the channel of a column: named by its OBIS code, and by its scaler too where others have another.
-
-    Days and months have channels of their own: beside quarters of an hour their rows would be gaps.
-    """
-    name = str(column.obis)
-    if column.capture.attribute_index != 2:
-        name += f":{column.capture.attribute_index}"
-    if period >= DAY:
-        name += " daily" if period == DAY else " monthly"
-    cumulative = bytes(column.obis)[3] in _CUMULATIVE or bytes(column.obis)[0] != 1
-    try:
-        return inventory.channel(name, unit, scaler, cumulative=cumulative)
-    except ConfigError:
-        return inventory.channel(f"{name} (1e{scaler} {unit})", unit, scaler, cumulative=cumulative)
 
 
 def _is_status(column: Column) -> bool:

@@ -12,11 +12,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
-from sqlalchemy import Connection, case, func, insert, select, update
+from sqlalchemy import Connection, Select, case, func, insert, select, update
 
 from cosem.errors import ConfigError
 from cosem.headend.inventory import Kind, State
@@ -188,12 +188,20 @@ class Plans:
         key = made.inserted_primary_key
         assert key is not None
         run = int(key[0])
-        by_segment: dict[int, list[int]] = {}
+        by_segment: dict[int, dict[int, list[int]]] = {}
         for device_number, segment in self.devices(item.selection):
-            by_segment.setdefault(segment, []).append(device_number)
-        for segment, numbers in sorted(by_segment.items()):
-            for first in range(0, len(numbers), SLICE):
-                self._slice(run, segment, numbers[first : first + SLICE])
+            by_segment.setdefault(segment, {})[device_number] = [device_number]
+        for device_number, above, segment in self.children(item.selection):
+            by_segment.setdefault(segment, {}).setdefault(above, []).append(device_number)
+        for segment, dialled in sorted(by_segment.items()):
+            part: list[int] = []
+            for together in dialled.values():
+                # Those that share an association are of one slice.
+                if part and len(part) + len(together) > SLICE:
+                    self._slice(run, segment, part)
+                    part = []
+                part += together
+            self._slice(run, segment, part)
         return run
 
     def _slice(self, run: int, segment: int, numbers: list[int]) -> None:
@@ -205,24 +213,16 @@ class Plans:
 
     def devices(self, chosen: Selection) -> list[tuple[int, int]]:
         """Return the devices in use that a selection has, with their segments: those that are dialled themselves."""
-        query = select(device.c.id, device.c.segment).where(device.c.state == State.IN_USE, device.c.url.is_not(None))
-        if chosen.kinds:
-            query = query.where(device.c.kind.in_([kind.value for kind in chosen.kinds]))
-        if chosen.types:
-            numbers = select(device_type.c.id).where(device_type.c.name.in_(chosen.types))
-            query = query.where(device.c.type.in_(numbers))
-        if chosen.groups:
-            members = (
-                select(group_member.c.device)
-                .join(device_group, device_group.c.id == group_member.c.group)
-                .where(device_group.c.name.in_(chosen.groups))
-            )
-            query = query.where(device.c.id.in_(members))
-        if chosen.tags:
-            query = query.where(device.c.id.in_(select(device_tag.c.device).where(device_tag.c.tag.in_(chosen.tags))))
-        if chosen.names:
-            query = query.where(device.c.name.in_(chosen.names))
+        query = _chosen(select(device.c.id, device.c.segment), chosen).where(device.c.url.is_not(None))
         return [(number, segment) for number, segment in self._connection.execute(query.order_by(device.c.id))]
+
+    def children(self, chosen: Selection) -> list[tuple[int, int, int]]:
+        """Return those that are read through what they hang behind, with its number and its segment."""
+        above = device.alias("above")
+        query = _chosen(select(device.c.id, above.c.id, above.c.segment), chosen)
+        query = query.join(above, above.c.id == device.c.parent).order_by(above.c.id, device.c.channel)
+        query = query.where(device.c.url.is_(None), device.c.channel.is_not(None))
+        return [(number, parent, segment) for number, parent, segment in self._connection.execute(query)]
 
     def open_slices(self) -> list[tuple[int, int]]:
         """Return the slices (number, segment) that are not carried out yet, of every run."""
@@ -263,3 +263,24 @@ class Plans:
         values = {"finished": now, "account": json.dumps(self.account(run))}
         self._connection.execute(update(plan_run).where(*where).values(**values))
         return True
+
+
+def _chosen(query: Select[Any], chosen: Selection) -> Select[Any]:
+    """Return a query narrowed to the devices in use that a selection has."""
+    query = query.where(device.c.state == State.IN_USE)
+    if chosen.kinds:
+        query = query.where(device.c.kind.in_([kind.value for kind in chosen.kinds]))
+    if chosen.types:
+        query = query.where(device.c.type.in_(select(device_type.c.id).where(device_type.c.name.in_(chosen.types))))
+    if chosen.groups:
+        members = (
+            select(group_member.c.device)
+            .join(device_group, device_group.c.id == group_member.c.group)
+            .where(device_group.c.name.in_(chosen.groups))
+        )
+        query = query.where(device.c.id.in_(members))
+    if chosen.tags:
+        query = query.where(device.c.id.in_(select(device_tag.c.device).where(device_tag.c.tag.in_(chosen.tags))))
+    if chosen.names:
+        query = query.where(device.c.name.in_(chosen.names))
+    return query

@@ -17,7 +17,7 @@ from cosem.classes.common import CaptureObject
 from cosem.client.table import Column, expand_octets
 from cosem.codec.rows import Columns, decode_columns
 from cosem.errors import ConfigError, CosemError, DecodeError
-from cosem.headend.intervals import MISSING, Series, ascending
+from cosem.headend.intervals import DAY, MISSING, Series, ascending
 from cosem.headend.quality import Quality
 from cosem.obis import Obis, obis
 
@@ -45,7 +45,8 @@ MAX_KEPT: Final = 12 * 3000
 class ProfileReading:
     """What is read of one profile. `channels` has the channel's number for every column, None for what is no value.
 
-    `period` in seconds; `status` is the column with the row's status, if there is one.
+    `period` in seconds; `status` is the column with the row's status, if there is one. `captured` has for columns
+    whose values were captured elsewhere, and may be old, the column with their capture time.
     """
 
     name: Obis
@@ -53,6 +54,7 @@ class ProfileReading:
     columns: tuple[Column, ...]
     channels: tuple[int | None, ...]
     status: int | None = None
+    captured: tuple[int | None, ...] = ()
 
     _clock: int = field(init=False, repr=False, compare=False)
     _needed: frozenset[int] = field(init=False, repr=False, compare=False)
@@ -62,6 +64,7 @@ class ProfileReading:
         if len(self.channels) != len(self.columns) or clock is None:
             raise ConfigError(f"the reading of {self.name} has no clock column, or not a channel for each column")
         needed = {clock, *(index for index, channel in enumerate(self.channels) if channel is not None)}
+        needed.update(index for index in self.captured if index is not None)
         object.__setattr__(self, "_clock", clock)
         object.__setattr__(self, "_needed", frozenset(needed if self.status is None else {*needed, self.status}))
 
@@ -85,17 +88,30 @@ class ProfileReading:
         if known is not None:
             quality = quality[known]
         found = []
-        for column, channel in zip(table.columns, self.channels, strict=True):
+        for place, (column, channel) in enumerate(zip(table.columns, self.channels, strict=True)):
             if channel is None:
                 continue
             values = _numbers(column, f"channel {channel}")
             if known is not None:
                 values = values[known]
+            own = quality
+            if self.captured and (at := self.captured[place]) is not None:
+                own = quality | self._aged(_octets(table.columns[at], self.columns[at]), moments, values, zone)
             if moments.in_order:
-                found.append(Series(device, channel, moments.times, values, quality, moments.without))
+                found.append(Series(device, channel, moments.times, values, own, moments.without))
             else:
-                found.append(Series.of(device, channel, moments.times, values, quality))
+                found.append(Series.of(device, channel, moments.times, values, own))
         return found
+
+    def _aged(
+        self, octets: np.ndarray[Any, Any], rows: _Moments, values: np.ndarray[Any, Any], zone: int
+    ) -> np.ndarray[Any, Any]:
+        """Return what is against values that were captured before their interval: they are those of an earlier one."""
+        captured, told = utc_times(octets, zone)
+        if rows.known is not None:
+            captured, told = captured[rows.known], told[rows.known]
+        old = ~told | (captured < rows.times - self.period)
+        return np.where(old & (values != MISSING), np.uint8(Quality.INVALID), np.uint8(0)).astype(np.uint8)
 
     def _columns(self, octets: bytes) -> Columns:
         table = decode_columns(octets, only=self._needed)
@@ -137,6 +153,11 @@ class ProfileReading:
             return cls(obis(document["name"]), int(document["period"]), columns, channels, status)
         except (KeyError, TypeError, ValueError, IndexError, CosemError) as error:
             raise ConfigError(f"no reading of a profile: {error!s}") from None
+
+
+def over(now: float, period: int) -> int:
+    """Return up to when intervals of `period` seconds are asked for (UTC); days and months end at local hours."""
+    return int(now) if period >= DAY else int(now) // period * period
 
 
 def load_readings(text: str) -> tuple[ProfileReading, ...]:

@@ -32,9 +32,12 @@ class Reason(StrEnum):
     NOT_CONFIGURED = "not configured"
     NO_TIME = "no time left"
     FAULT = "fault of the head-end"
+    PARENT = "parent not reached"
+    NOT_INSTALLED = "not installed"
+    ANOTHER_METER = "another meter on the channel"
 
 
-AGAIN: Final = frozenset({Reason.UNREACHABLE, Reason.SILENT, Reason.BUSY, Reason.WRONG})
+AGAIN: Final = frozenset({Reason.UNREACHABLE, Reason.SILENT, Reason.BUSY, Reason.WRONG, Reason.PARENT})
 """What may be gone a while later. The others stay until somebody changes something: asking again only costs."""
 
 _TYPES: Final[tuple[tuple[type[BaseException], Reason], ...]] = (

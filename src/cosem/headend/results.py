@@ -16,14 +16,17 @@ from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cosem.errors import CosemError
+from cosem.headend.children import off_channel
 from cosem.headend.database import insert_many
 from cosem.headend.happenings import Happened, keep
-from cosem.headend.intervals import MISSING, Intervals, Series
+from cosem.headend.intervals import DAY, MISSING, Intervals, Series
+from cosem.headend.inventory import Inventory
 from cosem.headend.reading import ProfileReading
-from cosem.headend.reasons import AGAIN
+from cosem.headend.reasons import Reason
 from cosem.headend.schema import channel, clock_check, gap, latest, progress, result, segment
 from cosem.headend.session import Outcome
 from cosem.headend.validation import Rules, validate_many
+from cosem.units import ScalerUnit
 
 MAX_GAPS: Final = 50
 """Gaps found in one answer that are kept: a meter with more of them has another illness."""
@@ -47,6 +50,34 @@ def check_fence(connection: Connection, number: int, epoch: int) -> None:
 
 
 Within = Callable[[Connection, Sequence[Happened], Sequence[int], int], None]
+
+
+def book(connection: Connection, outcome: Outcome, now: int) -> dict[tuple[int, int], ProfileReading]:
+    """Give what was read of a device on a M-Bus its channels: afterwards `store` takes it as any other outcome.
+
+    Returns which profile each channel was read from. Who was found is kept where nobody had said who should be there.
+    """
+    channel_found = outcome.channel
+    if channel_found is None or channel_found.meter is None or outcome.reason is Reason.ANOTHER_METER:
+        return {}
+    inventory = Inventory(connection)
+    inventory.keep_meter(outcome.device, channel_found.meter, now)
+    # What a value stands for differs from medium to medium: their channels are told apart.
+    what = inventory.by_number([outcome.device])[outcome.device].kind
+    readings: dict[tuple[int, int], ProfileReading] = {}
+    for reading, series in outcome.found:
+        if not (series.values != MISSING).any():
+            continue  # a place for values that this device does not send
+        column = reading.columns[series.channel]
+        scaled = column.scaler_unit or ScalerUnit()
+        number = inventory.measured(off_channel(column.obis), scaled, reading.period, what=what)
+        readings[outcome.device, number] = reading
+        outcome.series.append(replace(series, channel=number))
+    for item in outcome.values:
+        number = inventory.measured(item.name, item.scaler_unit, what=what)
+        outcome.latest.append((number, item.time, item.value))
+    outcome.found, outcome.values = [], ()
+    return readings
 
 
 def store(
@@ -83,9 +114,10 @@ def store(
                 # Meters of one night share the arrays of their times.
                 shared = id(series.times), reading.period
                 if shared not in holes:
-                    holes[shared] = np.flatnonzero(np.diff(series.times) > reading.period)[:MAX_GAPS].tolist()
+                    holes[shared] = _holes(series, reading.period)
                 rows["gap"] += _gaps(series, reading, holes[shared])
-        finished = outcome.reason is None or outcome.reason not in AGAIN
+        for number, at, value in outcome.latest:
+            rows["latest"].append({"device": outcome.device, "channel": number, "time": at, "value": value})
         rows["result"].append(
             {
                 "run": run,
@@ -95,7 +127,7 @@ def store(
                 "detail": outcome.detail[:500],
                 "tries": 1,
                 "values": count,
-                "finished": now if finished else None,
+                "finished": None if outcome.again else now,
             }
         )
         for profile, until in outcome.until.items():
@@ -140,6 +172,14 @@ def _last_known(series: Series) -> int | None:
         return len(series) - 1
     known = np.flatnonzero(series.values != MISSING)
     return int(known[-1]) if len(known) else None
+
+
+def _holes(series: Series, period: int) -> list[int]:
+    """Return behind which values some are missing."""
+    # Once a year a day has 25 hours.
+    longest = period if period < DAY else period + 3600
+    found: list[int] = np.flatnonzero(np.diff(series.times) > longest)[:MAX_GAPS].tolist()
+    return found
 
 
 def _gaps(series: Series, reading: ProfileReading, holes: Sequence[int]) -> list[dict[str, Any]]:
@@ -209,6 +249,11 @@ _KEEPING: Final = {
 def _write(connection: Connection, rows: dict[str, list[dict[str, Any]]]) -> None:
     for name, statement in _KEEPING.items():
         insert_many(connection, statement, rows[name])
+
+
+def keep_latest(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Keep the latest values of channels: device, channel, time, value. An older one takes no newer one's place."""
+    insert_many(connection, _KEEPING["latest"], rows)
 
 
 def close_gaps(connection: Connection, intervals: Intervals, device: int, channel: int, profile: str) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Any
@@ -21,11 +21,12 @@ from cosem.client.plan import DEFAULT_TITLE, Plan, open_meter, read_counter
 from cosem.client.plan import counter_name as name_of_counter
 from cosem.client.table import whole_rows
 from cosem.client.verbs import set_clock
-from cosem.errors import AccessError, CosemError, DecodeError
+from cosem.errors import AccessError, ConfigError, CosemError, DecodeError, ProtocolError
+from cosem.headend.children import Child, OnChannel, Present, look, profile_name, told
 from cosem.headend.happenings import Happened
 from cosem.headend.intervals import Series
-from cosem.headend.reading import ProfileReading
-from cosem.headend.reasons import Reason, reason_of
+from cosem.headend.reading import ProfileReading, over
+from cosem.headend.reasons import AGAIN, Reason, reason_of
 from cosem.io.aio import AsyncioDriver
 from cosem.io.blocking import Trace
 from cosem.obis import obis
@@ -39,6 +40,8 @@ LOG_OVERLAP = 3600
 """Seconds of a log that are read again: events of a clock that was slow stand before others. None is kept twice."""
 SESSION_SECONDS = 300.0
 """Longer than any honest session of a day's values: a device that goes on forever ends here."""
+CHILD_SECONDS = 30.0
+"""As many more for every device on its M-Bus."""
 MAX_BUFFER = 16 << 20
 """More octets than any profile of a meter has."""
 
@@ -83,7 +86,8 @@ class ClockPolicy:
 class Target:
     """A device as a session needs it. `lease` is a block of invocation counters that is persisted already, for one.
 
-    It is not begun before `not_before` (UTC seconds).
+    It is not begun before `not_before` (UTC seconds). `children` are on its M-Bus and read in the same association;
+    `own` says whether it is asked for anything itself. `obstacle` is why it cannot be dialled at all.
     """
 
     device: int
@@ -96,6 +100,14 @@ class Target:
     zone: int = -60
     not_before: float = 0.0
     logs: Logs | None = None
+    children: tuple[Child, ...] = ()
+    own: bool = True
+    obstacle: str = ""
+
+    @property
+    def devices(self) -> tuple[int, ...]:
+        """The devices that something is asked for of."""
+        return (*((self.device,) if self.own else ()), *(child.device for child in self.children))
 
 
 @dataclass(slots=True)
@@ -103,6 +115,9 @@ class Outcome:
     """What came of a session. `reason` None: everything asked for was read. `seconds` is how long it took.
 
     `until` tells for each profile and log up to when it was asked for and had; `offset` is how fast the clock was.
+    `latest` are values as they stand: channel, time, value. `children` are the outcomes of the devices on its M-Bus: of
+    one of those `channel` is what was found on its channel, `found` and `values` are what it says. `settled` says that
+    asking again now is no use.
     """
 
     device: int
@@ -114,6 +129,17 @@ class Outcome:
     clock_set: bool = False
     seconds: float = 0.0
     events: list[Happened] = field(default_factory=list)
+    children: list[Outcome] = field(default_factory=list)
+    channel: OnChannel | None = None
+    found: list[tuple[ProfileReading, Series]] = field(default_factory=list)
+    values: tuple[Present, ...] = ()
+    latest: list[tuple[int, int, int]] = field(default_factory=list)
+    settled: bool = False
+
+    @property
+    def again(self) -> bool:
+        """Whether it may be another one a while later."""
+        return self.reason in AGAIN and not self.settled
 
 
 def counter_name(device: int, keys: DeviceKeys) -> str:
@@ -154,18 +180,32 @@ async def collect(
     trace: Trace | None = None,
 ) -> Outcome:
     """Carry out a session; never raises but for cancellation. `clock` gives UTC seconds, `trace` takes every octet."""
-    outcome = Outcome(target.device)
+    # Until something is said of it, nothing was reached.
+    children = [Outcome(child.device, Reason.PARENT) for child in target.children]
+    outcome = Outcome(target.device, children=children)
     loop = asyncio.get_running_loop()
     started = loop.time()
+    seconds = SESSION_SECONDS + CHILD_SECONDS * len(children)
     try:
-        async with asyncio.timeout(SESSION_SECONDS):
+        if target.obstacle:
+            raise ConfigError(target.obstacle)
+        async with asyncio.timeout(seconds):
             await _session(target, store, outcome, clock, options, trace)
     except TimeoutError:
-        outcome.reason, outcome.detail = Reason.WRONG, f"not finished after {SESSION_SECONDS:.0f} s"
+        _fell(outcome, Reason.WRONG, f"not finished after {seconds:.0f} s")
     except (CosemError, OSError) as error:
-        outcome.reason, outcome.detail = reason_of(error), str(error)
+        _fell(outcome, reason_of(error), str(error))
     outcome.seconds = loop.time() - started
     return outcome
+
+
+def _fell(outcome: Outcome, reason: Reason, detail: str) -> None:
+    """Say of whoever was not read yet that the session ended."""
+    if not outcome.settled:
+        outcome.reason, outcome.detail = reason, detail
+    for child in outcome.children:
+        if child.reason is Reason.PARENT:
+            child.detail, child.settled = f"{reason}: {detail}", reason not in AGAIN
 
 
 async def _session(
@@ -220,15 +260,54 @@ def _read(
 ) -> Generator[Any, Any, None]:
     yield from open_meter(plan, core)
     try:
-        if target.clock is not None:
+        if target.own and target.clock is not None:
             yield from _look_at_clock(core, target, target.clock, outcome, clock)
         for wanted in target.wanted:
             yield from _read_profile(core, target, wanted, outcome)
         if target.logs is not None:
             yield from _read_logs(core, target, target.logs, outcome, clock)
+        outcome.settled = True
+        for child, own in zip(target.children, outcome.children, strict=True):
+            yield from _read_child(core, target, child, own, clock)
     finally:
         if core.associated:
             yield from core.close()
+
+
+def _read_child(
+    core: Core, target: Target, child: Child, outcome: Outcome, clock: Callable[[], float]
+) -> Generator[Any, Any, None]:
+    """Read one device on the M-Bus. What is wrong with it costs it alone, unless the session itself is over."""
+    try:
+        found = outcome.channel = yield from look(core, child, zone=target.zone)
+        if found.meter is None:
+            outcome.reason, outcome.detail = Reason.NOT_INSTALLED, f"nobody is installed on channel {child.channel}"
+            return
+        if child.meter is not None and found.meter != child.meter:
+            outcome.reason = Reason.ANOTHER_METER
+            outcome.detail = f"channel {child.channel} has {found.meter}, not {child.meter}: nothing of it was taken"
+            return
+        outcome.values = found.values
+        behind = replace(target, device=child.device)
+        for number, reading in found.readings.items():
+            until = over(clock(), reading.period)
+            part = Outcome(child.device)
+            there = replace(reading, name=profile_name(number, child.channel))
+            try:
+                yield from _read_profile(core, behind, Wanted(there, child.since[number], until), part)
+            finally:
+                outcome.found += [(reading, item) for item in part.series]
+            outcome.until[str(reading.name)] = until
+        outcome.reason = None
+        if (since := found.stale(clock())) is not None:
+            # Its parent is asked again when it has asked the device again.
+            outcome.reason, outcome.detail, outcome.settled = Reason.SILENT, told(since), True
+    except (AccessError, DecodeError, ConfigError) as error:
+        outcome.reason, outcome.detail = reason_of(error), str(error)
+    except ProtocolError as error:
+        if not core.associated:
+            raise
+        outcome.reason, outcome.detail = reason_of(error), str(error)
 
 
 def _look_at_clock(

@@ -17,6 +17,7 @@ from cosem.headend.quality import UNUSABLE, Quality
 
 Array = np.ndarray[Any, Any]
 WEEK: Final = 7 * DAY
+HOUR: Final = 3600
 ENOUGH: Final = 8
 """Steps there must be before one can stand out from them."""
 
@@ -105,7 +106,8 @@ def _check(series: Sequence[Series], rules: Rules, cumulative: bool) -> tuple[li
     known = brought != MISSING
     marks = {
         "missing": (values == MISSING, Quality.MISSING),
-        "time shift": (times % rules.period != 0, Quality.SHIFTED),
+        # Days and months end at a local hour.
+        "time shift": (times % (rules.period if rules.period < DAY else HOUR) != 0, Quality.SHIFTED),
         "negative": (known & (brought < 0), Quality.SUSPECT),
     }
     positive = known & (brought > 0)

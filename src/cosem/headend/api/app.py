@@ -199,7 +199,7 @@ Key = Annotated[str | None, Header(alias=KEY, max_length=200, pattern="^[ -~]+$"
 
 def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
     """Return the application of one head-end; `intake` receives its pushes."""
-    from cosem.headend.api import campaigns, devices, happenings, observe, work
+    from cosem.headend.api import campaigns, devices, happenings, observe, premises, work
     from cosem.headend.metrics import Metrics
 
     app = FastAPI(
@@ -215,7 +215,7 @@ def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
     app.state.metrics = Metrics(headend, intake)
     app.state.turns = Turns()
     app.state.followers = set()
-    rooms = (devices, work, happenings, observe, campaigns)
+    rooms = (devices, premises, work, happenings, observe, campaigns)
     for part in rooms:
         app.include_router(part.router, prefix="/api")
     rights = {

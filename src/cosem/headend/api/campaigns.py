@@ -146,6 +146,12 @@ class KeyChangeRequest(Shape):
     purposes: list[Purpose] = Field(default=[Purpose.UNICAST, Purpose.AUTHENTICATION], min_length=1, max_length=4)
 
 
+class SharedShape(Shape):
+    """Whether something of the device opened already with the key that its parent was given."""
+
+    opens: bool
+
+
 class KeyChangeShape(Shape):
     """A change of keys as it stands; no key is in it."""
 
@@ -388,6 +394,14 @@ async def change_keys(
         seen_device(connection, name, who)
 
     return await once(headend, who, key, request, act, 202)
+
+
+@router.post("/devices/{name}/keys/sharing")
+async def share_key(headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], name: Named) -> SharedShape:
+    """Give the parent of a device on a M-Bus the key that the device came with."""
+    with headend.engine.connect() as connection:
+        who.sees(Inventory(connection).get(name).id)
+    return SharedShape(opens=await headend.key_changes.share(name, who.name))
 
 
 @router.get("/key-changes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -19,8 +19,10 @@ from cosem.headend.api.app import Asked, Key, NotFound, Served, allowed, once, r
 from cosem.headend.api.shapes import (
     MAX_NUMBER,
     MAX_PAGE,
+    Coupling,
     Device,
     Devices,
+    Meter,
     Move,
     NewDeviceShape,
     Time,
@@ -32,9 +34,10 @@ from cosem.headend.api.shapes import (
 from cosem.headend.audit import record
 from cosem.headend.cim import meter_readings
 from cosem.headend.database import one_view
+from cosem.headend.engine import Headend
 from cosem.headend.exports import exact
 from cosem.headend.intervals import MISSING, Series
-from cosem.headend.inventory import ELSEWHERE, Inventory, Kind, NewDevice, State
+from cosem.headend.inventory import ELSEWHERE, METER, DeviceRow, Inventory, Kind, NewDevice, State
 from cosem.headend.schema import channel, latest
 
 router = room("devices")
@@ -98,6 +101,8 @@ async def add_device(
         given = item.model_dump()
         given["segment"] = given["segment"] or ELSEWHERE
         given["tags"] = tuple(given["tags"])
+        meter = given.pop("meter")
+        given["details"] = {} if meter is None else {METER: meter}
         with headend.engine.begin() as connection:
             inventory = Inventory(connection)
             inventory.add(NewDevice(**given), now)
@@ -124,6 +129,51 @@ def move_device(headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)],
         inventory.move(name, item.state, now)
         record(connection, now, who.name, "move device", name, before=before.state, after=item.state)
         return Device.of(inventory.get(name), who)
+
+
+@router.put("/devices/{name}/coupling")
+def couple_device(
+    headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], name: Named, item: Coupling
+) -> Device:
+    """Say on which channel of what a device hangs: from now on it is read through that."""
+    return _changed(
+        headend,
+        who,
+        name,
+        "couple device",
+        lambda inventory, now: inventory.couple(name, item.parent, item.channel, now),
+    )
+
+
+@router.delete("/devices/{name}/coupling")
+def decouple_device(headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], name: Named) -> Device:
+    """Free the channel of a device for another one, in the inventory only."""
+    return _changed(headend, who, name, "decouple device", lambda inventory, now: inventory.decouple(name, now))
+
+
+@router.put("/devices/{name}/meter")
+def identify_device(
+    headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], name: Named, item: Meter
+) -> Device:
+    """Say who a device is on the M-Bus, as after a swap."""
+    return _changed(
+        headend, who, name, "identify device", lambda inventory, now: inventory.identify(name, item.meter, now)
+    )
+
+
+def _changed(headend: Headend, who: Person, name: str, what: str, change: Callable[[Inventory, int], None]) -> Device:
+    now = int(headend.clock())
+    with headend.engine.begin() as connection:
+        inventory = Inventory(connection)
+        before = _place(seen_device(connection, name, who))
+        change(inventory, now)
+        row = inventory.get(name)
+        record(connection, now, who.name, what, name, before=before, after=_place(row))
+        return Device.of(row, who)
+
+
+def _place(row: DeviceRow) -> dict[str, Any]:
+    return {"parent": row.parent, "channel": row.channel, "meter": row.meter}
 
 
 @router.get("/devices/{name}/latest")

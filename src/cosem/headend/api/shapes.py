@@ -84,6 +84,7 @@ class Device(Shape):
     segment: str | None
     parent: str | None
     channel: int | None
+    meter: str | None
     place: str
     system_title: str | None
 
@@ -104,7 +105,7 @@ class Devices(Shape):
 
 
 class NewDeviceShape(Shape):
-    """A device to be added."""
+    """A device to be added. `meter` is who it is on the M-Bus: manufacturer and number, ELS12345678."""
 
     name: Name
     kind: Kind
@@ -114,8 +115,22 @@ class NewDeviceShape(Shape):
     system_title: str | None = Field(None, pattern="^[0-9A-Fa-f]{16}$")
     parent: Name | None = None
     channel: Annotated[int, Field(ge=0, le=255), WHOLE] | None = None
+    meter: str | None = Field(None, max_length=20)
     place: str = Field("", max_length=500)
     tags: list[Name] = Field(default_factory=list, max_length=50)
+
+
+class Coupling(Shape):
+    """What a device hangs behind, and on which M-Bus channel."""
+
+    parent: Name
+    channel: int = Field(ge=1, le=64)
+
+
+class Meter(Shape):
+    """Who a device is on the M-Bus: manufacturer and number; null takes who is found there next."""
+
+    meter: str | None = Field(max_length=20)
 
 
 class Move(Shape):

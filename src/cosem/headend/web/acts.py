@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -18,6 +19,8 @@ from cosem.units import Unit
 
 MOST: Final = 8
 """Registers of one live read."""
+_REGISTER: Final = re.compile(r"[1-9]\d*-\d+:\d+\.\d+\.\d+\.\d+")
+"""A channel that is a register's value and nothing else: not an attribute of its own, no day's end."""
 VALVES: Final = (Kind.GAS, Kind.WATER, Kind.HEAT)
 
 
@@ -100,7 +103,7 @@ def _registers(connection: Connection, row: DeviceRow) -> list[list[Any]]:
                 names.setdefault(str(column.capture.logical_name), column.capture.class_id)
     if not names:
         query = select(channel.c.name).join(latest, latest.c.channel == channel.c.id).where(latest.c.device == row.id)
-        names = {name: 3 for name in connection.execute(query).scalars() if ":" in name and name[0].isdigit()}
+        names = {name: 3 for name in connection.execute(query).scalars() if _REGISTER.fullmatch(name)}
     found: list[list[Any]] = [[8, "0-0:1.0.0.255", 2]]
     for name, class_id in list(names.items())[:MOST]:
         found += [[class_id, name, 2], [class_id, name, 3]]

@@ -86,7 +86,8 @@ def size(octets: int) -> str:
 def channel_words(name: str) -> str:
     """Return what an OBIS code measures, in words; nothing for a channel with a name of its own."""
     try:
-        return words(obis(name))
+        # What stands behind the code tells it from others: a medium, days, a scaler.
+        return words(obis(name.partition(" ")[0]))
     except (CosemError, ValueError):
         return ""
 
