@@ -21,6 +21,7 @@ COMMANDS = {
     "export": ("cosem.cli.headend_values", "write values as CSV, JSON lines or Parquet"),
     "totals": ("cosem.cli.headend_values", "sum, lowest, highest and growth by day over many devices"),
     "token": ("cosem.cli.headend_folder", "issue, list and revoke tokens of the API"),
+    "mqtt": ("cosem.cli.headend_mqtt", "show what Home Assistant and other tools would be told, without a broker"),
     "backup": ("cosem.cli.headend_folder", "write everything into one file, also while it is at work"),
     "restore": ("cosem.cli.headend_folder", "bring a backup back into an empty folder"),
 }

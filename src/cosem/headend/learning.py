@@ -113,11 +113,16 @@ def _channel(inventory: Inventory, column: Column, unit: str, scaler: int, perio
         name += f":{column.capture.attribute_index}"
     if period >= DAY:
         name += " daily" if period == DAY else " monthly"
-    cumulative = bytes(column.obis)[3] in _CUMULATIVE or bytes(column.obis)[0] != 1
+    cumulative = is_cumulative(column.obis)
     try:
         return inventory.channel(name, unit, scaler, cumulative=cumulative)
     except ConfigError:
         return inventory.channel(f"{name} (1e{scaler} {unit})", unit, scaler, cumulative=cumulative)
+
+
+def is_cumulative(code: Obis) -> bool:
+    """Whether what a code stands for only grows; of other media than electricity it is taken to."""
+    return bytes(code)[3] in _CUMULATIVE or bytes(code)[0] != 1
 
 
 def _is_status(column: Column) -> bool:

@@ -18,6 +18,7 @@ from cosem.errors import ConfigError, CosemError
 from cosem.headend.access import Act, Forbidden, Person, person
 from cosem.headend.api.shapes import Problem
 from cosem.headend.engine import Headend
+from cosem.headend.home.publisher import Publisher
 from cosem.headend.intake import Intake
 from cosem.headend.schema import idempotency
 
@@ -123,8 +124,8 @@ class Conflict(ConfigError):
 Key = Annotated[str | None, Header(alias="Idempotency-Key", max_length=200, pattern="^[ -~]+$")]
 
 
-def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
-    """Return the application of one head-end; `intake` receives its pushes."""
+def create_app(headend: Headend, intake: Intake | None = None, publisher: Publisher | None = None) -> FastAPI:
+    """Return the application of one head-end; `intake` receives its pushes, `publisher` tells a broker."""
     from cosem.headend.api import campaigns, devices, happenings, observe, work
     from cosem.headend.metrics import Metrics
 
@@ -138,7 +139,7 @@ def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.headend = headend
-    app.state.metrics = Metrics(headend, intake)
+    app.state.metrics = Metrics(headend, intake, publisher)
     for room in (devices, work, happenings, observe, campaigns):
         app.include_router(room.router, prefix="/api")
     for kind, status in _STATUS.items():

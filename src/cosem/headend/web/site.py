@@ -18,6 +18,7 @@ from cosem.errors import ConfigError, CosemError
 from cosem.headend.access import Forbidden
 from cosem.headend.api.app import Conflict, Guard, NotFound, create_app
 from cosem.headend.engine import Headend
+from cosem.headend.home.publisher import Publisher
 from cosem.headend.intake import Intake
 from cosem.headend.web import (
     device_pages,
@@ -46,15 +47,24 @@ WORDS: Final = {
 }
 
 
-def create_site(headend: Headend, settings: PageSettings | None = None, *, intake: Intake | None = None) -> FastAPI:
-    """Return the application of one head-end with its pages and its API; `intake` receives its pushes."""
+def create_site(
+    headend: Headend,
+    settings: PageSettings | None = None,
+    *,
+    intake: Intake | None = None,
+    publisher: Publisher | None = None,
+) -> FastAPI:
+    """Return the application of one head-end with its pages and its API.
+
+    `intake` receives its pushes, `publisher` tells a broker: their figures are among the others.
+    """
     site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_living)
     site.state.headend = headend
     frame = site.state.frame = Frame(headend, settings or PageSettings())
     topics.connect(frame)
     for room in (sign_in_pages, happening_pages, device_pages, plan_pages, settings_pages, explain_pages, trace_pages):
         site.include_router(room.router)
-    site.mount("", _Api(create_app(headend, intake)))
+    site.mount("", _Api(create_app(headend, intake, publisher)))
     site.add_exception_handler(SignInNeeded, _to_sign_in)
     for kind in (*(kind for kind, _ in _STATUS), HTTPException, Exception):
         site.add_exception_handler(kind, _refused)
