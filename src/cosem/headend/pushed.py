@@ -5,14 +5,16 @@ A push is no load profile: nobody says which interval its values belong to, so t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from cosem.codec.axdr import Tag
 from cosem.headend.inventory import Inventory
 from cosem.headend.learning import is_cumulative
 from cosem.headend.schema import channel, latest
@@ -31,6 +33,14 @@ _CLOCK: Final = obis("0-0:1.0.0.255")
 _COUNTS: Final = (0x60_07, 0x60_0E)
 """Value groups C and D of abstract counts without a unit: power failures, the active tariff."""
 _LIMIT: Final = 2**63
+NO_UNIT: Final = 255
+_P1_VALUE: Final = re.compile(r"(?P<before>[0-9]{1,12})(?:\.(?P<behind>[0-9]{1,6}))?(?:\*(?P<unit>[A-Za-z0-9]{1,5}))?")
+_P1_TIME: Final = re.compile(r"([0-9]{12})([SW])")
+_P1_UNITS: Final[Mapping[str | None, tuple[str, int]]] = {
+    None: ("", 0), "kWh": ("Wh", 3), "kvarh": ("varh", 3), "kW": ("W", 3), "kvar": ("var", 3), "V": ("V", 0),
+    "A": ("A", 0), "m3": ("m³", 0), "GJ": ("J", 9), "Hz": ("Hz", 0),
+}  # fmt: skip
+"""Units as a P1 telegram writes them: those of the tables, and the power of ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +57,36 @@ class Pushed:
 
 def pushed_values(device: int, readings: Sequence[Reading], now: int) -> list[Pushed]:
     """Return the numbers among the readings of one push, with the time the meter gives or `now`."""
-    at = now
-    for reading in readings:
-        if reading.obis == _CLOCK and (moment := reading.date_time) is not None:
-            at = min(_seconds(moment, now), now + FUTURE)
+    clock = next((reading for reading in readings if reading.obis == _CLOCK), None)
+    at = now if clock is None else min(_moment(clock, now), now + FUTURE)
     found = []
     for reading in readings[:MOST_VALUES]:
-        value = reading.value.value
-        if reading.attribute not in (None, 2) or reading.value.tag not in NUMBERS or not -_LIMIT < value < _LIMIT:
-            continue
-        unit = None if reading.unit is None else Unit(reading.unit).symbol if reading.unit != 255 else ""
-        scaler = reading.scaler
-        if unit is None and _is_count(reading):
-            unit, scaler = "", 0
-        found.append(Pushed(device, str(reading.obis), at, value, scaler, unit))
+        number = _p1_number(reading) if reading.value.tag is Tag.VISIBLE_STRING else _number(reading)
+        if number is not None and reading.attribute in (None, 2) and -_LIMIT < number[0] < _LIMIT:
+            value, scaler, unit = number
+            found.append(Pushed(device, str(reading.obis), at, value, scaler, unit))
     return found
+
+
+def _number(reading: Reading) -> tuple[int, int | None, str | None] | None:
+    """Return value, scaler and unit as the push says them."""
+    if reading.value.tag not in NUMBERS:
+        return None
+    if reading.unit is None:
+        return (reading.value.value, 0, "") if _is_count(reading) else (reading.value.value, None, None)
+    return reading.value.value, reading.scaler, Unit(reading.unit).symbol if reading.unit != NO_UNIT else ""
+
+
+def _p1_number(reading: Reading) -> tuple[int, int, str] | None:
+    """Return the number of a P1 data line: ``004321.123*kWh``, behind a time where there is one."""
+    found = _P1_VALUE.fullmatch(reading.value.value.rpartition(")(")[2])
+    if found is None or (found["unit"] is None) != _is_count(reading):
+        return None
+    if (known := _P1_UNITS.get(found["unit"])) is None:
+        return None
+    unit, power = known
+    digits = found["behind"] or ""
+    return int(found["before"] + digits), power - len(digits), unit
 
 
 def keep_latest(connection: Connection, pushed: Iterable[Pushed]) -> set[int]:
@@ -135,9 +160,17 @@ def _is_count(reading: Reading) -> bool:
     return octets[0] == 1 and octets[2] in (32, 52, 72) and octets[3] in (32, 36)
 
 
-def _seconds(text: str, default: int) -> int:
+def _moment(reading: Reading, default: int) -> int:
+    """Return the time (UTC seconds) that a clock reading gives; one without a zone is UTC."""
     try:
-        moment = datetime.fromisoformat(text)
+        if (text := reading.date_time) is not None:
+            moment = datetime.fromisoformat(text)
+        elif (found := _P1_TIME.fullmatch(reading.text or "")) is not None:
+            # P1 telegrams are in Central European time, and say whether it is summer.
+            zone = timezone(timedelta(hours=2 if found[2] == "S" else 1))
+            moment = datetime.strptime(found[1], "%y%m%d%H%M%S").replace(tzinfo=zone)
+        else:
+            return default
     except ValueError:
         return default
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

@@ -237,9 +237,9 @@ def _meter(row: Any) -> Meter:
 
 def _values(connection: Connection, found: Mapping[int, Meter], parents: Mapping[int, int | None]) -> None:
     claims: dict[tuple[int, int | None], int] = {
-        (meter.behind, meter.channel): number
+        (parent, meter.channel): number
         for number, meter in found.items()
-        if meter.behind is not None and meter.channel is not None
+        if (parent := parents[number]) is not None and meter.channel is not None
     }
     for part in _parts(set(found) | {parent for parent, _ in claims}):
         query = select(channel, latest.c.device, latest.c.time, latest.c.value)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from cosem.errors import ConfigError
 from cosem.obis_names import explain
 
 LONGEST: Final = 64
-SAFE: Final = re.compile(r"[^A-Za-z0-9_-]")
-CHANNEL: Final = re.compile(r"(?P<code>\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3})(?:\.(?P<f>\d{1,3}))?"
-                            r"(?::(?P<attribute>\d{1,3}))?(?: (?P<often>daily|monthly))?")  # fmt: skip
+SAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
+CHANNEL: Final = re.compile(
+    r"(?P<code>\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3})(?:\.(?P<f>\d{1,3}))?"
+    r"(?::(?P<attribute>\d{1,3}))?(?: (?P<often>daily|monthly))?",
+    re.ASCII,
+)
 """How channels are named that were learned of profiles; others may be called anything."""
 _DROPPED: Final = (", time integral 1 (meter reading)", ", total", ", current value", ", instantaneous")
 """What everybody expects who looks at a meter, and only makes names long."""
@@ -52,7 +56,7 @@ def words(channel: str) -> str:
     code = found["code"] + (f".{found['f']}" if found["f"] else "")
     try:
         explained = explain(code)
-    except ValueError:
+    except ConfigError:
         return channel
     text = explained.words if explained.known else channel
     for part in _DROPPED:
