@@ -8,12 +8,15 @@ import json
 import logging
 import signal
 import subprocess
+import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from urllib.request import Request, urlopen
 
 import pytest
 from sqlalchemy import select
 
+from cosem.headend.access import Role, issue
 from cosem.headend.folder import SETTINGS
 from cosem.headend.happenings import Happened, acknowledge, keep
 from cosem.headend.home.publisher import Publisher
@@ -22,6 +25,7 @@ from cosem.headend.inventory import Inventory, State
 from cosem.headend.schema import alarm
 from support.broker import broker, listening
 from support.certificates import own_certificate
+from support.grafana import expressions, metrics
 from support.home_assistant import problems, rendered
 from support.house import fill, put
 from support.killed import world
@@ -244,6 +248,20 @@ async def test_a_broker_with_tls_and_a_password_is_spoken_to_by_both(engine, tmp
             assert not stranger.published
 
 
+def figures(headend):
+    """Return what a served head-end exposes."""
+    with headend.engine.begin() as connection:
+        token = issue(connection, "prometheus", Role.VIEWER, "setup", int(time.time()))
+    asked = Request(f"{headend.api}/api/metrics", headers={"Authorization": f"Bearer {token}"})
+    with urlopen(asked, timeout=10) as answer:
+        return answer.read().decode()
+
+
+def base(name):
+    """Return the name of the family that a sample is of."""
+    return name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
+
+
 async def test_a_head_end_that_is_killed_is_offline(tmp_path):
     with broker(tmp_path) as port, world(tmp_path / "office", meters=1) as headend:
         settings = tmp_path / "office" / SETTINGS
@@ -252,9 +270,14 @@ async def test_a_head_end_that_is_killed_is_offline(tmp_path):
             await asyncio.to_thread(headend.start)
             await heard.until(lambda: heard.last.get("cosem/status") == b"online" and ONE in heard.last)
             assert problems(ONE, heard.last[ONE]) == []
+            exposed = await asyncio.to_thread(figures, headend)
             await asyncio.to_thread(headend.kill, signal.SIGKILL)
             await heard.until(lambda: heard.last["cosem/status"] == b"offline")
         lines = [json.loads(line) for line in (tmp_path / "office" / "serve.log").read_text().splitlines()]
+        assert "cosem_mqtt_connected 1.0" in exposed.splitlines()
+        assert {
+            name for each in expressions() for name in metrics(each) if f"# TYPE {base(name)} " not in exposed
+        } == set()
         assert [line["broker"] for line in lines if line["what"] == "connected"] == ["127.0.0.1"]
         moments = [datetime.datetime.fromisoformat(line["time"]) for line in lines]
         assert all(moment.tzinfo is not None for moment in moments)

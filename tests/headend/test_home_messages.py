@@ -144,6 +144,8 @@ def test_names_of_entities_are_words_and_tell_apart(engine):
     assert names_["1_0_1_8_0_daily"] == "Active energy import (daily)"
     assert document(all_, 2)["components"]["0_1_24_2_1"]["name"] == "Volume"
     assert document(all_, 1)["components"]["1_0_1_8_0_daily"]["enabled_by_default"] is False
+    (other,) = [key for key in names_ if key.startswith("1_0_2_8_0_channel")]
+    assert names_[other] == "Active energy export"
 
 
 def test_a_device_is_there_as_long_as_its_last_value_is_fresh(engine):

@@ -58,7 +58,7 @@ class Pushed:
 def pushed_values(device: int, readings: Sequence[Reading], now: int) -> list[Pushed]:
     """Return the numbers among the readings of one push, with the time the meter gives or `now`."""
     clock = next((reading for reading in readings if reading.obis == _CLOCK), None)
-    at = now if clock is None else min(_moment(clock, now), now + FUTURE)
+    at = now if clock is None else max(0, min(_moment(clock, now), now + FUTURE))
     found = []
     for reading in readings[:MOST_VALUES]:
         number = _p1_number(reading) if reading.value.tag is Tag.VISIBLE_STRING else _number(reading)

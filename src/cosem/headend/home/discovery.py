@@ -74,10 +74,8 @@ def bridge(settings: HomeSettings) -> dict[str, Any]:
 def discovery(settings: HomeSettings, meter: Meter, gone: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return the discovery message of a device. `gone` are components it had before, with their platforms."""
     where = base(settings, meter)
-    there = [
-        {"topic": settings.status, "payload_available": "online", "payload_not_available": "offline"},
-        {"topic": f"{where}/availability", "payload_available": "online", "payload_not_available": "offline"},
-    ]
+    # What is said there, "online" and "offline", is what Home Assistant expects.
+    there = [{"topic": settings.status}, {"topic": f"{where}/availability"}]
     parts = {**_measured(settings, meter), **_about(settings, meter)}
     # What is only a platform is taken away.
     parts |= {key: {"platform": platform} for key, platform in (gone or {}).items() if key not in parts}
@@ -157,9 +155,7 @@ def _part(settings: HomeSettings, meter: Meter, platform: str, key: str) -> dict
 
 def _about(settings: HomeSettings, meter: Meter) -> dict[str, Any]:
     """Return the entities that tell how the device is. Of it they tell also when its values are old."""
-    always = {
-        "availability": [{"topic": settings.status, "payload_available": "online", "payload_not_available": "offline"}]
-    }
+    always = {"availability": [{"topic": settings.status}]}
     parts: dict[str, Any] = {}
 
     def add(platform: str, key: str, name: str, diagnostic: bool = True, **more: Any) -> None:

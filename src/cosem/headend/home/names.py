@@ -12,7 +12,7 @@ LONGEST: Final = 64
 SAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 CHANNEL: Final = re.compile(
     r"(?P<code>\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3})(?:\.(?P<f>\d{1,3}))?"
-    r"(?::(?P<attribute>\d{1,3}))?(?: (?P<often>daily|monthly))?",
+    r"(?::(?P<attribute>\d{1,3}))?(?: (?P<often>daily|monthly))?(?P<other> \(1e-?\d{1,3} [^()]{0,20}\))?",
     re.ASCII,
 )
 """How channels are named that were learned of profiles; others may be called anything."""
@@ -38,9 +38,11 @@ def key(channel: str, number: int) -> str:
     if found is None:
         return f"channel {number}"
     earlier = "" if found["f"] in (None, "255") else f".{found['f']}"
-    attribute = f":{found['attribute']}" if found["attribute"] else ""
+    attribute = f" attribute {found['attribute']}" if found["attribute"] else ""
+    # The same code in another scaler is a channel of its own.
+    other = f" channel {number}" if found["other"] else ""
     often = f" {found['often']}" if found["often"] else ""
-    return f"{found['code']}{earlier}{attribute}{often}"
+    return f"{found['code']}{earlier}{attribute}{other}{often}"
 
 
 def component(text: str) -> str:
