@@ -15,7 +15,7 @@ from pathlib import Path
 import aiomqtt
 import pytest
 
-PROGRAM = shutil.which("mosquitto") or (shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin"))
+PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 
 
 @contextmanager

@@ -87,7 +87,7 @@ class Metrics:
             yield _outbox(connection)
             yield GaugeMetricFamily(
                 "cosem_gaps",
-                "Intervals that are missing in load profiles.",
+                "Stretches of intervals that are missing in load profiles.",
                 value=connection.execute(select(func.count()).select_from(gap)).scalar_one(),
             )
             size = self._headend.intervals.size(connection)

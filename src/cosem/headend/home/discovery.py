@@ -8,6 +8,7 @@ the device's number, so that a device may be given another name and stays the sa
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -116,7 +117,7 @@ _NO_METER: Final = (Kind.CONCENTRATOR, Kind.GATEWAY, Kind.CONVERTER)
 
 def _measured(settings: HomeSettings, meter: Meter) -> dict[str, Any]:
     called = {key: _called(meter, value) for key, value in sorted(meter.values.items())}
-    several = {name for name in called.values() if list(called.values()).count(name) > 1}
+    several = {name for name, count in Counter(called.values()).items() if count > 1}
     parts = {}
     for key, value in sorted(meter.values.items()):
         name = called[key]

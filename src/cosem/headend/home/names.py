@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from cosem.errors import ConfigError
 from cosem.obis_names import explain
 
 LONGEST: Final = 64
+_KEPT: Final = 4096
+"""Names kept: channels are few, and each is asked for again and again."""
 SAFE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 CHANNEL: Final = re.compile(
     r"(?P<code>\d{1,3}-\d{1,3}:\d{1,3}\.\d{1,3}\.\d{1,3})(?:\.(?P<f>\d{1,3}))?"
@@ -29,6 +32,7 @@ def slug(name: str, number: int) -> str:
     return text if text == name else f"{text}.{number}"
 
 
+@lru_cache(maxsize=_KEPT)
 def key(channel: str, number: int) -> str:
     """Return how a channel is called in the state of a device: its OBIS code, short, or its number.
 
@@ -45,11 +49,13 @@ def key(channel: str, number: int) -> str:
     return f"{found['code']}{earlier}{attribute}{other}{often}"
 
 
+@lru_cache(maxsize=_KEPT)
 def component(text: str) -> str:
     """Return a key as part of an identifier."""
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
+@lru_cache(maxsize=_KEPT)
 def words(channel: str) -> str:
     """Return what a channel measures, in words for a person; its own name where nobody knows."""
     found = CHANNEL.fullmatch(channel)

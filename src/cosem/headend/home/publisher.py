@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any, Final
@@ -21,6 +22,8 @@ from cosem.headend.home.meters import MOST, Meter, meters
 from cosem.headend.home.settings import HomeSettings
 
 LOG: Final = logging.getLogger("cosem.headend.home")
+CLIENT_LOG: Final = logging.getLogger("cosem.headend.home.client")
+CLIENT_LOG.setLevel(logging.WARNING)  # it would tell of every packet
 SECONDS: Final = 10.0
 """How long a broker may take."""
 FIRST_PAUSE: Final = 1.0
@@ -99,7 +102,9 @@ class Publisher:
                 tls_context=context,
                 will=aiomqtt.Will(self.settings.status, b"offline", qos=1, retain=True),
                 timeout=SECONDS,
-                logger=logging.getLogger("cosem.headend.home.client"),
+                # Many small messages, each waited for: what is small must not wait for what follows.
+                socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
+                logger=CLIENT_LOG,
                 max_queued_incoming_messages=10_000,
             )
             try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from cosem.headend.home.names import CHANNEL
@@ -74,6 +75,7 @@ class Quantity:
         return near if Decimal(repr(near)) == exact else format(exact, "f")
 
 
+@lru_cache(maxsize=4096)
 def quantity(name: str, unit: str, scaler: int, *, cumulative: bool, kind: Kind) -> Quantity:
     """Return how a channel of a device of this kind is shown."""
     device_class, shown, power = _UNITS.get(unit, (None, unit, 0))
