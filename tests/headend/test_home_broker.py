@@ -21,7 +21,7 @@ from cosem.headend.folder import SETTINGS
 from cosem.headend.happenings import Happened, acknowledge, keep
 from cosem.headend.home.publisher import Publisher
 from cosem.headend.home.settings import HomeSettings
-from cosem.headend.inventory import Inventory, State
+from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.schema import alarm
 from support.broker import broker, listening
 from support.certificates import own_certificate
@@ -29,6 +29,7 @@ from support.grafana import expressions, metrics
 from support.home_assistant import problems, rendered
 from support.house import fill, put
 from support.killed import world
+from support.pushes import framed, notification
 
 NOW = 1_793_500_000
 ONE = "homeassistant/device/cosem_1/config"
@@ -207,6 +208,17 @@ async def test_a_broker_that_goes_and_comes_hears_everything_again(engine, tmp_p
     assert 1 <= said.count("no connection") <= 3
 
 
+async def test_a_database_that_does_not_answer_once_does_not_end_it(engine, port, caplog):
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE alarm RENAME TO elsewhere")
+    async with listening(port) as heard, publishing(engine, port):
+        await heard.until(lambda: [record for record in caplog.records if record.exc_info])
+        assert heard.last["cosem/status"] == b"online"
+        with engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE elsewhere RENAME TO alarm")
+        await heard.until(lambda: LAST in heard.last)
+
+
 async def test_nobody_there_is_said_once_and_tried_again(engine, caplog):
     caplog.set_level(logging.INFO, "cosem.headend.home")
     async with publishing(engine, 1) as publisher:
@@ -262,14 +274,24 @@ def base(name):
     return name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count")
 
 
-async def test_a_head_end_that_is_killed_is_offline(tmp_path):
+async def test_a_served_head_end_tells_what_is_pushed_and_is_offline_when_it_is_killed(tmp_path):
     with broker(tmp_path) as port, world(tmp_path / "office", meters=1) as headend:
         settings = tmp_path / "office" / SETTINGS
         settings.write_text(settings.read_text() + f'\n[mqtt]\nhost = "127.0.0.1"\nport = {port}\n')
+        with headend.engine.begin() as connection:
+            inventory = Inventory(connection)
+            inventory.add(NewDevice("10000002", Kind.ELECTRICITY), 0)
+            inventory.move("10000002", State.IN_USE, 0)
         async with listening(port) as heard:
             await asyncio.to_thread(headend.start)
             await heard.until(lambda: heard.last.get("cosem/status") == b"online" and ONE in heard.last)
             assert problems(ONE, heard.last[ONE]) == []
+            host, _, push_port = headend.push.rpartition(":")
+            _, writer = await asyncio.open_connection(host, int(push_port))
+            writer.write(framed(notification(b"10000002", 4_321)))
+            state = "cosem/device/10000002/state"
+            await heard.until(lambda: json.loads(heard.last.get(state, b"{}")).get("1-0:1.8.0") == 4.321)
+            writer.close()
             exposed = await asyncio.to_thread(figures, headend)
             await asyncio.to_thread(headend.kill, signal.SIGKILL)
             await heard.until(lambda: heard.last["cosem/status"] == b"offline")

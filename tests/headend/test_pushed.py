@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, select
 
 from cosem.apdu.ciphered import GeneralGlo
-from cosem.apdu.notify import DataNotification
 from cosem.client.keyfile import DeviceKeys
 from cosem.codec import axdr
 from cosem.headend.database import open_database
@@ -18,13 +17,12 @@ from cosem.headend.intake import Intake
 from cosem.headend.inventory import Inventory, Kind, NewDevice
 from cosem.headend.pushed import FUTURE, MOST_CHANNELS, Pushed, keep_latest, pushed_values
 from cosem.headend.schema import channel, latest, metadata
-from cosem.link.base import Address
-from cosem.link.wrapper import WrapperLink
 from cosem.obis import Obis, obis
 from cosem.pushes.readings import Reading, readings
 from cosem.security.gcm import protect
 from cosem.simulator.meter import DEMO_KEYS
 from support.offices import hasten, prepare
+from support.pushes import framed, notification
 
 NOW = 1_793_500_000
 TITLE = b"CSM\x01\x00\x00\x00\x01"
@@ -135,17 +133,6 @@ def test_whatever_is_pushed_is_kept_or_left(items):
 # --- over a socket ----------------------------------------------------------------------------------------------------
 
 
-def notification(name, value):
-    body = axdr.structure(
-        axdr.octet_string(bytes(obis("0-1:25.9.0.255"))),
-        axdr.structure(axdr.octet_string(bytes(obis("0-0:96.1.0.255"))), axdr.octet_string(name)),
-        axdr.octet_string(bytes(obis("1-0:1.8.0.255"))),
-        axdr.double_long_unsigned(value),
-        axdr.structure(axdr.integer(0), axdr.enum(30)),
-    )
-    return DataNotification(b"", axdr.encode(body)).encode(1)
-
-
 def ciphered(apdu, counter):
     keys = DEMO_KEYS
     content = protect(keys.global_unicast_encryption_key, keys.authentication_key, TITLE, counter, 0x30, apdu)
@@ -168,10 +155,8 @@ async def test_a_meter_with_a_key_proves_its_values_and_one_without_is_believed(
 
     async def send(apdu):
         before = intake.received
-        link = WrapperLink(server=True)
-        link.send(Address(1, 1), apdu, 0.0, confirmed=False)
         _, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(link.take())
+        writer.write(framed(apdu))
         await writer.drain()
         while intake.received == before:
             await asyncio.sleep(0.01)

@@ -43,6 +43,8 @@ def mqtt_command(name: str | None, folder: Path, as_json: bool) -> int:
     told += messages(settings, chosen, office.now, everybody=found.values())
     if settings.open_wire:
         note(f"the password would go to {settings.host} over an open wire: set tls = true")
+    if settings.group is not None and not chosen:
+        note(f"there is no device in use in a group {settings.group!r}")
     if as_json:
         print_json([_document(item) for item in told])
     elif name is not None:

@@ -118,6 +118,8 @@ class Publisher:
                 if why != said:
                     LOG.warning("no connection", extra={"fields": {"broker": self.settings.host, "why": why}})
                 said = why
+            except* Exception:
+                LOG.exception("what is told broke off; it begins anew")
             finally:
                 self.connected = False
             self.failures += 1
@@ -128,7 +130,6 @@ class Publisher:
     async def _tell(self, client: Any) -> None:
         """Carry one connection, until it breaks."""
         self._sent.clear()
-        self._topics.clear()
         self._earlier.clear()
         self._whole = self._again = True
         self._something.set()
