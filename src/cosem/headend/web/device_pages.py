@@ -134,7 +134,9 @@ def show(
         row = find(connection, number, who)
         given = device_state(frame, connection, number, before)
         channels = [item[0] for item in given["readings"]]
-        measured = next((item for item in channels if item.name == chosen), channels[0] if channels else None)
+        # What is read of its type has a past to show; what is only pushed has none.
+        read = _read_channels(connection, row)
+        measured = min(channels, key=lambda item: (item.name != chosen, item.id not in read, item.name), default=None)
         drawn = None
         if measured is not None:
             drawn = plot(connection, frame.headend.intervals, number, measured, frame.now, days, frame.zone)
@@ -165,6 +167,12 @@ def device_state(frame: Frame, connection: Connection, number: int, before: int 
         "read_words": read_words,
         "now": frame.now,
     }
+
+
+def _read_channels(connection: Connection, row: DeviceRow) -> set[int | None]:
+    """Return the numbers of the channels that plans read of a device's type."""
+    kind = next((kind for kind in Inventory(connection).types() if kind.name == row.type), None)
+    return set() if kind is None else {number for reading in kind.readings for number in reading.channels}
 
 
 def _details(connection: Connection, row: DeviceRow, among: frozenset[int] | None) -> dict[str, Any]:
