@@ -219,6 +219,19 @@ async def test_a_database_that_does_not_answer_once_does_not_end_it(engine, port
         await heard.until(lambda: LAST in heard.last)
 
 
+async def test_an_end_that_is_asked_for_just_when_something_happens_is_an_end(engine, port):
+    for _ in range(3):
+        async with listening(port) as heard, publishing(engine, port) as publisher:
+            await heard.until(lambda: LAST in heard.last)
+            await asyncio.sleep(0.5)
+            # Both in one turn of the loop: the event is there, and so is the end.
+            publisher._touch(1)
+            publisher.task.cancel()
+            _, left = await asyncio.wait({publisher.task}, timeout=5)
+            assert not left
+        assert heard.last["cosem/status"] == b"offline"
+
+
 async def test_nobody_there_is_said_once_and_tried_again(engine, caplog):
     caplog.set_level(logging.INFO, "cosem.headend.home")
     async with publishing(engine, 1) as publisher:

@@ -149,7 +149,9 @@ class Publisher:
     async def _changes(self, client: Any) -> None:
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._something.wait(), self._every)
+                # wait_for of Python 3.11 forgets an end that is asked for just when there is something.
+                async with asyncio.timeout(self._every):
+                    await self._something.wait()
                 await asyncio.sleep(GATHER_SECONDS)
             whole = self._whole or not self._something.is_set()
             self._something.clear()
