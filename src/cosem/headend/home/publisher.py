@@ -93,6 +93,7 @@ class Publisher:
         password, context = self.settings.password(), self.settings.context()
         pause, said = FIRST_PAUSE, ""
         while True:
+            _end_if_asked()
             client = aiomqtt.Client(
                 self.settings.host,
                 self.settings.port,
@@ -133,6 +134,7 @@ class Publisher:
         self._earlier.clear()
         self._whole = self._again = True
         self._something.set()
+        _end_if_asked()
         if self.settings.discovery is not None:
             await client.subscribe(f"{self.settings.discovery}/status", qos=1)
             await client.subscribe(f"{self.settings.discovery}/device/+/config", qos=1)
@@ -148,6 +150,7 @@ class Publisher:
 
     async def _changes(self, client: Any) -> None:
         while True:
+            _end_if_asked()
             with suppress(TimeoutError):
                 # wait_for of Python 3.11 forgets an end that is asked for just when there is something.
                 async with asyncio.timeout(self._every):
@@ -261,6 +264,13 @@ class Publisher:
             mine = {topic for topic in topics_of(payload) if topic.startswith(start) and not set(topic) & set("+#\0")}
             LOG.info("taken away", extra={"fields": {"identifier": node(self.settings, number)}})
             await self._clear(client, {config_topic(self.settings, number), *mine})
+
+
+def _end_if_asked() -> None:
+    """End where that was asked for and forgotten: the client waits by wait_for, see `Publisher._changes`."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> str:
