@@ -138,15 +138,24 @@ class Publisher:
         if self.settings.discovery is not None:
             await client.subscribe(f"{self.settings.discovery}/status", qos=1)
             await client.subscribe(f"{self.settings.discovery}/device/+/config", qos=1)
+        both = [asyncio.create_task(self._hear(client)), asyncio.create_task(self._changes(client))]
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._hear(client))
-                group.create_task(self._changes(client))
+            # A group of tasks would leave this one cancelled (Python 3.11), and it goes on with the next connection.
+            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         except asyncio.CancelledError:
             # An end that is asked for is no death: the will stays with the broker.
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
             with suppress(Exception):
                 await client.publish(self.settings.status, b"offline", qos=1, retain=True)
             raise
+        finally:
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
 
     async def _changes(self, client: Any) -> None:
         while True:
