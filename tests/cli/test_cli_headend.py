@@ -387,3 +387,39 @@ def test_a_gas_meter_gets_its_key_through_its_parent(cosem: Cosem, tmp_path: Pat
     status, _, err = cosem("keys", "change", "meter", "--purpose", "mbus")
     assert status == 2
     assert "hangs on no M-Bus" in err
+
+
+def test_what_a_broker_would_be_told_is_shown_without_one(cosem: Cosem, tmp_path: Path, meter: Served) -> None:
+    night(cosem, tmp_path, meter)
+    status, _, err = cosem("mqtt")
+    assert status == 2
+    assert "there is no table [mqtt]" in err
+    set_up(tmp_path, '# [mqtt]\n# host = "localhost"\n', '[mqtt]\nhost = "broker.example"\nuser = "head"\n')
+    said(cosem("run", "night"))
+    status, out, err = cosem("mqtt")
+    assert status == 0
+    assert "the password would go to broker.example over an open wire" in err
+    assert "1 device, 5 messages for broker.example:1883" in err
+    line = next(line for line in out.splitlines() if line.startswith("\tActive energy import\t"))
+    assert line.split("\t")[2:5] == ["energy", "total_increasing", "kWh"]
+    told = {item["topic"]: item["payload"] for item in json.loads(said(cosem("mqtt", "--json")))}
+    config = told["homeassistant/device/cosem_1/config"]
+    state = told[config["state_topic"]]
+    assert isinstance(state["1-0:1.8.0"], float)
+    assert (state["outcome"], told["cosem/device/good/availability"]) == ("read", "online")
+    one = said(cosem("mqtt", "--device", "good")).splitlines()
+    assert [text.partition(" ")[0] for text in one] == [
+        "homeassistant/device/cosem_1/config", "cosem/device/good/availability", "cosem/device/good/state",
+    ]  # fmt: skip
+    status, _, err = cosem("mqtt", "--device", "nobody")
+    assert (status, "of 'nobody' nobody is told" in err) == (2, True)
+    set_up(tmp_path, 'user = "head"', "port = 0")
+    assert "mqtt: port is 1 to 65535" in cosem("mqtt")[2]
+
+
+def test_serving_wants_the_brokers_password_before_anything_begins(cosem: Cosem, tmp_path: Path) -> None:
+    said(cosem("init"))
+    set_up(tmp_path, '# [mqtt]\n# host = "localhost"\n', '[mqtt]\nhost = "localhost"\nuser = "head"\n')
+    status, _, err = cosem("serve", "--port", "0", "--no-push")
+    assert status == 2
+    assert "the user has a password, in COSEM_MQTT_PASSWORD" in err

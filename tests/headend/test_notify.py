@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import datetime
 import json
-import shutil
 import ssl
-import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert
@@ -30,6 +24,8 @@ from cosem.headend.permits import Limits
 from cosem.headend.schema import device, notify_rule, outbox
 from cosem.headend.senders import Mail, Message, Mqtt, NotSent, Webhook, signature
 from cosem.headend.vault import Vault
+from support.broker import broker, listening
+from support.certificates import own_certificate
 from support.offices import hasten, prepare
 
 NOW = 1_793_500_000
@@ -394,26 +390,7 @@ class Post:
 
 
 async def test_a_mail_goes_encrypted_and_only_where_that_is_offered(tmp_path, monkeypatch):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    today = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(today - datetime.timedelta(1))
-        .not_valid_after(today + datetime.timedelta(1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    (tmp_path / "cert.pem").write_bytes(pem)
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    (tmp_path / "key.pem").write_bytes(secret)
+    own_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
     post = Post(context)
@@ -450,33 +427,12 @@ async def test_a_mail_goes_encrypted_and_only_where_that_is_offered(tmp_path, mo
 
 
 async def test_a_broker_gets_a_message_under_the_topic_of_its_subject(tmp_path):
-    program = shutil.which("mosquitto")
-    if program is None:
-        pytest.skip("there is no mosquitto here (apt install mosquitto)")
-    aiomqtt = pytest.importorskip("aiomqtt")
-    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    (tmp_path / "conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
-    with subprocess.Popen([program, "-c", str(tmp_path / "conf")], stderr=subprocess.DEVNULL) as broker:
-        try:
-            for _ in range(100):
-                try:
-                    client = aiomqtt.Client("127.0.0.1", port)
-                    await client.__aenter__()
-                    break
-                except aiomqtt.MqttError:
-                    await asyncio.sleep(0.05)
-            await client.subscribe("cosem/alarms/#", qos=1)
+    with broker(tmp_path) as port:
+        async with listening(port, "cosem/alarms/#") as heard:
             odd = Message(9, "meter/1 +#", MESSAGE.content, NOW)
             await Mqtt().send(odd, {"host": "127.0.0.1", "port": port}, {})
-            async for got in client.messages:
-                assert str(got.topic) == "cosem/alarms/meter_1 __"
-                assert (got.qos, json.loads(got.payload)["id"]) == (1, 9)
-                break
-            await client.__aexit__(None, None, None)
-        finally:
-            broker.terminate()
+            await heard.until(lambda: heard.last)
+        ((topic, payload, _),) = heard.all
+        assert (topic, json.loads(payload)["id"]) == ("cosem/alarms/meter_1 __", 9)
     with pytest.raises(NotSent):
         await Mqtt().send(MESSAGE, {"host": "127.0.0.1", "port": port}, {})

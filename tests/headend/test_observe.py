@@ -68,10 +68,19 @@ async def test_everybody_may_ask_whether_it_lives_and_learns_nothing_else(office
     assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
 
 
+async def test_a_head_end_whose_database_is_gone_is_not_well(office):
+    with office[0].engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE segment RENAME TO gone")
+    answer = await ask(office, "/api/health", None)
+    assert (answer.status_code, answer.json()) == (503, {"status": "failing"})
+
+
 async def test_figures_say_what_is_there_and_what_came_of_the_last_run(office):
     headend = office[0]
     outcome = Outcome(1, seconds=0.3, series=[Series.of(1, 1, [NOW], [1])])
     headend.listeners[0](1, outcome)
+    headend.tell("alarm", {"device": 1})
+    headend.tell("something", {"device": 1})
     answer = await ask(office, "/api/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     lines = answer.text.splitlines()
@@ -84,6 +93,11 @@ async def test_figures_say_what_is_there_and_what_came_of_the_last_run(office):
         "cosem_values_collected_total 1.0",
         'cosem_session_seconds_bucket{le="0.5"} 1.0',
         "cosem_staged_blocks 4.0",
+        'cosem_devices_ended_total{reason="unreachable"} 0.0',
+        'cosem_notifications{state="waiting"} 0.0',
+        "cosem_fraud_alarms_open 1.0",
+        "cosem_gaps 0.0",
+        'cosem_told_total{kind="alarm"} 1.0',
     ):
         assert expected in lines, expected
     assert any(line.startswith('cosem_read_success_ratio{plan="night"} 0.666') for line in lines)

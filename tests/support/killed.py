@@ -52,6 +52,7 @@ class World:
     """Every time a disconnector was told to disconnect."""
     process: subprocess.Popen[str] | None = None
     api: str = ""
+    push: str = ""
     restarts: list[float] = field(default_factory=list)
     """How long it took to be ready, each time, as shares of what it may take."""
     runs: list[int] = field(default_factory=list)
@@ -71,7 +72,8 @@ class World:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert line, (self.folder / "serve.log").read_text()
-        self.api = json.loads(line)["api"]
+        addresses = json.loads(line)
+        self.api, self.push = addresses["api"], addresses["push"]
         # Where others want the machine too, a second of work takes longer than one.
         share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
         self.restarts.append((time.monotonic() - begun) / share / READY_SECONDS)

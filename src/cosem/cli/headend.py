@@ -26,6 +26,7 @@ COMMANDS = {
     "totals": ("cosem.cli.headend_values", "sum, lowest, highest and growth by day over many devices"),
     "token": ("cosem.cli.headend_folder", "issue, list and revoke tokens of the API"),
     "users": ("cosem.cli.headend_users", "add, list and remove people who sign in to the pages, set passwords"),
+    "mqtt": ("cosem.cli.headend_mqtt", "show what Home Assistant and other tools would be told, without a broker"),
     "backup": ("cosem.cli.headend_folder", "write everything into one file, also while it is at work"),
     "restore": ("cosem.cli.headend_folder", "bring a backup back into an empty folder"),
 }

@@ -42,10 +42,14 @@ def serve_command(
         click.echo(f"API {addresses['api']}/api, described at {addresses['api']}/api/docs")
         if "push" in addresses:
             click.echo(f"pushes at {addresses['push']}")
+        if "mqtt" in addresses:
+            click.echo(f"tells the broker at {addresses['mqtt']}")
 
     settings = load_settings(folder)
     if host not in LOOPBACK:
         note(f"the API at {host} is not encrypted: put a proxy with TLS before it")
+    if settings.home is not None and settings.home.open_wire:
+        note(f"the password goes to {settings.home.host} over an open wire: set tls = true in [mqtt]")
     with Lock(folder):
         log_lines(level=logging.DEBUG if verbose else logging.INFO)
         on_loop(lambda: serve(settings, Listening(host, port, None if no_push else push_port), ready))

@@ -270,7 +270,9 @@ class Campaigns:
                 # What went wrong here once (a disk that was full) must not end every campaign to come.
                 LOG.exception("campaigns were not carried on")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), every)
+                # wait_for of Python 3.11 forgets an end that is asked for just when there is something.
+                async with asyncio.timeout(every):
+                    await self._changed.wait()
 
     async def close(self) -> None:
         """End what is under way; it goes on with the next start."""

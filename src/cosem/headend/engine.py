@@ -30,6 +30,7 @@ from cosem.headend.counters import DatabaseCounterStore
 from cosem.headend.database import open_database
 from cosem.headend.firmware import Firmware
 from cosem.headend.happenings import alarms
+from cosem.headend.home.settings import HomeSettings
 from cosem.headend.intervals import Intervals
 from cosem.headend.inventory import DeviceRow, DeviceType, Inventory, State
 from cosem.headend.keychanges import Change, KeyChanges
@@ -73,7 +74,8 @@ class HeadendSettings:
     """`folder` has the database, the interval files and the key. `client_title` is what the head-end sends as its own.
 
     `zone` is the deviation to UTC (minutes) of meters whose times have none. `write_every` seconds staged values are
-    moved into files. `two_persons` are the kinds of commands that a second person confirms.
+    moved into files. `two_persons` are the kinds of commands that a second person confirms. `home` is who is told by
+    MQTT while the head-end is served.
     """
 
     folder: Path
@@ -83,6 +85,7 @@ class HeadendSettings:
     options: ClientOptions | None = None
     first_pause: float = 5.0
     two_persons: frozenset[str] = frozenset()
+    home: HomeSettings | None = None
 
 
 class Headend:

@@ -15,6 +15,7 @@ from typing import Any, Final
 from cosem.errors import ConfigError
 from cosem.headend.command_kinds import KINDS
 from cosem.headend.engine import CLIENT_TITLE, HeadendSettings
+from cosem.headend.home.settings import home_settings
 
 SETTINGS: Final = "headend.toml"
 DATABASE: Final = "headend.db"
@@ -29,6 +30,10 @@ zone = -60                         # deviation to UTC in minutes of meters whose
 write_every = 600                  # seconds between two writings of interval files
 first_pause = 5                    # seconds before a device that did not answer is asked again; each time twice as many
 two_persons = []                   # kinds of commands that a second person confirms, such as "disconnect"
+
+# Tell Home Assistant and other tools by MQTT; see docs/own_tools.md, and look by: cosem headend mqtt
+# [mqtt]
+# host = "localhost"
 """
 _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "client_title": str,
@@ -36,6 +41,7 @@ _TYPES: Final[Mapping[str, type | tuple[type, ...]]] = {
     "write_every": (int, float),
     "first_pause": (int, float),
     "two_persons": list,
+    "mqtt": dict,
 }
 
 
@@ -81,6 +87,11 @@ def _settings(folder: Path, path: Path, content: Mapping[str, Any]) -> HeadendSe
     for kind in kinds:
         if kind not in KINDS:
             raise ConfigError(f"{path}: there is no kind of command {kind!r}; there are: {', '.join(KINDS)}")
+    if "mqtt" in content:
+        try:
+            given["home"] = home_settings(content["mqtt"], folder)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
     return HeadendSettings(folder, two_persons=frozenset(kinds), **given)
 
 

@@ -20,6 +20,7 @@ from cosem.client.listen import Listener, Push, Senders
 from cosem.companions.companion import Companion, companion
 from cosem.errors import ConfigError
 from cosem.headend.happenings import Happened, keep
+from cosem.headend.pushed import Pushed, keep_latest, pushed_values
 from cosem.headend.schema import device, device_type, push_log
 from cosem.link.base import Link
 from cosem.link.wrapper import DatagramWrapperLink, WrapperLink
@@ -67,10 +68,14 @@ class Intake:
         self._senders = Senders()
         self._by_title: dict[bytes, int] = {}
         self._by_name: dict[str, int] = {}
+        self._proving: set[int] = set()
+        """Devices whose keys prove what they push: values in clear are nobody's."""
         self._companions: dict[int, str] = {}
         self._queue: asyncio.Queue[_Arrived] = asyncio.Queue(WAITING)
         self._servers: list[Any] = []
         self._task: asyncio.Task[None] | None = None
+        self.valued: Callable[[set[int]], None] | None = None
+        """Told which devices pushed values."""
         self.connections = 0
         self.received = 0
         self.refused = 0
@@ -86,6 +91,7 @@ class Intake:
             self._companions[number] = profile or "idis"
             if title:
                 self._by_title[bytes.fromhex(title)] = number
+                self._proving.add(number)
         self._senders = self._senders.renewed(keys)
 
     async def start(self, host: str, port: int, *, udp: bool = True) -> int:
@@ -131,19 +137,27 @@ class Intake:
             while len(batch) < BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             try:
-                fresh, opened = await asyncio.to_thread(self._write, batch)
+                fresh, opened, valued = await asyncio.to_thread(self._write, batch)
                 for item in batch:
                     if item.confirm is not None:
                         item.confirm()
                 if self._told is not None and (fresh or opened):
                     self._told(fresh, opened)
+                if self.valued is not None and valued:
+                    self.valued(valued)
             finally:
                 for _ in batch:
                     self._queue.task_done()
 
-    def _write(self, batch: Sequence[_Arrived]) -> tuple[list[Happened], list[int]]:
+    @property
+    def waiting(self) -> int:
+        """How many pushes wait to be written."""
+        return self._queue.qsize()
+
+    def _write(self, batch: Sequence[_Arrived]) -> tuple[list[Happened], list[int], set[int]]:
         rows = []
         happened: list[Happened] = []
+        pushed: list[Pushed] = []
         for item in batch:
             number = self.device_of(item.push)
             rows.append(
@@ -157,13 +171,15 @@ class Intake:
             )
             if number is not None and item.push.problem is None:
                 happened += self.happened(number, item.push, int(item.at))
+                if item.push.verified or number not in self._proving:
+                    pushed += pushed_values(number, item.push.readings, int(item.at))
         with self._engine.begin() as connection:
             connection.execute(insert(push_log), rows)
             now = int(self._clock())
             fresh, opened = keep(connection, happened, now)
             if self._within is not None:
                 self._within(connection, fresh, opened, now)
-            return fresh, opened
+            return fresh, opened, keep_latest(connection, pushed)
 
     def device_of(self, push: Push) -> int | None:
         """Return the device that pushed: by its title where a key proved it, by the name it gives otherwise."""

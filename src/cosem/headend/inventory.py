@@ -25,6 +25,7 @@ from cosem.headend.schema import channel, device, device_group, device_tag, devi
 from cosem.obis import Obis
 from cosem.units import ScalerUnit
 
+_COUNTED: Final = frozenset(unit.symbol for unit in COUNTING)
 LONGEST_NAME: Final = 200
 MAX_PAGE: Final = 1000
 ELSEWHERE: Final = "elsewhere"
@@ -68,6 +69,11 @@ NEXT: Final[Mapping[State, frozenset[State]]] = {
     State.REMOVED: frozenset({State.REGISTERED}),
 }
 """What may follow in the life of a device."""
+
+
+def only_grows(name: Obis, unit: str) -> bool:
+    """Whether what a code stands for only grows: a register of electricity, or what is counted in such a unit."""
+    return name[3] in _CUMULATIVE if name[0] == 1 else unit in _COUNTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +248,7 @@ class Inventory:
         if period >= DAY:
             text += " daily" if period == DAY else " monthly"
         unit = scaled.unit.symbol if scaled.unit != 255 else ""
-        cumulative = name[3] in _CUMULATIVE if name[0] == 1 else scaled.unit in COUNTING
+        cumulative = only_grows(name, unit)
         try:
             return self.channel(text, unit, scaled.scaler, cumulative=cumulative)
         except ConfigError:

@@ -249,8 +249,10 @@ class Notifier:
                 LOG.exception("nobody was told of what waits; it is tried again")
                 sent = 0
             if not sent:
+                # wait_for of Python 3.11 forgets an end that is asked for just when there is something.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._something.wait(), every)
+                    async with asyncio.timeout(every):
+                        await self._something.wait()
 
     async def once(self) -> int:
         """Send what is due, one message of each subject; return how many were tried."""

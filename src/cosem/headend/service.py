@@ -16,6 +16,7 @@ from cosem.errors import ConfigError
 from cosem.headend.engine import Headend, HeadendSettings
 from cosem.headend.folder import WORK
 from cosem.headend.happenings import Happened
+from cosem.headend.home.publisher import Publisher
 from cosem.headend.intake import Intake
 from cosem.headend.inventory import Inventory
 from cosem.headend.logs import LOG, told
@@ -75,6 +76,10 @@ def settle() -> None:
 
 async def serve(settings: HeadendSettings, where: Listening, ready: Callable[[dict[str, Any]], None]) -> None:
     """Serve until SIGINT or SIGTERM. `ready` is told the addresses once everything listens. Raises `ConfigError`."""
+    if settings.home is not None:
+        # What could never connect is said before anything begins.
+        settings.home.password()
+        settings.home.context()
     async with working(settings, schedule=True) as headend:
         headend.live.append(told)
         await serve_headend(headend, where, ready)
@@ -91,13 +96,15 @@ async def serve_headend(
 
     from cosem.headend.web.site import create_site
 
+    publisher = _publisher(headend)
     intake = Intake(
         headend.engine,
         clock=headend.clock,
         told=lambda fresh, opened: _happened(headend, fresh, opened),
         within=headend.notifier.within,
     )
-    app = create_site(headend, pages, intake=intake)
+    intake.valued = lambda numbers: _valued(headend, numbers)
+    app = create_site(headend, pages, intake=intake, publisher=publisher)
     config = uvicorn.Config(
         app,
         where.host,
@@ -112,8 +119,11 @@ async def serve_headend(
     server = _server(config)
     socket = _bound(where.host, where.port)
     addresses: dict[str, Any] = {"api": f"http://{where.host}:{socket.getsockname()[1]}"}
-    knowing: asyncio.Task[None] | None = None
+    behind: list[asyncio.Task[None]] = []
     try:
+        if publisher is not None:
+            behind.append(asyncio.create_task(publisher.run()))
+            addresses["mqtt"] = f"{publisher.settings.host}:{publisher.settings.port}"
         if where.push_port is not None:
             await asyncio.to_thread(learn_senders, headend, intake)
             try:
@@ -121,16 +131,16 @@ async def serve_headend(
             except OSError as error:
                 raise ConfigError(f"pushes at {where.host}:{where.push_port}: {error.strerror}") from None
             addresses["push"] = f"{where.host}:{port}"
-            knowing = asyncio.create_task(_keep_knowing(headend, intake))
+            behind.append(asyncio.create_task(_keep_knowing(headend, intake)))
         announcing = asyncio.create_task(_announce(server, addresses, ready))
         await server.serve([socket])
         announcing.cancel()
         await asyncio.gather(announcing, return_exceptions=True)
     finally:
         socket.close()
-        if knowing is not None:
-            knowing.cancel()
-            await asyncio.gather(knowing, return_exceptions=True)
+        for task in behind:
+            task.cancel()
+        await asyncio.gather(*behind, return_exceptions=True)
         await intake.close()
         LOG.info("stopped")
 
@@ -185,6 +195,21 @@ def _happened(headend: Headend, fresh: list[Happened], opened: list[int]) -> Non
     if opened:
         headend.alarmed(opened)
     headend.notifier.wake()
+
+
+def _valued(headend: Headend, numbers: set[int]) -> None:
+    for number in sorted(numbers):
+        headend.tell("value", {"device": number})
+
+
+def _publisher(headend: Headend) -> Publisher | None:
+    """Return who tells a broker, if the settings name one."""
+    settings = headend.settings.home
+    if settings is None:
+        return None
+    publisher = Publisher(headend.engine, settings, clock=headend.clock, random=random.random)
+    headend.live.append(publisher.follow)
+    return publisher
 
 
 async def _keep_knowing(headend: Headend, intake: Intake) -> None:

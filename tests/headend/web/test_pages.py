@@ -9,14 +9,19 @@ import sqlite3
 import pytest
 from sqlalchemy import select
 
+from cosem.classes.common import CaptureObject
+from cosem.client.table import Column
 from cosem.headend.access import ALLOWED, Act, Role
 from cosem.headend.audit import entries
 from cosem.headend.commands import CommandState
 from cosem.headend.happenings import alarms
 from cosem.headend.inventory import Inventory
+from cosem.headend.reading import ProfileReading
 from cosem.headend.schema import web_session
 from cosem.headend.web.accounts import IDLE_SECONDS, TRIES, add_account
+from cosem.obis import obis
 from support.checked import Checked
+from support.house import put
 from support.site import KEY, NOW, PASSWORD, Site, key_in, quick_hash
 
 PAGES = ("/", "/devices", "/device/2", "/device/4", "/alarms", "/plans", "/runs/1", "/commands", "/settings",
@@ -392,6 +397,23 @@ async def test_plans_run_now_once_and_rest(site):
         assert "paused" in (await client.get("/plans")).text
         assert (await client.post("/plans/99/run", data={"key": "b" * 32})).status_code == 404
         assert (await client.get("/runs/99")).status_code == 404
+
+
+async def test_a_device_shows_first_what_is_read_of_it_and_not_what_it_only_pushed(site):
+    clock, energy = Column(CaptureObject(8, obis("0-0:1.0.0"), 2, 0)), Column(CaptureObject(3, obis("1-0:1.8.0"), 2, 0))
+    with site.headend.engine.begin() as connection:
+        inventory = Inventory(connection)
+        row = next(row for row in inventory.page(limit=10) if row.id == 2)
+        read = inventory.channel("1-0:1.8.0.255", "Wh", 0)
+        reading = ProfileReading(obis("1-0:99.1.0"), 900, (clock, energy), (None, read))
+        inventory.set_type("learned", "electricity", readings=[reading])
+        inventory.assign(row.name, "learned", NOW)
+        put(connection, 2, {"0-0:96.7.21.255": ("", 0, 4)}, NOW)
+    async with site.visiting() as visitor:
+        text = (await visitor.get("/device/2")).text
+        chosen = (await visitor.get("/device/2", params={"channel": "0-0:96.7.21.255"})).text
+    assert re.search(r'<option value="1-0:1.8.0.255" selected>', text)
+    assert re.search(r'<option value="0-0:96.7.21.255" selected>', chosen)
 
 
 async def test_the_overview_tells_the_share_read_and_the_worst_devices(shown):

@@ -27,6 +27,7 @@ from cosem.headend.api.bodies import StrictRoute, misshapen
 from cosem.headend.api.guard import Guard
 from cosem.headend.api.shapes import Problem
 from cosem.headend.engine import Headend
+from cosem.headend.home.publisher import Publisher
 from cosem.headend.intake import Intake
 from cosem.headend.inventory import DeviceRow, Inventory
 from cosem.headend.permits import Turns
@@ -197,8 +198,8 @@ KEY: Final = "Idempotency-Key"
 Key = Annotated[str | None, Header(alias=KEY, max_length=200, pattern="^[ -~]+$")]
 
 
-def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
-    """Return the application of one head-end; `intake` receives its pushes."""
+def create_app(headend: Headend, intake: Intake | None = None, publisher: Publisher | None = None) -> FastAPI:
+    """Return the application of one head-end; `intake` receives its pushes, `publisher` tells a broker."""
     from cosem.headend.api import campaigns, devices, happenings, observe, premises, work
     from cosem.headend.metrics import Metrics
 
@@ -212,7 +213,7 @@ def create_app(headend: Headend, intake: Intake | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.headend = headend
-    app.state.metrics = Metrics(headend, intake)
+    app.state.metrics = Metrics(headend, intake, publisher)
     app.state.turns = Turns()
     app.state.followers = set()
     rooms = (devices, premises, work, happenings, observe, campaigns)

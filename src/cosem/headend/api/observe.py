@@ -7,12 +7,14 @@ from typing import Annotated
 
 from fastapi import Query, Request, Response
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from cosem.errors import ConfigError
 from cosem.headend.access import Act, Person
 from cosem.headend.api.app import NotFound, Served, allowed, room
 from cosem.headend.api.shapes import DayTotal, Health, Time, Totals, seconds
 from cosem.headend.exports import channels_of, exact
+from cosem.headend.logs import LOG
 from cosem.headend.metrics import Metrics
 from cosem.headend.query import totals
 from cosem.headend.schema import device_group, group_member, segment
@@ -21,11 +23,16 @@ router = room("health")
 LONGEST_DAYS = 400
 
 
-@router.get("/health")
-def health(headend: Served) -> Health:
-    """Say that the service and its database answer. Everybody may ask; nothing else is told."""
-    with headend.engine.connect() as connection:
-        connection.execute(select(segment.c.id).limit(1)).first()
+@router.get("/health", responses={503: {"model": Health}})
+def health(headend: Served, response: Response) -> Health:
+    """Say whether the service and its database answer: 503 where they do not. Everybody may ask; no more is told."""
+    try:
+        with headend.engine.connect() as connection:
+            connection.execute(select(segment.c.id).limit(1)).first()
+    except SQLAlchemyError:
+        LOG.exception("the database does not answer")
+        response.status_code = 503
+        return Health(status="failing")
     return Health(status="ok")
 
 

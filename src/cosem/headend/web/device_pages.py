@@ -140,7 +140,9 @@ def show(
         row = find(connection, number, who)
         given = device_state(frame, connection, number, before)
         channels = [item[0] for item in given["readings"]]
-        measured = next((item for item in channels if item.name == chosen), channels[0] if channels else None)
+        # What is read of its type has a past to show; what is only pushed has none.
+        read = _read_channels(connection, row)
+        measured = min(channels, key=lambda item: (item.name != chosen, item.id not in read, item.name), default=None)
         drawn = None
         if measured is not None:
             end = _end(until, frame)
@@ -201,6 +203,12 @@ def device_state(frame: Frame, connection: Connection, number: int, before: int 
         "read_words": read_words,
         "now": frame.now,
     }
+
+
+def _read_channels(connection: Connection, row: DeviceRow) -> set[int | None]:
+    """Return the numbers of the channels that plans read of a device's type."""
+    kind = next((kind for kind in Inventory(connection).types() if kind.name == row.type), None)
+    return set() if kind is None else {number for reading in kind.readings for number in reading.channels}
 
 
 def _commands_of(connection: Connection, number: int) -> ColumnElement[bool]:

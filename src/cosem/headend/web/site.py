@@ -19,6 +19,7 @@ from cosem.headend.access import Forbidden, TooMany
 from cosem.headend.api.app import Conflict, NotFound, create_app
 from cosem.headend.api.guard import Guard
 from cosem.headend.engine import Headend
+from cosem.headend.home.publisher import Publisher
 from cosem.headend.intake import Intake
 from cosem.headend.web import (
     campaign_form,
@@ -67,15 +68,24 @@ _ROOMS: Final = (
 )
 
 
-def create_site(headend: Headend, settings: PageSettings | None = None, *, intake: Intake | None = None) -> FastAPI:
-    """Return the application of one head-end with its pages and its API; `intake` receives its pushes."""
+def create_site(
+    headend: Headend,
+    settings: PageSettings | None = None,
+    *,
+    intake: Intake | None = None,
+    publisher: Publisher | None = None,
+) -> FastAPI:
+    """Return the application of one head-end with its pages and its API.
+
+    `intake` receives its pushes, `publisher` tells a broker: their figures are among the others.
+    """
     site = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=_living)
     site.state.headend = headend
     frame = site.state.frame = Frame(headend, settings or PageSettings())
     topics.connect(frame)
     for room in _ROOMS:
         site.include_router(room.router)
-    site.state.api = create_app(headend, intake)
+    site.state.api = create_app(headend, intake, publisher)
     site.add_exception_handler(SignInNeeded, _to_sign_in)
     for kind in (*(kind for kind, _ in _STATUS), HTTPException, Exception):
         site.add_exception_handler(kind, _refused)
