@@ -104,7 +104,7 @@ async def test_energy_of_today_and_the_month_by_rates_and_what_children_counted(
         assert answer.status_code == 200, answer.text
         found = answer.json()
         assert (await client.post("/devices/meter/read", json={})).status_code == 403
-        assert (await client.get("/devices/heat/premises")).status_code == 403
+        assert (await client.get("/devices/heat/premises")).status_code == 404
         assert (await client.get("/devices/meter/premises", params={"zone": "Nowhere"})).status_code == 400
     today = found["today"]
     assert today["unit"] == "Wh"

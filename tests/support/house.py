@@ -9,8 +9,7 @@ from sqlalchemy import Engine, insert
 
 from cosem.headend.database import open_database
 from cosem.headend.happenings import Happened, keep
-from cosem.headend.inventory import Inventory, Kind, NewDevice, State
-from cosem.headend.learning import is_cumulative
+from cosem.headend.inventory import Inventory, Kind, NewDevice, State, only_grows
 from cosem.headend.schema import clock_check, latest
 from cosem.obis import obis
 from support.offices import hasten, prepare
@@ -53,7 +52,7 @@ def put(connection: Any, device: int, values: dict[str, tuple[str, int, int]], a
     inventory = Inventory(connection)
     for name, (unit, scaler, number) in values.items():
         known = name.partition(" ")[0]
-        channel = inventory.channel(name, unit, scaler, cumulative=is_cumulative(obis(known)))
+        channel = inventory.channel(name, unit, scaler, cumulative=only_grows(obis(known), unit))
         row = {"device": device, "channel": channel, "time": at, "value": number}
         connection.execute(insert(latest).prefix_with("OR REPLACE"), row)
 

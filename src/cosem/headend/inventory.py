@@ -25,6 +25,7 @@ from cosem.headend.schema import channel, device, device_group, device_tag, devi
 from cosem.obis import Obis
 from cosem.units import ScalerUnit
 
+_FAILURES: Final = bytes((96, 7))
 _COUNTED: Final = frozenset(unit.symbol for unit in COUNTING)
 LONGEST_NAME: Final = 200
 MAX_PAGE: Final = 1000
@@ -72,8 +73,11 @@ NEXT: Final[Mapping[State, frozenset[State]]] = {
 
 
 def only_grows(name: Obis, unit: str) -> bool:
-    """Whether what a code stands for only grows: a register of electricity, or what is counted in such a unit."""
-    return name[3] in _CUMULATIVE if name[0] == 1 else unit in _COUNTED
+    """Whether what a code stands for only grows: a register of electricity, a count of power failures, or what is
+    counted in such a unit."""
+    if name[0] == 1:
+        return name[3] in _CUMULATIVE
+    return unit in _COUNTED or (name[0] == 0 and name[2:4] == _FAILURES)
 
 
 @dataclass(frozen=True, slots=True)

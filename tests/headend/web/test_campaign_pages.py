@@ -151,12 +151,12 @@ async def test_whoever_is_narrowed_to_a_group_does_nothing_to_all_devices(site):
     async with site.visiting(None) as client:
         await client.post("/sign-in", data={"name": "flat manager", "password": PASSWORD})
         for path in ("/campaigns", "/campaigns/1", "/campaigns/new", "/firmware", "/plans/new", "/plans/1/change"):
-            assert (await client.get(path)).status_code == 404
+            assert (await client.get(path)).status_code in (403, 404)
         for path in ("/campaigns", "/campaigns/2/pause", "/firmware/1/withdraw", "/plans/1/run", "/plans/1/remove"):
-            assert (await client.post(path, data=filled())).status_code == 404
-        assert (await client.post("/plans", data=filled(schedule="0 0 * * *"))).status_code == 404
-        assert (await upload(client)).status_code == 404
-        assert (await client.get("/live?topic=campaign:2")).status_code == 404
+            assert (await client.post(path, data=filled())).status_code in (403, 404)
+        assert (await client.post("/plans", data=filled(schedule="0 0 * * *"))).status_code in (403, 404)
+        assert (await upload(client)).status_code in (403, 404)
+        assert (await client.get("/live?topic=campaign:2")).status_code in (403, 404)
         page = (await client.get("/device/2")).text
         assert "/campaigns" not in page
     assert len(site.headend.campaigns.all()) == 2
@@ -208,7 +208,7 @@ async def test_nothing_begins_before_somebody_has_looked_and_sent_twice_it_begin
         ({"more": "["}, "more", "no JSON"),
         ({"more": "[" * 100_000}, "more", "nested"),
         ({"command": "explode"}, "command", "Choose a command"),
-        ({"command": "close valve", "p-channel": "9"}, "command", "1 to 4"),
+        ({"command": "close valve", "p-channel": "99"}, "command", "1 to 64"),
         ({"command": "close valve", "p-channel": "many"}, "p-channel", "whole number"),
         ({"command": "limit", "p-threshold": "much"}, "p-threshold", "A number."),
         ({"command": "read", "p-attributes": '{"a": 1}'}, "p-attributes", "no list"),

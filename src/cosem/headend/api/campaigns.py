@@ -400,7 +400,7 @@ async def change_keys(
 async def share_key(headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], name: Named) -> SharedShape:
     """Give the parent of a device on a M-Bus the key that the device came with."""
     with headend.engine.connect() as connection:
-        who.sees(Inventory(connection).get(name).id)
+        seen_device(connection, name, who)
     return SharedShape(opens=await headend.key_changes.share(name, who.name))
 
 

@@ -136,6 +136,8 @@ def couple_device(
     headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], name: Named, item: Coupling
 ) -> Device:
     """Say on which channel of what a device hangs: from now on it is read through that."""
+    with headend.engine.connect() as connection:
+        seen_device(connection, item.parent, who)
     return _changed(
         headend,
         who,

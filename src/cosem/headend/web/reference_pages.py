@@ -15,6 +15,7 @@ from cosem.headend.web.frame import Framed, SignInNeeded, visiting
 router = APIRouter(include_in_schema=False)
 ROOMS: Final[Mapping[str, str]] = {
     "devices": "Devices and their values",
+    "premises": "What a device shows, and what is known of a connection",
     "work": "Plans, runs and commands",
     "happenings": "Alarms, events, who did what, tokens",
     "campaigns": "Campaigns, firmware, keys, notifications",
