@@ -12,6 +12,8 @@ from cosem.simulator.neighbourhood.control import ControlServer
 from cosem.simulator.neighbourhood.neighbourhood import STEP, Neighbourhood
 from cosem.simulator.pace import Pace
 
+LOOPBACK = "127.0.0.1"
+"""Where the control port is: it has no password."""
 TICK = 0.2
 """Seconds between looks at the time; a meter on the power line is heard that much later."""
 SHORT = 0.01
@@ -58,7 +60,7 @@ class Served:
         """Listen: sites at `first_port` and behind it, or at free ports where it is 0."""
         for number, (name, server) in enumerate(self._servers.items()):
             _, self.ports[name] = await server.start(host, first_port + number if first_port else 0)
-        self.control = await self._control.start(host, control_port)
+        self.control = await self._control.start(LOOPBACK, control_port)
 
     async def live(self) -> None:
         """Let time pass until cancelled."""
