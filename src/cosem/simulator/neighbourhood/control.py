@@ -29,7 +29,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, Protocol
 
 from cosem.errors import ConfigError, CosemError
-from cosem.io.pusher import endpoint
 from cosem.simulator.feeder_picture import picture, snapshot
 from cosem.simulator.neighbourhood.neighbourhood import Neighbourhood
 from cosem.simulator.neighbourhood.unit import Unit
@@ -58,7 +57,7 @@ class Driver(Protocol):
         """Live at another speed from now on."""
 
     def push_to(self, destination: str) -> None:
-        """Carry pushes to HOST:PORT."""
+        """Carry pushes to HOST:PORT. Raises `ConfigError` for what is none."""
 
 
 class ControlServer:
@@ -197,7 +196,6 @@ class ControlServer:
 
     def _push_to(self, given: Mapping[str, Any]) -> str:
         destination = _text(given, "value")
-        endpoint(destination.encode("utf-8"))
         self._driver.push_to(destination)
         return destination
 

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from cosem.io.pusher import NetworkPusher
+from cosem.errors import ConfigError
+from cosem.io.pusher import NetworkPusher, endpoint
 from cosem.io.server import DeviceServer
 from cosem.simulator.neighbourhood.control import ControlServer
 from cosem.simulator.neighbourhood.neighbourhood import STEP, Neighbourhood
@@ -48,8 +49,12 @@ class Served:
         self._pace.set_speed(speed)
 
     def push_to(self, destination: str) -> None:
-        """Carry what is pushed to HOST:PORT from now on."""
-        self.neighbourhood.push_to(destination.encode("ascii"), self._pusher)
+        """Carry what is pushed to HOST:PORT from now on. Raises `ConfigError` for what is none."""
+        octets = destination.encode("ascii", "replace")
+        endpoint(octets)
+        if not destination.isascii():
+            raise ConfigError("the host that pushes go to is named in ASCII")
+        self.neighbourhood.push_to(octets, self._pusher)
 
     def _pusher(self) -> NetworkPusher:
         pusher = NetworkPusher(failed=self._failed)
