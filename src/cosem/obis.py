@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from cosem.errors import ConfigError
 
@@ -97,4 +98,8 @@ def obis(value: str | bytes | Obis) -> Obis:
     """Return `value` as an `Obis`, from text or from six octets."""
     if isinstance(value, Obis):
         return value
-    return Obis.parse(value) if isinstance(value, str) else Obis(value)
+    return _read(value) if isinstance(value, str) else Obis(value)
+
+
+_read = lru_cache(maxsize=4096)(Obis.parse)
+"""Devices are built of the same few names again and again."""

@@ -17,13 +17,15 @@ class LocalStore:
 
     `values` maps attribute number to `Data`. `computed` holds functions for attributes that are made when read (a
     clock's time, a profile's buffer); `handlers` what the methods do. Whoever gives the object behaviour fills both.
+    `numbers` has the bare number of a computed attribute too, for those who look at it all the time.
     """
 
-    __slots__ = ("computed", "handlers", "values")
+    __slots__ = ("computed", "handlers", "numbers", "values")
 
     def __init__(self, values: Mapping[int, Data] | None = None) -> None:
         self.values: dict[int, Data] = dict(values or {})
         self.computed: dict[int, Callable[[Selection | None], Data]] = {}
+        self.numbers: dict[int, Callable[[], int]] = {}
         self.handlers: dict[int, Callable[[Any], Any]] = {}
 
     @classmethod

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
     """Run the command line (entry point of the ``cosem`` script)."""
-    from cosem.cli.app import run
-
+    try:
+        from cosem.cli.app import run
+    except KeyboardInterrupt:
+        # Interrupted before there was anything to end in order.
+        sys.exit(130)
     run()

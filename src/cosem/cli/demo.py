@@ -60,6 +60,12 @@ def demo_command(**options: Any) -> int:
     """
     if options["as_json"] and not options["once"]:
         raise ConfigError("--json is for --once: pages say the rest")
+    from cosem.simulator.neighbourhood.layout import NeighbourhoodSettings
+
+    # What is wrong with it is said here, and not by a process that does not begin.
+    NeighbourhoodSettings(
+        options["meters"], options["utilities"], options["power_line"], options["days"], options["seed"]
+    )
     with contextlib.ExitStack() as stack:
         folder = options["folder"] or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cosem-demo-")))
         from cosem.headend.folder import DATABASE, Lock, make_folder
@@ -67,7 +73,7 @@ def demo_command(**options: Any) -> int:
         if (folder / DATABASE).exists():
             raise ConfigError(f"{folder} is a head-end's already, and this neighbourhood would be another one")
         make_folder(folder)
-        with Lock(folder), contextlib.suppress(KeyboardInterrupt):
+        with Lock(folder), contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
             return asyncio.run(_demo(folder, options))
     return DONE
 
@@ -82,6 +88,11 @@ async def _demo(folder: Path, options: dict[str, Any]) -> int:
     from cosem.simulator.neighbourhood.control import ControlClient
     from cosem.simulator.neighbourhood.shipment import DEMO_TRANSPORT_KEY
 
+    present = asyncio.current_task()
+    assert present is not None
+    with contextlib.suppress(NotImplementedError):
+        # What was begun is ended in order, as after an interrupt.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, present.cancel)
     begun = time.monotonic()
     quiet = options["as_json"]
     if not quiet:
@@ -164,7 +175,8 @@ async def _neighbourhood(folder: Path, options: dict[str, Any]) -> AsyncIterator
         except ValueError:
             raise ConfigError("the neighbourhood did not come to life") from None
         if "control" not in document:
-            raise ConfigError(str(document.get("error", "the neighbourhood did not come to life")))
+            error = document.get("error", {})
+            raise ConfigError(error.get("what", "the neighbourhood did not come to life"))
         return document
 
     waiting = asyncio.create_task(ready())
@@ -205,13 +217,17 @@ async def _night(headend: Any, plan: int, quiet: bool) -> dict[str, Any]:
             return dict(Plans(connection).account(run))
 
     over = asyncio.create_task(headend.finished(run))
-    while not over.done():
-        await asyncio.wait([over], timeout=SAY_SECONDS)
-        found = await asyncio.to_thread(account)
-        total, done = told_of(found)
-        if not quiet:
-            say(found, done == total and over.done())
-    await over
+    try:
+        while not over.done():
+            await asyncio.wait([over], timeout=SAY_SECONDS)
+            found = await asyncio.to_thread(account)
+            total, done = told_of(found)
+            if not quiet:
+                say(found, done == total and over.done())
+        await over
+    finally:
+        over.cancel()
+        await asyncio.gather(over, return_exceptions=True)
     report = run_report(headend.engine, run, NIGHT)
     if not quiet:
         click.echo()

@@ -30,7 +30,9 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--at", "at", metavar="T", help="The present, ISO 8601; now without it.")
 @click.option("--speed", default=1.0, type=NumberRange(1, 3600), show_default=True, help="Virtual seconds per second.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=0, type=_PORT, help="First of four ports, one a site; free ones without it.")
+@click.option(
+    "--port", default=0, type=click.IntRange(0, 65532), help="First of four ports, one a site; free ones without it."
+)
 @click.option("--control", default=0, type=_PORT, help="The control port, on loopback; a free one without it.")
 @click.option("--push", metavar="HOST:PORT", help="Where alarms, installations and values are pushed to.")
 @click.option("--calm", is_flag=True, help="Nothing happens by chance.")

@@ -44,7 +44,7 @@ class EventRegister:
 
     def _object(self, name: Any, read: Callable[[], int], write: Callable[[Data], DataAccessResult]) -> DataObject:
         made = self._host.add(DataObject(name, value=axdr.double_long_unsigned(0)))
-        self._host.compute(made, 2, lambda: Data(Tag.DOUBLE_LONG_UNSIGNED, read()))
+        self._host.compute_number(made, 2, Tag.DOUBLE_LONG_UNSIGNED, read)
 
         def checked(value: Data) -> DataAccessResult:
             # The class takes any type; these objects have one.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakSet
 
@@ -52,13 +53,14 @@ _FIXED = {(3, 3), (4, 3), (7, 5), (7, 6), (8, 9), (17, 2), (18, 2), (64, 3), (64
 def read_only(obj: InterfaceClass) -> AccessRights:
     """Let every attribute but a secret be read and nothing else be done."""
     return AccessRights(
-        tuple(AttributeAccess(number, _readable(obj, number)) for number in obj.attributes),
+        tuple([_readable(obj.class_id, number) for number in obj.attributes]),
         (),
     )
 
 
-def _readable(obj: InterfaceClass, number: int) -> Access:
-    return Access.NONE if (obj.class_id, number) in SECRETS else Access.READ
+@lru_cache(maxsize=4096)
+def _readable(class_id: int, number: int) -> AttributeAccess:
+    return AttributeAccess(number, Access.NONE if (class_id, number) in SECRETS else Access.READ)
 
 
 def readings_only(obj: InterfaceClass) -> AccessRights | None:
@@ -68,22 +70,22 @@ def readings_only(obj: InterfaceClass) -> AccessRights | None:
 
 def full_access(obj: InterfaceClass) -> AccessRights:
     """Let everything be read, what can be set be written, and what the object can do be called."""
-    attributes = tuple(
-        AttributeAccess(
-            number,
-            _readable(obj, number) | (Access.WRITE if _writable(obj, attribute) else Access.NONE),
-        )
-        for number, attribute in obj.attributes.items()
-    )
+    attributes = tuple([_settable(obj.class_id, attribute) for attribute in obj.attributes.values()])
     handlers: Any = obj.store.handlers  # type: ignore[attr-defined]
     methods = tuple(MethodAccess(number, Access.ACCESS) for number in obj.methods if number in handlers)
     return AccessRights(attributes, methods)
 
 
-def _writable(obj: InterfaceClass, attribute: Attribute[Any]) -> bool:
-    if obj.class_id in ASSOCIATION_CLASSES:
-        return (obj.class_id, attribute.id) in SECRETS
-    return attribute.id != 1 and attribute.static is True and (obj.class_id, attribute.id) not in _FIXED
+@lru_cache(maxsize=4096)
+def _settable(class_id: int, attribute: Attribute[Any]) -> AttributeAccess:
+    right = _readable(class_id, attribute.id)
+    return right._replace(access=right.access | Access.WRITE) if _writable(class_id, attribute) else right
+
+
+def _writable(class_id: int, attribute: Attribute[Any]) -> bool:
+    if class_id in ASSOCIATION_CLASSES:
+        return (class_id, attribute.id) in SECRETS
+    return attribute.id != 1 and attribute.static is True and (class_id, attribute.id) not in _FIXED
 
 
 def only(names: Iterable[str | Obis], rights: Rights = read_only) -> Rights:

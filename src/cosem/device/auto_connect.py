@@ -167,8 +167,10 @@ class AutoConnectBehaviour:
 
     def next_time(self) -> int | None:
         """Return when to try again, or when a window opens or closes, in the simulation's time."""
-        moments = [moment for moment in (self._retry, self._changes_at()) if moment is not None]
-        return min(moments, default=None)
+        changes = self._changes_at()
+        if self._retry is None or changes is None:
+            return changes if self._retry is None else self._retry
+        return min(self._retry, changes)
 
     def _changes_at(self) -> int | None:
         return None if self._change is None else self._change - self._host.clock.offset

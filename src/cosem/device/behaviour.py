@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Protocol
 
 
@@ -35,15 +36,33 @@ class Schedule:
 
     def advance(self, until: int) -> None:
         """Let everything happen up to and including `until`. Going back does nothing."""
+        acting: list[Behaviour] = []
+        # Those in front of `asked` may have another time since somebody acted; the others said theirs afterwards:
+        # `soonest` is the least of that, of the one at `whose`.
+        asked, soonest, whose = 0, None, 0
         while True:
-            acting = self.behaviours if self.powered else self._unpowered
-            due = [time for item in acting if (time := item.next_time()) is not None]
-            following = min(due, default=None)
+            present = self.behaviours if self.powered else self._unpowered
+            if present is not acting:
+                acting, asked, soonest = present, len(present), None
+            following, place = soonest, whose
+            for number, item in enumerate(islice(acting, asked)):
+                time = item.next_time()
+                if time is not None and (
+                    following is None or time < following or (time == following and number < place)
+                ):
+                    following, place = time, number
             if following is None or following > until:
                 break
-            self.now = max(self.now, following)
-            for item in acting:
+            # Nobody in front of the first of them has anything to do now, unless time was behind already.
+            asked, soonest = (0 if following < self.now else place), None
+            self.now = now = max(self.now, following)
+            for number, item in enumerate(islice(acting, asked, None), asked):
                 time = item.next_time()
-                if time is not None and time <= self.now:
-                    item.act(self.now)
+                if time is None:
+                    continue
+                if time <= now:
+                    item.act(now)
+                    asked, soonest = number + 1, None
+                elif soonest is None or time < soonest:
+                    soonest, whose = time, number
         self.now = max(self.now, until)

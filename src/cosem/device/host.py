@@ -77,7 +77,14 @@ class Host:
         """Let an attribute be made when it is read."""
         store: Any = obj.store
         store.values.pop(number, None)
+        store.numbers.pop(number, None)
         store.computed[number] = lambda selection: make()
+
+    def compute_number(self, obj: InterfaceClass, number: int, tag: Tag, read: Callable[[], int]) -> None:
+        """Let an attribute be a number of this type that is made when it is read."""
+        self.compute(obj, number, lambda: Data(tag, read()))
+        store: Any = obj.store
+        store.numbers[number] = read
 
     def handle(self, obj: InterfaceClass, number: int, handler: Callable[[Any], Any]) -> None:
         """Let a method do something: `handler` takes the parameter as its type makes it. It may raise `Refused`."""

@@ -152,6 +152,8 @@ class LimiterBehaviour:
 
     def due(self) -> int | None:
         """Return when a duration or an emergency is over, or one begins."""
+        if self._done and self._window is None:
+            return None
         moments = [] if self._done else [self._since + self._duration()]
         if self._window is not None:
             clock = self._host.clock

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -17,6 +17,10 @@ def noise(seed: int, step: int, channel: int) -> float:
     value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
     value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
     return ((value ^ (value >> 31)) & _MASK) / 2**64
+
+
+_held = lru_cache(maxsize=4096)(noise)
+"""The noise of what goes on for some steps, so that it is asked for again soon."""
 
 
 class Load(NamedTuple):
@@ -46,23 +50,29 @@ class Household:
         """Return the load at local time; `step` numbers the moments, for the noise."""
         seed = self.seed
         minute = local.hour * 60 + local.minute
-        day = local.timetuple().tm_yday - 1
+        day = local.toordinal() - _new_year(local.year)
         habit = _habit(minute, local.weekday() >= 5)
         drawn = self.base + self.habits * habit * (0.4 + 1.2 * noise(seed, step, 0))
-        drawn += self.heating * max(0.0, _season(day)) * (0.7 + 0.6 * noise(seed, step // 20, 1))
+        drawn += self.heating * max(0.0, _season(day)) * (0.7 + 0.6 * _held(seed, step // 20, 1))
         # A kettle, an oven: short and strong, more often while people are at home.
-        appliance = 2100.0 if noise(seed, step // 5, 2) > 0.995 - 0.035 * habit else 0.0
+        appliance = 2100.0 if _held(seed, step // 5, 2) > 0.995 - 0.035 * habit else 0.0
         light = _sun(minute, day)
         clouds = seed if self.weather is None else self.weather
-        sun = light * self.peak_pv * (0.25 + 0.75 * noise(clouds, step // 30, 3)) / 3 if light else 0.0
+        sun = light * self.peak_pv * (0.25 + 0.75 * _held(clouds, step // 30, 3)) / 3 if light else 0.0
         phases = (
             round(drawn * 0.42 - sun),
             round(drawn * 0.33 + appliance - sun),
             round(drawn * 0.25 - sun),
         )
         # Motors and power supplies shift the current; what cables and filters feed back shows when little is drawn.
-        reactive = drawn * (0.22 + 0.1 * noise(seed, step // 10, 4)) - self.capacitive
+        reactive = drawn * (0.22 + 0.1 * _held(seed, step // 10, 4)) - self.capacitive
         return Load(phases, (round(reactive * 0.42), round(reactive * 0.33), round(reactive * 0.25)))
+
+
+@lru_cache(maxsize=16)
+def _new_year(year: int) -> int:
+    """Return the ordinal of the first day of a year."""
+    return date(year, 1, 1).toordinal()
 
 
 @lru_cache(maxsize=2 * 1440)

@@ -133,7 +133,9 @@ class Mains:
 
     def next_time(self) -> int | None:
         """Return when something that began has lasted long enough."""
-        return min((since + self._seconds[kind] for kind, since in self._pending.values()), default=None)
+        if not self._pending:
+            return None
+        return min(since + self._seconds[kind] for kind, since in self._pending.values())
 
     def act(self, now: int) -> None:
         """Note what has lasted long enough."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from cosem.classes.access import Access, AccessRights, AttributeAccess
@@ -62,6 +63,9 @@ _CHANNELS = {
     7: Unit.VAR_HOUR,
     8: Unit.VAR_HOUR,
 }
+_ENERGIES = {(3, bytes((1, 0, channel, 8, 0, 255)), 2, 0): channel for channel in _CHANNELS}
+"""The columns of energy, with C of their OBIS code."""
+_STATUS_COLUMN = (1, bytes(Obis.parse(STATUS)), 2, 0)
 _LOAD_COLUMNS = (
     CaptureObject(8, Obis.parse(CLOCK), 2),
     CaptureObject(1, Obis.parse(STATUS), 2),
@@ -212,7 +216,7 @@ class ElectricityMeter:
         add(DataObject("0-0:42.0.0.255", value=axdr.octet_string(name)))
         add(DataObject("0-0:96.1.0.255", value=axdr.octet_string(self.settings.serial.encode("ascii"))))
         counter = DataObject(INVOCATION_COUNTER)
-        self._compute(counter, 2, lambda: Data(Tag.DOUBLE_LONG_UNSIGNED, self._received_counter()))
+        self.host.compute(counter, 2, lambda: Data(Tag.DOUBLE_LONG_UNSIGNED, self._received_counter()))
         add(counter)
 
     def _received_counter(self) -> int:
@@ -220,13 +224,9 @@ class ElectricityMeter:
         keys = self.logical.associations[MANAGEMENT_CLIENT].spec.keys
         return self.device.received_counter(keys.global_unicast_encryption_key or b"")
 
-    def _compute(self, obj: Any, number: int, make: Callable[[], Data]) -> None:
-        obj.store.values.pop(number, None)
-        obj.store.computed[number] = lambda selection: make()
-
     def _register(self, name: str, unit: Unit, scaler: int, tag: Tag, read: Callable[[], int]) -> None:
         obj = Register(name, scaler_unit=ScalerUnit(scaler, unit))
-        self._compute(obj, 2, lambda: Data(tag, read()))
+        self.host.compute_number(obj, 2, tag, read)
         self.logical.add(obj)
 
     def _registers(self) -> None:
@@ -248,7 +248,7 @@ class ElectricityMeter:
         self._register("1-0:13.7.0.255", Unit.COUNT, -3, Tag.LONG_UNSIGNED, m.power_factor)
         self._register("1-0:14.7.0.255", Unit.HERTZ, -2, Tag.LONG_UNSIGNED, m.frequency)
         tariff = DataObject("0-0:96.14.0.255")
-        self._compute(tariff, 2, lambda: Data(Tag.UNSIGNED, m.active_tariff))
+        self.host.compute(tariff, 2, lambda: Data(Tag.UNSIGNED, m.active_tariff))
         self.logical.add(tariff)
         self.demand, self.maximum = self._demand(1)
         self.export_demand, self.export_maximum = self._demand(2)
@@ -286,7 +286,7 @@ class ElectricityMeter:
             self.clock.measuring_period = period or QUARTER
             writers[4] = self._write_load_period
             status = DataObject(STATUS)
-            self._compute(status, 2, lambda: Data(Tag.UNSIGNED, buffer.status(self.clock.now)))
+            self.host.compute(status, 2, lambda: Data(Tag.UNSIGNED, buffer.status(self.clock.now)))
             self.logical.add(status)
         self.logical.add(buffer.object)
         self.device.readers[bytes(buffer.object.obis), 2] = buffer.read
@@ -308,11 +308,10 @@ class ElectricityMeter:
         clock = self.clock
         if key == CLOCK_COLUMN:
             return Column(capture, lambda utc: b"\x09\x0c" + clock.octets(utc))
-        if key == (1, bytes(Obis.parse(STATUS)), 2, 0):
+        if key == _STATUS_COLUMN:
             return Column(capture, lambda utc: bytes((Tag.UNSIGNED, holder[0].status(utc))))
-        energies = {(3, bytes((1, 0, channel, 8, 0, 255)), 2, 0): channel for channel in _CHANNELS}
-        if key in energies:
-            return Column(capture, _energy_octets(self.metering, energies[key]))
+        if key in _ENERGIES:
+            return Column(capture, _energy_octets(self.metering, _ENERGIES[key]))
         obj: Any = self.logical.objects.get(name)
         if obj is None or obj.class_id != capture.class_id or obj.class_id in _NEVER_CAPTURED:
             return None
@@ -348,7 +347,7 @@ class ElectricityMeter:
             broadcast = AssociationSpec(
                 BROADCAST_CLIENT,
                 4,
-                lambda obj: broadcast_rights(obj, self._management_rights(obj)),
+                lambda obj: broadcast_rights(obj, self._management_rights),
                 policy=settings.policy,
                 keys=settings.keys,
                 max_pdu_size=settings.max_pdu_size,
@@ -398,11 +397,12 @@ def management_rights(device: PhysicalDevice, obj: Any) -> AccessRights:
     return AccessRights(attributes, rights.method_access)
 
 
-def broadcast_rights(obj: Any, rights: AccessRights) -> AccessRights | None:
+def broadcast_rights(obj: Any, rights_of: Callable[[Any], AccessRights]) -> AccessRights | None:
     """What goes to all meters at once: the time, blocks of an image, the emergency profile of a limiter."""
     written = _BROADCAST_WRITES.get(obj.class_id)
     if written is None:
         return None
+    rights = rights_of(obj)
     attributes = tuple(right for right in rights.attribute_access if right.attribute_id in written)
     methods = tuple(right for right in rights.method_access if right.method_id in _BROADCAST_METHODS[obj.class_id])
     return AccessRights(attributes, methods)
@@ -427,8 +427,8 @@ def _energy_octets(metering: Metering, channel: int) -> Callable[[int], bytes]:
 
 
 def _power(metering: Metering, channel: int) -> Callable[[], int]:
-    return lambda: metering.power(channel)
+    return partial(metering.power, channel)
 
 
 def _of_phase(read: Callable[[int], int], phase: int) -> Callable[[], int]:
-    return lambda: read(phase)
+    return partial(read, phase)

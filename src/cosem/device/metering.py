@@ -177,7 +177,9 @@ class Metering:
     @property
     def current_load(self) -> Load:
         """The load of this moment."""
-        self.settle(self.clock.true_time())
+        now = self.clock.true_time()
+        if self._since < now:
+            self.settle(now)
         return self._load
 
     def watt_hours(self, channel: int, tariff: int = 0) -> int:
@@ -190,21 +192,23 @@ class Metering:
 
     def power(self, channel: int) -> int:
         """Return the momentary power: 1 and 2 in W, 3 and 4 in var, as positive numbers."""
-        total = sum(self.current_load.active if channel <= 2 else self.current_load.reactive)
+        load = self.current_load
+        total = sum(load.active if channel <= 2 else load.reactive)
         return max(0, total if channel in (1, 3) else -total)
 
     def voltage(self, phase: int) -> int:
         """Return the voltage of a phase in 0.1 V: what `voltages` says, or nominal, a little lower under load."""
+        return self._voltage(phase, self.current_load)
+
+    def _voltage(self, phase: int, load: Load) -> int:
         given = self.voltages[phase]
-        if given is not None:
-            return given
-        return NOMINAL_VOLTAGE * 10 - self.current_load.active[phase] // 400
+        return NOMINAL_VOLTAGE * 10 - load.active[phase] // 400 if given is None else given
 
     def current(self, phase: int) -> int:
         """Return the current of a phase in 0.01 A."""
         load = self.current_load
         apparent = math.hypot(load.active[phase], load.reactive[phase])
-        voltage = self.voltage(phase)
+        voltage = self._voltage(phase, load)
         return round(apparent / (voltage / 10) * 100) if voltage else 0
 
     def power_factor(self) -> int:

@@ -57,6 +57,12 @@ class Watched:
 
     def value(self) -> Any:
         """Return the number, None where there is none."""
+        if self._object is not None:
+            store: Any = self._object.store
+            number = self.reference.attribute_index
+            read = store.numbers.get(number)
+            if read is not None and number not in store.values:
+                return read()
         data = self.data()
         return None if data is None else data.value
 

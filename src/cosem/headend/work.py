@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -124,6 +125,8 @@ class DbosQueue:
         self._handlers: dict[str, Handler] = {}
         self._workflows: dict[str, Any] = {}
         self._dbos: Any = None
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._closing = False
 
     def handle(self, kind: str, handler: Handler) -> None:
         """Say what carries out jobs of a kind."""
@@ -152,7 +155,7 @@ class DbosQueue:
         log.handlers.clear()
         log.propagate = True
         for kind, handler in self._handlers.items():
-            self._workflows[kind] = DBOS.workflow(name=kind)(_workflow(handler))
+            self._workflows[kind] = DBOS.workflow(name=kind)(self._workflow(handler))
         DBOS.launch()
         common: dict[str, Any] = {"worker_concurrency": self._slots, "polling_interval_sec": self._poll}
         await DBOS.register_queue_async(QUEUES[Lane.BACKGROUND], partition_concurrency=1, **common)
@@ -211,9 +214,33 @@ class DbosQueue:
         """End; what is under way goes on at the next start."""
         from dbos import DBOS
 
-        if self._dbos is not None:
-            await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
-            self._dbos = None
+        if self._dbos is None:
+            return
+        self._closing = True
+        # That jobs are broken off is meant, and nothing to warn of.
+        logging.getLogger("dbos").setLevel(logging.CRITICAL)
+        # They end while there is somebody to tell; DBOS takes a cancelled one for one that was under way.
+        jobs = tuple(self._under_way)
+        for job in jobs:
+            job.cancel()
+        await asyncio.gather(*jobs, return_exceptions=True)
+        await asyncio.to_thread(DBOS.destroy, destroy_registry=True)
+        # It had lent its threads to this loop, and took them away.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor())
+        self._dbos = None
+
+    def _workflow(self, handler: Handler) -> Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]:
+        async def carry_out(content: dict[str, Any]) -> dict[str, Any]:
+            job = asyncio.current_task()
+            if self._closing or job is None:
+                raise asyncio.CancelledError
+            self._under_way.add(job)
+            try:
+                return dict(await handler(content))
+            finally:
+                self._under_way.discard(job)
+
+        return carry_out
 
 
 _STATES: Final = {
@@ -224,13 +251,6 @@ _STATES: Final = {
     "ERROR": JobState.FAILED,
     "CANCELLED": JobState.CANCELLED,
 }
-
-
-def _workflow(handler: Handler) -> Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]:
-    async def carry_out(content: dict[str, Any]) -> dict[str, Any]:
-        return dict(await handler(content))
-
-    return carry_out
 
 
 def _iso(now: float) -> str:

@@ -136,7 +136,7 @@ class LightMeter:
             AssociationSpec(
                 BROADCAST_CLIENT,
                 3,
-                lambda obj: broadcast_rights(obj, self._rights(obj)),
+                lambda obj: broadcast_rights(obj, self._rights),
                 policy=3,
                 keys=keys,
                 max_pdu_size=largest,

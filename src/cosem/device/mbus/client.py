@@ -40,7 +40,7 @@ from cosem.mbus.addresses import LARGEST, UNCONFIGURED
 from cosem.mbus.keys import KEY_LENGTH, KeyStore, Reason, reason_of
 from cosem.mbus.link_fields import APPLICATION_ERROR
 from cosem.mbus.record import Record
-from cosem.mbus.telegram import decode_headers
+from cosem.mbus.telegram import Telegram, decode_headers
 from cosem.mbus.wireless import Address, Format
 from cosem.obis import Obis
 from cosem.results import ActionResult, DataAccessResult
@@ -263,13 +263,16 @@ class MBusClientBehaviour:
             raise SecurityError("nothing heard could be opened") if unopened else Timeout("nothing was heard")
         return last
 
+    def is_from(self, telegram: Telegram) -> bool:
+        """Whether a wireless telegram is this channel's device's."""
+        return self.channel.wireless and self.bound and self.meter in (telegram.header.address, telegram.sender)
+
     def hear(self, octets: bytes, at: int, rssi: int, form: Format | None = None) -> bool:
         """Take a wireless frame; False where it is another device's. What cannot be opened is an error of the status.
 
         Raises `DecodeError` for what is no frame.
         """
-        sender = decode_headers(octets, link="wireless", form=form)
-        if not self.channel.wireless or not self.bound or self.meter not in (sender.header.address, sender.sender):
+        if not self.is_from(decode_headers(octets, link="wireless", form=form)):
             return False
         try:
             readout = heard_frame(octets, self.keys, at, rssi, form)

@@ -22,6 +22,7 @@ from cosem.device.mbus.valve import MBusValve
 from cosem.device.scripts import DISCONNECT, RECONNECT, ScriptTables, calling
 from cosem.device.single_action import SingleActionBehaviour
 from cosem.errors import DecodeError, SecurityError
+from cosem.mbus.telegram import decode_headers
 from cosem.mbus.wireless import Format
 from cosem.obis import Obis, obis
 
@@ -123,7 +124,12 @@ class MBus:
     def hear(self, octets: bytes, at: int, rssi: int, form: Format | None = None) -> None:
         """Take one wireless frame (UTC seconds, dBm)."""
         try:
-            known = sum(channel.client.hear(octets, at, rssi, form) for channel in self.channels.values())
+            sender = decode_headers(octets, link="wireless", form=form)
+            known = sum(
+                channel.client.hear(octets, at, rssi, form)
+                for channel in self.channels.values()
+                if channel.client.is_from(sender)
+            )
         except (DecodeError, SecurityError):
             known = 0
         if not known:

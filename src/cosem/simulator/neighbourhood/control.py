@@ -26,13 +26,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from typing import Any, Final, Protocol
 
 from cosem.errors import ConfigError, CosemError
-from cosem.io.pusher import endpoint
 from cosem.simulator.feeder_picture import picture, snapshot
-from cosem.simulator.neighbourhood.neighbourhood import Line, Neighbourhood
+from cosem.simulator.neighbourhood.neighbourhood import Neighbourhood
 from cosem.simulator.neighbourhood.unit import Unit
 
 LONGEST: Final = 1 << 16
@@ -59,7 +57,7 @@ class Driver(Protocol):
         """Live at another speed from now on."""
 
     def push_to(self, destination: str) -> None:
-        """Carry pushes to HOST:PORT."""
+        """Carry pushes to HOST:PORT. Raises `ConfigError` for what is none."""
 
 
 class ControlServer:
@@ -70,6 +68,8 @@ class ControlServer:
         self._driver = driver
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._followers: list[Callable[[dict[str, Any]], None]] = []
+        neighbourhood.told.append(lambda line: self._spread({"line": line.document()}))
         self._answers: dict[str, Callable[[Mapping[str, Any]], Any]] = {
             "time": lambda given: self._time(),
             "units": lambda given: [unit_document(unit) for unit in neighbourhood.units.values()],
@@ -136,27 +136,33 @@ class ControlServer:
             return marked | {"error": str(error)}
 
     async def _follow(self, writer: asyncio.StreamWriter) -> None:
-        waiting: asyncio.Queue[Line] = asyncio.Queue(QUEUED)
+        waiting: asyncio.Queue[dict[str, Any]] = asyncio.Queue(QUEUED)
 
-        def told(line: Line) -> None:
-            # Who does not read is let go, not waited for.
-            with suppress(asyncio.QueueFull):
-                waiting.put_nowait(line)
-            if waiting.full():
-                writer.close()
+        def told(document: dict[str, Any]) -> None:
+            try:
+                waiting.put_nowait(document)
+            except asyncio.QueueFull:
+                # Who does not read is let go, not waited for: neither is what is on its way to there.
+                writer.transport.abort()
 
-        self._neighbourhood.told.append(told)
+        loop = asyncio.get_running_loop()
+        self._followers.append(told)
         try:
+            pulse = loop.time() + PULSE
             while not writer.is_closing():
                 try:
-                    async with asyncio.timeout(PULSE):
-                        line = await waiting.get()
-                    writer.write(_line({"line": line.document()}))
+                    async with asyncio.timeout_at(pulse):
+                        document = await waiting.get()
                 except TimeoutError:
-                    writer.write(_line({"time": self._time()}))
+                    document, pulse = {"time": self._time()}, loop.time() + PULSE
+                writer.write(_line(document))
                 await writer.drain()
         finally:
-            self._neighbourhood.told.remove(told)
+            self._followers.remove(told)
+
+    def _spread(self, document: dict[str, Any]) -> None:
+        for told in tuple(self._followers):
+            told(document)
 
     # --- answers --------------------------------------------------------------------------------------------
 
@@ -184,11 +190,12 @@ class ControlServer:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not SLOWEST <= value <= FASTEST:
             raise ConfigError(f"a speed is {SLOWEST} to {FASTEST} times real time")
         self._driver.set_speed(value)
+        # Who reckons with the speed of before would be ahead of it at once.
+        self._spread({"time": self._time()})
         return self._time()
 
     def _push_to(self, given: Mapping[str, Any]) -> str:
         destination = _text(given, "value")
-        endpoint(destination.encode("utf-8"))
         self._driver.push_to(destination)
         return destination
 
@@ -229,7 +236,7 @@ def _text(given: Mapping[str, Any], name: str) -> str:
 
 
 def _line(document: Mapping[str, Any]) -> bytes:
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
 
 
 class ControlClient:

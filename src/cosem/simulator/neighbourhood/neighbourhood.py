@@ -149,7 +149,9 @@ class Neighbourhood:
         Units take what `Unit.inputs` names, silence and hear; feeders cut and mend; the gas station another gas
         (``gas`` with ``kind`` high, low or hydrogen). Raises `ConfigError` for what cannot be done.
         """
-        self.actions(where)
+        actions = self.actions(where)
+        if words not in actions:
+            raise ConfigError(f"{words[:100]!r} cannot be done to {where}; there is: {', '.join(actions)}")
         said = self._told_and_done(where, words, given or {})
         # What follows within this second follows now.
         self.advance(self._now)
@@ -157,7 +159,7 @@ class Neighbourhood:
 
     def _told_and_done(self, where: str, words: str, given: Mapping[str, Any]) -> str:
         """Do something, which the story tells before what follows from it."""
-        self._tell(where, "done", words[:100])
+        self._tell(where, "done", words)
         try:
             said = self._do(where, words, given)
         except CosemError as error:

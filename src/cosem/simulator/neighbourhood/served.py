@@ -6,12 +6,15 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from cosem.io.pusher import NetworkPusher
+from cosem.errors import ConfigError
+from cosem.io.pusher import NetworkPusher, endpoint
 from cosem.io.server import DeviceServer
 from cosem.simulator.neighbourhood.control import ControlServer
 from cosem.simulator.neighbourhood.neighbourhood import STEP, Neighbourhood
 from cosem.simulator.pace import Pace
 
+LOOPBACK = "127.0.0.1"
+"""Where the control port is: it has no password."""
 TICK = 0.2
 """Seconds between looks at the time; a meter on the power line is heard that much later."""
 SHORT = 0.01
@@ -46,8 +49,12 @@ class Served:
         self._pace.set_speed(speed)
 
     def push_to(self, destination: str) -> None:
-        """Carry what is pushed to HOST:PORT from now on."""
-        self.neighbourhood.push_to(destination.encode("ascii"), self._pusher)
+        """Carry what is pushed to HOST:PORT from now on. Raises `ConfigError` for what is none."""
+        octets = destination.encode("ascii", "replace")
+        endpoint(octets)
+        if not destination.isascii():
+            raise ConfigError("the host that pushes go to is named in ASCII")
+        self.neighbourhood.push_to(octets, self._pusher)
 
     def _pusher(self) -> NetworkPusher:
         pusher = NetworkPusher(failed=self._failed)
@@ -58,7 +65,7 @@ class Served:
         """Listen: sites at `first_port` and behind it, or at free ports where it is 0."""
         for number, (name, server) in enumerate(self._servers.items()):
             _, self.ports[name] = await server.start(host, first_port + number if first_port else 0)
-        self.control = await self._control.start(host, control_port)
+        self.control = await self._control.start(LOOPBACK, control_port)
 
     async def live(self) -> None:
         """Let time pass until cancelled."""

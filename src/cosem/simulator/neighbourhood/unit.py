@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from cosem.device.utility.meter import Medium
 from cosem.errors import ConfigError
 from cosem.simulator.gas_inputs import GAS_INPUTS
-from cosem.simulator.inputs import INPUTS, Input, checked
+from cosem.simulator.inputs import INPUTS, Input, Parameter, checked
 
 if TYPE_CHECKING:
     from cosem.concentrator.multi_utility import MultiUtilityConcentrator
@@ -86,7 +88,7 @@ class Unit:
         found = self.inputs.get(words)
         if found is None:
             raise ConfigError(f"{words!r} cannot be done to {self.name}; there is: {', '.join(self.inputs)}")
-        return found.do(self._target(), **checked(dict(given), found.parameters, words)) or ""
+        return found.do(self._target(), **checked(_read(given, found.parameters), found.parameters, words)) or ""
 
     def silence(self, silent: bool) -> None:
         """Let nobody hear it, or everybody again."""
@@ -254,7 +256,7 @@ class UtilityUnit(Unit):
         if found is None:
             raise ConfigError(f"{words!r} cannot be done to {self.name}; there is: {', '.join(self.inputs)}")
         known = {name: item for name, item in found.parameters.items() if name != "channel"}
-        return found.do(self._device, channel=self._channel, **checked(dict(given), known, words)) or ""
+        return found.do(self._device, channel=self._channel, **checked(_read(given, known), known, words)) or ""
 
     def silence(self, silent: bool) -> None:
         """Cut its wire, or mend it. A wireless one cannot be silenced: raises `ConfigError`."""
@@ -267,7 +269,9 @@ class UtilityUnit(Unit):
         """Return what its register shows, what flows, its valve and its battery."""
         meter = self.meter
         meter.settle(self._device.now)
-        shown: dict[str, Any] = {"silent": self.silent, "tampered": sorted(meter.tampered)}
+        station = self._behind.stations.get(self._channel)
+        silent = self.silent if station is None else station.silent
+        shown: dict[str, Any] = {"silent": silent, "tampered": sorted(meter.tampered)}
         if meter.settings.medium is Medium.HEAT:
             shown |= {"energy": meter.energy / _KILOWATT_HOUR, "power": meter.power}
         shown |= {"volume": meter.amount / _LITRES / 1000, "flow": meter.rate / _LITRES}
@@ -310,6 +314,16 @@ class StationUnit(Unit):
             "powered": device.device.schedule.powered,
             "silent": self.silent,
         }
+
+
+def _read(given: Mapping[str, Any], known: Mapping[str, Parameter]) -> dict[str, Any]:
+    """Return values as inputs take them: local times come as text."""
+    read = dict(given)
+    for name, parameter in known.items():
+        if parameter.kind is datetime and isinstance(read.get(name), str):
+            with suppress(ValueError):
+                read[name] = datetime.fromisoformat(read[name])
+    return read
 
 
 def _words(name: str | None) -> str:
