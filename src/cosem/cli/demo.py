@@ -128,7 +128,7 @@ async def _demo(folder: Path, options: dict[str, Any]) -> int:
                     if quiet:
                         print_json(report | {"seconds": round(over, 1)})
                     return DONE if report["account"].get("waiting", 0) == 0 else SAID_NO
-                headend.begin_schedule()
+                headend.begin_schedule(headend.clock())
                 await serve_headend(
                     headend,
                     Listening(options["host"], options["port"], 0),

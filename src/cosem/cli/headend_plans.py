@@ -256,6 +256,10 @@ def run_report(engine: Engine, run: int, plan: str) -> dict[str, Any]:
     }
 
 
+def _first(text: str) -> str:
+    return text.partition(". ")[0]
+
+
 def show_report(report: Mapping[str, Any]) -> None:
     """Print the account of a run."""
     account = sorted(report["account"].items(), key=lambda item: (item[0] != "read", -item[1]))
@@ -264,7 +268,8 @@ def show_report(report: Mapping[str, Any]) -> None:
     failed = report["failed"]
     if failed:
         click.echo()
-        rows = [(item["device"], item["reason"], item["detail"], item["tries"]) for item in failed[:MAX_SHOWN]]
+        # The first sentence says what; --json has what it may be.
+        rows = [(item["device"], item["reason"], _first(item["detail"]), item["tries"]) for item in failed[:MAX_SHOWN]]
         print_table(("not read", "reason", "", "tries"), rows, right=(3,))
     if len(failed) > MAX_SHOWN:
         note(f"and {len(failed) - MAX_SHOWN} more: --json has them all")

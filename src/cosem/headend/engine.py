@@ -165,7 +165,7 @@ class Headend:
         )
         self._permits: dict[int, Permits] = {}
         self._tasks: list[asyncio.Task[None]] = []
-        self._by_plan = False
+        self._by_plan: float | None = None
         self._submitted: tuple[set[int], set[str], set[str]] = (set(), set(), set())
         """The slices, bundles and changes of keys that this process gave to the queue."""
         queue.handle("slice", self._slice)
@@ -180,12 +180,12 @@ class Headend:
         self._tasks.append(asyncio.create_task(self.campaigns.run()))
         self._tasks.append(asyncio.create_task(self._sweep()))
         self._tasks.append(asyncio.create_task(self.notifier.run()))
-        self._by_plan = schedule
+        self._by_plan = 0.0 if schedule else None
         self._tasks.append(asyncio.create_task(self._schedule()))
 
-    def begin_schedule(self) -> None:
-        """Let plans begin by their schedules from now on."""
-        self._by_plan = True
+    def begin_schedule(self, after: float) -> None:
+        """Let plans begin by their schedules: those runs whose start is behind `after` (UTC seconds)."""
+        self._by_plan = after
 
     async def close(self) -> None:
         """End. What is under way goes on at the next start."""
@@ -237,11 +237,12 @@ class Headend:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             try:
-                if self._by_plan:
+                if self._by_plan is not None:
                     with self.engine.connect() as connection:
                         due = Plans(connection).due(int(self.clock()))
                     for plan, start in due:
-                        await self.run(plan, start)
+                        if start >= self._by_plan:
+                            await self.run(plan, start)
                 await self._pick_up()
             except Exception:
                 # What went wrong here once (a disk that was full) must not end the nights to come.

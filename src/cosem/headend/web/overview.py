@@ -25,6 +25,8 @@ DAYS: Final = 14
 RUNS: Final = 60
 """Runs looked at, at most: several plans a day."""
 POINTS: Final = 96
+SHORTEST: Final = 60
+"""Seconds that a picture of a run shows at least."""
 FRESH_SECONDS: Final = 2.0
 STALE_SECONDS: Final = 60.0
 WORST: Final = 8
@@ -33,7 +35,10 @@ SEGMENTS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What came of a run. `points`: share read over its window, both 0 to 1; `failing`: device and reason."""
+    """What came of a run. `points`: seconds since its start, and the share read by then.
+
+    `failing` has the devices that were not read, with the reason.
+    """
 
     run: int
     plan: str
@@ -49,9 +54,15 @@ class Account:
     failing: dict[int, str]
 
     @property
-    def path(self) -> str:
-        """The curve as SVG path data."""
-        return curve(self.points)
+    def shown_until(self) -> int:
+        """Where a picture of it ends: at the deadline, or behind the end of one that was over much sooner."""
+        if self.finished is None:
+            return self.deadline
+        return min(self.deadline, self.start + max(SHORTEST, (self.finished - self.start) * 5 // 4))
+
+    def path(self, seconds: int) -> str:
+        """The curve of its first `seconds` as SVG path data."""
+        return curve([(at / seconds, share) for at, share in self.points if at <= seconds])
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +239,8 @@ def _account(connection: Connection, row: Any) -> Account:
     reasons: Counter[str] = Counter()
     segments: dict[int, list[int]] = {}
     failing: dict[int, str] = {}
-    window = max(row.deadline - row.start, 1)
+    ended = row.deadline if row.finished is None else row.finished
+    each = max(1, (ended - row.start) // POINTS)
     at: Counter[int] = Counter()
     total = read = waiting = 0
     for number, place, reason, tries, finished in connection.execute(query.where(result.c.run == row.id)):
@@ -241,13 +253,13 @@ def _account(connection: Connection, row: Any) -> Account:
         elif tries and finished is not None:
             read += 1
             counted[1] += 1
-            at[min(POINTS, max(0, (finished - row.start) * POINTS // window))] += 1
+            at[max(0, finished - row.start) // each * each] += 1
         else:
             waiting += 1
     points, sofar = [(0.0, 0.0)], 0
     for index in sorted(at):
         sofar += at[index]
-        points.append((index / POINTS, sofar / total))
+        points.append((float(index), sofar / total))
     return Account(
         row.id, row.plan_name, row.start, row.deadline, row.finished, total, read, waiting,
         dict(reasons.most_common()), tuple(points), {key: (a, b) for key, (a, b) in segments.items()}, failing,

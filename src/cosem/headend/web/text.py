@@ -101,6 +101,7 @@ def times(zone: ZoneInfo) -> dict[str, Callable[[Any], str]]:
     return {
         "moment": lambda seconds: "–" if seconds is None else f"{local(seconds):%Y-%m-%d %H:%M}",
         "clock": lambda seconds: "–" if seconds is None else f"{local(seconds):%H:%M}",
+        "seconds": lambda seconds: "–" if seconds is None else f"{local(seconds):%H:%M:%S}",
         "day": lambda seconds: "–" if seconds is None else f"{local(seconds):%a %d %b}",
         "iso": lambda seconds: datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z"),
     }
