@@ -24,6 +24,7 @@ from cosem.headend.schema import campaign_device, device_group, latest, plan_run
 from cosem.headend.schema import slice_ as slice_table
 from cosem.headend.vault import Purpose, Vault
 from cosem.headend.web.accounts import accounts, add_account
+from cosem.headend.web.frame import PageSettings
 from cosem.headend.web.site import create_site
 
 NOW = 1_793_500_000
@@ -55,7 +56,15 @@ class NoQueue:
 class Site:
     """The application, and people who ask it."""
 
-    def __init__(self, folder, *, now: float = NOW, empty: bool = False, headend: Headend | None = None) -> None:
+    def __init__(
+        self,
+        folder,
+        *,
+        now: float = NOW,
+        empty: bool = False,
+        headend: Headend | None = None,
+        pages: PageSettings | None = None,
+    ) -> None:
         self.now = now
         self.queue = NoQueue()
         settings = HeadendSettings(folder, two_persons=frozenset({"disconnect"}))
@@ -74,7 +83,7 @@ class Site:
                 there = connection.execute(select(device_group.c.name)).scalars().all()
                 if role.value not in known and (group is None or group in there):
                     add_account(connection, role.value, _HASHED, role, "setup", int(now), group=group)
-        self.app = create_site(self.headend)
+        self.app = create_site(self.headend, pages)
 
     @asynccontextmanager
     async def visiting(self, role: Role | None = Role.ADMINISTRATOR, **headers):

@@ -3,10 +3,10 @@ concentrator."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cosem.plc.addresses import NEW
 from cosem.simulator.feeder import Feeder
@@ -92,6 +92,31 @@ def meters_at(feeder: Feeder) -> dict[int, list[int]]:
         at = joint if joint in parents or not joint else feeder.segments[joint - 1].parent
         found.setdefault(at or joint, []).append(station)
     return found
+
+
+def document(network: FeederNetwork, names: Mapping[int, str]) -> dict[str, Any]:
+    """Return how a network is laid out and stands now as JSON, for whoever draws it in a way of their own.
+
+    ``lanes`` are stretches of cable as `lanes` has them; ``meters`` stand at the cabinet of this joint.
+    """
+    feeder = network.feeder
+    cabinet = {station: joint for joint, stations in meters_at(feeder).items() for station in stations}
+    return {
+        "lanes": [{"origin": lane.origin, "begin": lane.begin, "cabinets": lane.cabinets} for lane in lanes(feeder)],
+        "meters": [
+            {
+                "unit": names.get(view.station, ""),
+                "cabinet": cabinet[view.station],
+                "phase": feeder.stations[view.station].phase,
+                "metres": round(feeder.distance(view.station)),
+                "registered": bool(view.address),
+                "hops": view.hops,
+                "repeats": view.repeats,
+                "level": round(view.level),
+            }
+            for view in snapshot(network)
+        ],
+    }
 
 
 def picture(feeder: Feeder, panels: Sequence[tuple[str, Sequence[StationView]]], *, title: str) -> str:

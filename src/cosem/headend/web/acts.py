@@ -40,8 +40,11 @@ class DeviceAct:
 
     def fits(self, row: DeviceRow) -> bool:
         """Whether a device has it: something reaches it, and it is in use."""
-        if row.state is State.REMOVED or row.kind in (Kind.CONCENTRATOR, Kind.GATEWAY, Kind.CONVERTER):
+        if row.state is State.REMOVED or row.kind in (Kind.CONCENTRATOR, Kind.GATEWAY):
             return False
+        if row.kind is Kind.CONVERTER:
+            # There is nothing to switch, and its clock is set under a lock.
+            return self.kind == "read" and row.url is not None
         if row.url is None and (self.own or row.parent is None or row.channel is None):
             return False
         return self.valve is None or self.valve == (row.kind in VALVES)

@@ -27,8 +27,9 @@ from cosem.headend.engine import Headend
 from cosem.headend.schema import idempotency
 from cosem.headend.web import text
 from cosem.headend.web.accounts import Passwords, seen, session_of
-from cosem.headend.web.live import Live
+from cosem.headend.web.live import Live, State
 from cosem.headend.web.overview import Overviews
+from cosem.headend.web.playing import Playing
 
 HERE: Final = Path(__file__).parent
 COOKIE: Final = "cosem_session"
@@ -115,12 +116,16 @@ class Frame:
         self.passwords = Passwords()
         self.zone = ZoneInfo(settings.zone)
         self.overviews = Overviews(headend.clock, self.zone)
+        self.playing = None if settings.play is None else Playing(settings.play, headend.engine, headend.clock)
+        """What asks the neighbourhood behind a demonstration."""
+        self.stations: dict[int, tuple[int, str]] = {}
+        """The plots of gas stations, by device, each made of the values up to a time."""
         self.environment = self._environment()
         self.live = Live(self._nothing)
         self.explaining = asyncio.Semaphore(EXPLAINED_AT_ONCE)
 
     @staticmethod
-    def _nothing(topic: str) -> dict[str, Any]:
+    def _nothing(topic: str) -> State:
         return {}
 
     @property
@@ -174,6 +179,7 @@ class Frame:
                 "in_unit": text.in_unit,
                 "can": lambda who, act: who is not None and who.can(act),
                 "two_persons": self.headend.settings.two_persons,
+                "playing": self.playing is not None,
             }
         )
         made.globals["bits"] = made.get_template("bits.html").module
@@ -313,12 +319,12 @@ def first_time(frame: Frame, who: Visitor, key: str, path: str) -> Iterator[bool
         raise
 
 
-def back(path: str, did: str = "") -> Response:
+def back(path: str, did: str = "", **query: Any) -> Response:
     """Send the browser on with GET; `did` says there what was done.
 
     It travels in a cookie: words in an address could be anybody's.
     """
-    answer = RedirectResponse(quote(path), 303)
+    answer = RedirectResponse(address(path, **query), 303)
     if did:
         answer.set_cookie(NOTICE, quote(did[:300]), max_age=30, httponly=True, samesite="strict")
     return answer

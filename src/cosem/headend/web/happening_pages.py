@@ -16,10 +16,11 @@ from cosem.headend.inventory import Inventory
 from cosem.headend.web.accounts import session_of
 from cosem.headend.web.frame import Framed, Gone, Signed, Visitor, able, back, fields, own_path, word
 from cosem.headend.web.live import MAX_FOLLOWERS, of_device
+from cosem.headend.web.playing import NEIGHBOURHOOD
 
 router = APIRouter(include_in_schema=False)
 PAGE = 50
-Topic = Annotated[str, Query(pattern="^(overview|(device|traced|run|campaign):[0-9]{1,15})$")]
+Topic = Annotated[str, Query(pattern="^(overview|neighbourhood|(device|traced|run|campaign|station):[0-9]{1,15})$")]
 Before = Annotated[int | None, Query(ge=0, le=2**53)]
 
 
@@ -105,11 +106,13 @@ async def live(frame: Framed, who: Signed, topic: Topic) -> Any:
     """Follow one topic, for as long as the session lasts."""
     if topic.startswith("traced:"):
         who.person.may(Act.COMMAND)
-    if topic.startswith(("device:", "traced:")):
+    if topic.startswith(("device:", "traced:", "station:")):
         if not who.person.sees(int(topic.split(":")[1])):
             raise Gone("there is no such device")
     elif who.household:
         raise Gone("this is not for households")
+    elif topic == NEIGHBOURHOOD and frame.playing is None:
+        raise Gone("there is no neighbourhood behind this head-end")
     if frame.live.open >= MAX_FOLLOWERS:
         return Response("too many pages are open", 503)
 

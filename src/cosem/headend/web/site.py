@@ -28,11 +28,13 @@ from cosem.headend.web import (
     explain_pages,
     firmware_pages,
     happening_pages,
+    neighbourhood_pages,
     plan_form,
     plan_pages,
     reference_pages,
     settings_pages,
     sign_in_pages,
+    station_pages,
     topics,
     trace_pages,
 )
@@ -61,6 +63,7 @@ _ROOMS: Final = (
     campaign_form,
     firmware_pages,
     campaign_pages,
+    station_pages,
     settings_pages,
     explain_pages,
     trace_pages,
@@ -85,6 +88,8 @@ def create_site(
     topics.connect(frame)
     for room in _ROOMS:
         site.include_router(room.router)
+    if frame.playing is not None:
+        site.include_router(neighbourhood_pages.router)
     site.state.api = create_app(headend, intake, publisher)
     site.add_exception_handler(SignInNeeded, _to_sign_in)
     for kind in (*(kind for kind, _ in _STATUS), HTTPException, Exception):

@@ -93,7 +93,7 @@ def channel_words(name: str) -> str:
 
 
 def times(zone: ZoneInfo) -> dict[str, Callable[[Any], str]]:
-    """Return what templates say times with: `moment` for people, `iso` for machines."""
+    """Return what templates say times with: `moment` for people, `iso` for machines, others for less or more of it."""
 
     def local(seconds: int) -> datetime:
         return datetime.fromtimestamp(seconds, UTC).astimezone(zone)
@@ -101,7 +101,8 @@ def times(zone: ZoneInfo) -> dict[str, Callable[[Any], str]]:
     return {
         "moment": lambda seconds: "–" if seconds is None else f"{local(seconds):%Y-%m-%d %H:%M}",
         "clock": lambda seconds: "–" if seconds is None else f"{local(seconds):%H:%M}",
-        "seconds": lambda seconds: "–" if seconds is None else f"{local(seconds):%H:%M:%S}",
+        "to_the_second": lambda seconds: "–" if seconds is None else f"{local(seconds):%Y-%m-%d %H:%M:%S}",
+        "second": lambda seconds: "–" if seconds is None else f"{local(seconds):%H:%M:%S}",
         "day": lambda seconds: "–" if seconds is None else f"{local(seconds):%a %d %b}",
         "iso": lambda seconds: datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z"),
     }

@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from cosem.headend.happenings import AlarmState, alarms
-from cosem.headend.web import text
+from cosem.headend.web import neighbourhood_view, station_pages, text
 from cosem.headend.web.campaign_pages import campaign_state
 from cosem.headend.web.device_pages import device_state
 from cosem.headend.web.frame import Frame
-from cosem.headend.web.live import Live, of_device
+from cosem.headend.web.live import Live, State, of_device
 from cosem.headend.web.plan_pages import run_state
+from cosem.headend.web.playing import NEIGHBOURHOOD
 
 
 def connect(frame: Frame) -> None:
     """Let pages follow: topics are rendered anew when the head-end tells of something that concerns them."""
-    frame.live = Live(lambda topic: render(frame, topic))
+    playing = frame.playing
+    frame.live = Live(lambda topic: render(frame, topic), beat=playing)
+    if playing is not None:
+        frame.headend.live.append(playing.told)
 
     def told(kind: str, content: dict[str, Any]) -> None:
         topics = ["overview"]
@@ -31,8 +35,10 @@ def connect(frame: Frame) -> None:
     frame.headend.traces.listeners.append(lambda number: frame.live.touch(f"traced:{number}"))
 
 
-def render(frame: Frame, topic: str) -> dict[str, Any]:
+def render(frame: Frame, topic: str) -> State:
     """Return the state of a topic."""
+    if topic == NEIGHBOURHOOD:
+        return {} if frame.playing is None else neighbourhood_view.topic(frame, frame.playing.seen)
     kind, _, number = topic.partition(":")
     with frame.headend.engine.connect() as connection:
         if kind in ("device", "traced"):
@@ -43,6 +49,8 @@ def render(frame: Frame, topic: str) -> dict[str, Any]:
                 given |= {"traces": frame.headend.traces.of(connection, int(number)), "number": int(number)}
                 blocks.append("traces")
             return {"html": {f"live-{name}": frame.fragment(f"_{name}.html", **given) for name in blocks}}
+        if kind == "station":
+            return {"html": station_pages.fragments(frame, connection, int(number))}
         if kind == "run":
             given = run_state(frame, connection, int(number))
             return {"html": {"live-run": frame.fragment("_run.html", target=frame.settings.target, **given)}}

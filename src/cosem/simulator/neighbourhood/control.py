@@ -16,6 +16,7 @@ too; an answer has ``answer``, or ``error`` with one sentence.
 | ``story`` | ``after``: a line's number | the lines behind it, as far as they are kept |
 | ``follow`` | | nothing; from now on every line of the story, as ``line``, and each second ``time`` |
 | ``line map`` | | the power line as a picture, SVG |
+| ``line`` | | the same as data: stretches of cable with their cabinets, and how each meter stands |
 
 There is no password: it is for loopback, and whoever is no client of this form (a browser, say) is hung up on at the
 first line that is no request.
@@ -29,9 +30,9 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, Protocol
 
 from cosem.errors import ConfigError, CosemError
-from cosem.simulator.feeder_picture import picture, snapshot
+from cosem.simulator.feeder_picture import document, picture, snapshot
 from cosem.simulator.neighbourhood.neighbourhood import Neighbourhood
-from cosem.simulator.neighbourhood.unit import Unit
+from cosem.simulator.neighbourhood.unit import MeterUnit, Unit
 
 LONGEST: Final = 1 << 16
 """Octets of a request."""
@@ -81,6 +82,7 @@ class ControlServer:
             "push to": self._push_to,
             "story": self._story,
             "line map": lambda given: self._map(),
+            "line": lambda given: self._drawn(),
         }
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
@@ -209,6 +211,11 @@ class ControlServer:
         network = self._neighbourhood.line.line.network
         title = f"{self._neighbourhood.line.name}: the power line and its repeaters"
         return picture(network.feeder, [("now", snapshot(network))], title=title)
+
+    def _drawn(self) -> dict[str, Any]:
+        site = self._neighbourhood.line
+        names = {unit.station: unit.name for unit in site.units if isinstance(unit, MeterUnit)}
+        return {"name": site.name, **document(site.line.network, names)}
 
 
 def unit_document(unit: Unit) -> dict[str, Any]:

@@ -194,7 +194,7 @@ class Neighbourhood:
         if words == GAS and unit is self.station.unit:
             kind = given.get("kind")
             self.station.flow(kind if isinstance(kind, str) else "")
-            return ""
+            return f"{kind} gas"
         return unit.act(words, given)
 
     def _feeder(self, name: str, words: str) -> str:

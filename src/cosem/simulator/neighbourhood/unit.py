@@ -308,7 +308,11 @@ class StationUnit(Unit):
             shown[words] = None if value is None else float(value)
         shown["energy"] = None if shown["energy"] is None else shown["energy"] / 1000
         quality = device.converter.book.in_force
+        base = device.converter.settings.base
         return shown | {
+            "base pressure": float(base.pressure),
+            "base temperature": float(base.temperature),
+            "z at base conditions": device.converter.base_z,
             "gas": quality.name,
             "alarms": sorted(_words(alarm.name) for alarm in device.disturbances.alarms),
             "powered": device.device.schedule.powered,

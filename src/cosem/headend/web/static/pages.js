@@ -7,7 +7,13 @@
   const policy = window.trustedTypes
     ? trustedTypes.createPolicy("pages", { createHTML: (text) => text })
     : { createHTML: (text) => text };
-  const put = (element, text) => { element.innerHTML = policy.createHTML(text); };
+  const put = (element, text) => {
+    // What was opened in it stays open.
+    const opened = [...element.querySelectorAll("details")].map((details) => details.open);
+    element.innerHTML = policy.createHTML(text);
+    element.querySelectorAll("details").forEach((details, index) => { if (index < opened.length) details.open = opened[index]; });
+    charts(element);
+  };
   const say = (words) => { const place = document.getElementById("say"); if (place) place.textContent = words; };
 
   // --- menu --------------------------------------------------------------------------------------------
@@ -44,6 +50,11 @@
       later.delete(id);
       if (shown.get(id) !== text) { put(element, text); shown.set(id, text); }
     }
+    for (const [id, named] of Object.entries(state.attr || {})) {
+      const element = document.getElementById(id);
+      if (element) for (const [name, value] of Object.entries(named)) element.setAttribute(name, value);
+    }
+    follow(Object.keys(state.html || {}));
   };
   document.addEventListener("focusout", () => setTimeout(() => {
     const waiting = Object.fromEntries(later);
@@ -148,7 +159,7 @@
   });
   // A form that is on its way is not sent a second time (its key would make it one act anyway).
   document.addEventListener("submit", (event) => {
-    if (event.defaultPrevented || event.target.method !== "post") return;
+    if (event.defaultPrevented || event.target.method !== "post" || event.target.matches("[data-quiet]")) return;
     if (event.target.dataset.sent) { event.preventDefault(); return; }
     event.target.dataset.sent = "1";
     setTimeout(() => delete event.target.dataset.sent, 4000);
@@ -168,8 +179,65 @@
   const me = document.querySelector("form.me"), forget = () => sessionStorage.removeItem("explain-keys");
   if (me) me.addEventListener("submit", forget); else forget();
 
+  // --- the neighbourhood: one unit in its panel, and what is done there, without leaving the page ----------
+  const panel = document.getElementById("panel");
+  let looking = 0, wanted = "";
+  const fill = (text) => {
+    const buttons = () => [...panel.querySelectorAll("button, input:not([type=hidden])")];
+    const at = buttons().indexOf(document.activeElement);
+    const typed = panel.querySelector("input[name=value]"), value = typed && typed.value;
+    put(panel, text);
+    if (value && panel.querySelector("input[name=value]")) panel.querySelector("input[name=value]").value = value;
+    if (at >= 0) (buttons()[Math.min(at, buttons().length - 1)] || panel).focus({ preventScroll: true });
+  };
+  const look = async (unit) => {
+    wanted = unit;
+    const answer = await fetch("/neighbourhood/panel?unit=" + encodeURIComponent(unit)).catch(() => null);
+    if (answer && answer.ok && wanted === unit) fill(await answer.text());
+    return Boolean(answer && answer.ok);
+  };
+  function follow(ids) {
+    const card = panel && panel.querySelector("[data-follows]");
+    if (!card || !ids.includes(card.dataset.follows) || looking) return;
+    // Somebody who types a number is left alone.
+    looking = setTimeout(() => { looking = 0; if (!document.activeElement.matches("input[name=value]")) look(card.dataset.unit); }, 300);
+  }
+  if (panel) document.addEventListener("click", async (event) => {
+    const link = event.target.closest("a[data-panel]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    if (!await look(link.dataset.panel)) { location.href = link.getAttribute("href"); return; }
+    history.replaceState(null, "", link.getAttribute("href").split("#")[0]);
+    document.querySelectorAll(".tree .chosen").forEach((row) => row.classList.remove("chosen"));
+    const row = link.closest(".node");
+    if (row) row.classList.add("chosen");
+    panel.scrollIntoView({ block: "nearest" });
+    panel.focus({ preventScroll: true });
+  });
+  document.addEventListener("submit", async (event) => {
+    const form = event.target;
+    if (!form.matches("[data-quiet]")) return;
+    event.preventDefault();
+    if (form.dataset.sent) return;
+    form.dataset.sent = "1";
+    const body = new URLSearchParams(new FormData(form, event.submitter));
+    const answer = await fetch(form.getAttribute("action"), { method: "POST", body, headers: { "X-Part": "1" } }).catch(() => null);
+    delete form.dataset.sent;
+    if (answer && answer.status === 401) { location.reload(); return; }
+    const key = form.querySelector("[name=key]");
+    // The same button pushed again is another act.
+    if (key && answer) key.value = [...crypto.getRandomValues(new Uint8Array(16))].map((octet) => octet.toString(16).padStart(2, "0")).join("");
+    const words = event.submitter ? event.submitter.textContent.trim() : "";
+    const said = !answer ? "The head-end does not answer" : answer.ok ? words + ": done" : "That does not work";
+    say(said);
+    const beside = form.closest("section") && form.closest("section").querySelector(".touched");
+    if (beside) beside.textContent = said;
+    if (answer && answer.status !== 204 && panel && panel.contains(form)) fill(await answer.text());
+  });
+
   // --- charts --------------------------------------------------------------------------------------------
-  for (const chart of document.querySelectorAll("[data-chart]")) {
+  function charts(place) {
+   for (const chart of place.querySelectorAll("[data-chart]")) {
     const rows = [...document.querySelectorAll("#" + chart.dataset.chart + "-table tbody tr")];
     const reading = document.querySelector("[data-for=" + chart.dataset.chart + "]");
     const pointer = chart.querySelector(".pointer"), unit = (chart.querySelector(".unit") || {}).textContent || "";
@@ -196,5 +264,7 @@
     });
     chart.addEventListener("pointerleave", leave);
     chart.addEventListener("blur", leave);
+   }
   }
+  charts(document);
 })();
