@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,7 @@ from cosem.client.table import Column
 from cosem.device.meter import _LOAD_COLUMNS
 from cosem.errors import ConfigError
 from cosem.headend.engine import Headend, HeadendSettings
+from cosem.headend.happenings import alarms, events
 from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.permits import Limits
 from cosem.headend.plans import DAY, Plan, Plans, Selection, slot
@@ -186,3 +188,20 @@ async def test_a_plan_says_how_often_a_device_that_does_not_answer_is_tried(tmp_
         with desk.headend.engine.connect() as connection:
             (row,) = connection.execute(result.select()).all()
         assert (row.reason, row.tries) == ("unreachable", tries)
+
+
+async def test_fraud_that_is_over_is_an_event_and_no_alarm(office):
+    meter = make_meter()
+    with served(meter) as running:
+        headend = await office(Clock())
+        plan = fill(headend, {"good": running.url()})
+        with headend.engine.begin() as connection:
+            plans = Plans(connection)
+            plans.save(replace(plans.all()[plan], events=("fraud",)))
+        for opened in (True, False):
+            meter.equipment.tampering.terminal_cover(opened)
+        await headend.finished(await headend.run(plan, spread=False))
+        with headend.engine.connect() as connection:
+            assert [row.kind for row in alarms(connection)] == ["terminal cover removed"]
+            told = [row["words"] for row in events(connection, device_number=1)]
+    assert {"terminal cover removed", "terminal cover closed"} <= set(told)

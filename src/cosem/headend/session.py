@@ -21,6 +21,7 @@ from cosem.client.plan import DEFAULT_TITLE, Plan, open_meter, read_counter
 from cosem.client.plan import counter_name as name_of_counter
 from cosem.client.table import whole_rows
 from cosem.client.verbs import set_clock
+from cosem.device.causes import Cause
 from cosem.errors import AccessError, ConfigError, CosemError, DecodeError, ProtocolError
 from cosem.headend.children import Child, OnChannel, Present, look, profile_name, told
 from cosem.headend.happenings import Happened
@@ -35,7 +36,20 @@ from cosem.times import CosemDateTime
 
 CLOCK = obis("0-0:1.0.0.255")
 ALARMING_LOGS = frozenset({"fraud"})
-"""Logs each new line of which is an alarm."""
+"""Logs each new line of which is an alarm, unless it says that something is over."""
+OVER = frozenset(
+    cause.value
+    for cause in (
+        Cause.TERMINAL_COVER_CLOSED,
+        Cause.METER_COVER_CLOSED,
+        Cause.STRONG_FIELD_GONE,
+        Cause.CURRENT_BYPASS_GONE,
+        Cause.CURRENT_REVERSAL_GONE,
+        Cause.MBUS_FRAUD_OVER,
+        Cause.PHASE_SEQUENCE_RIGHT,
+        Cause.NEUTRAL_PRESENT,
+    )
+)
 LOG_OVERLAP = 3600
 """Seconds of a log that are read again: events of a clock that was slow stand before others. None is kept twice."""
 SESSION_SECONDS = 300.0
@@ -348,7 +362,7 @@ def _read_logs(
                 continue  # an event without a time cannot be told from the same one tomorrow
             at = at if at.tzinfo is not None else at.replace(tzinfo=zone)
             words = event.words or f"event {event.code}"
-            alarming = group in ALARMING_LOGS
+            alarming = group in ALARMING_LOGS and words not in OVER
             outcome.events.append(
                 Happened(target.device, int(at.timestamp()), group, words, event.code, "log", alarming)
             )
