@@ -25,7 +25,7 @@ PEOPLE: Final = (
     ("household", "household", f"the in-home display of {HOUSEHOLD}"),
 )
 """Who may enter the demonstration: name, role, and what that is for."""
-TWO_PERSONS: Final = frozenset({"disconnect"})
+TWO_PERSONS: Final = frozenset({"disconnect", "close valve"})
 CONVERTER_PROFILES: Final = (obis("7-0:99.99.2.255"),)
 LEARNT_FROM: Final = 3
 """How many devices of a type are asked, one after the other, what their profiles capture."""

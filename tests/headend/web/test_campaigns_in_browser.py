@@ -267,7 +267,7 @@ def test_what_hangs_behind_a_meter_and_any_day_of_its_values_are_found(browser, 
         page.get_by_role("link", name="gas 1").click()
         page.get_by_role("link", name="Close valve").click()
         page.get_by_role("dialog").get_by_role("button", name="Close valve").click()
-        page.locator("#live-commands").get_by_text("disconnect").wait_for()
+        page.locator("#live-commands").get_by_text("close valve").wait_for()
         page.screenshot(path=PICTURES / "valve-desk-light.png", full_page=True)
         page.get_by_role("link", name="meter 2").first.click()
         page.get_by_role("heading", name="meter 2").wait_for()

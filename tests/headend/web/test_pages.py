@@ -348,7 +348,7 @@ async def test_what_hangs_behind_a_meter_is_switched_through_it(site):
         await client.post(f"/device/{number}/close", data={"key": key})
         assert (await client.get(f"/device/{number}/ask/clock")).status_code == 404
     (row,) = site.headend.commands.bundle(f"page-{key}")
-    assert (row.device, row.parameters) == (2, {"object": "0-2:24.4.0.255"})
+    assert (row.device, row.kind, row.parameters.get("channel")) == (number, "close valve", 2)
 
 
 async def test_a_live_read_asks_for_values_with_their_scalers(site):
@@ -356,16 +356,17 @@ async def test_a_live_read_asks_for_values_with_their_scalers(site):
         key = key_in((await client.get("/device/2/ask/read")).text)
         await client.post("/device/2/read", data={"key": key})
         (row,) = site.headend.commands.bundle(f"page-{key}")
-        assert row.parameters["attributes"][1:] == [[3, "1-0:1.8.0.255", 2], [3, "1-0:1.8.0.255", 3]]
-        moment = '{"value": {"octet-string": "07ea", "date_time": "2026-11-01 12:00"}}'
-        scale = '{"value": {"structure": [{"integer": -1}, {"enum": 30}]}}'
-        answer = f'[{moment}, {{"value": {{"double-long-unsigned": 123456}}}}, {scale}]'
+        assert row.kind == "values now"
+        energy = '{"name": "1-0:1.8.0.255", "value": 123456, "scaler": -1, "unit": 30}'
+        gas = '{"name": "0-2:24.2.1.255", "value": 77, "scaler": -2, "unit": 13, "time": 0}'
+        answer = f'{{"values": [{energy}], "channels": {{"2": {{"values": [{gas}]}}, "3": {{"error": "silent"}}}}}}'
         with sqlite3.connect(site.headend.settings.folder / "headend.db") as connection:
             connection.execute("UPDATE command SET state='done', answer=? WHERE bundle=?", (answer, f"page-{key}"))
         connection.close()
         page = (await client.get("/device/2")).text
     assert "12\u202f345.6 Wh" in page
-    assert "2026-11-01 12:00" in page
+    assert "M-Bus 2: 0-2:24.2.1.255" in page
+    assert "0.77 m³" in page
 
 
 async def test_alarms_are_acknowledged_once_and_fraud_is_a_view(site):

@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from cosem.errors import ConfigError
 from cosem.headend.access import Act
 from cosem.headend.api.devices import values as api_values
-from cosem.headend.commands import CommandRow, CommandState, NewCommand
+from cosem.headend.commands import CommandRow, CommandState
 from cosem.headend.happenings import AlarmState, alarms, events
 from cosem.headend.inventory import DeviceRow, Inventory, Kind, State
 from cosem.headend.schema import (
@@ -28,7 +28,7 @@ from cosem.headend.schema import (
     latest,
 )
 from cosem.headend.schema import segment as segment_table
-from cosem.headend.web.acts import ACTS, command_of, read_words, switch_of
+from cosem.headend.web.acts import ACTS, command_of, read_words
 from cosem.headend.web.asking import SECOND, Question, ask
 from cosem.headend.web.frame import (
     Frame,
@@ -192,7 +192,7 @@ def device_state(frame: Frame, connection: Connection, number: int, before: int 
     query = select(channel, latest.c.time, latest.c.value).join(channel, channel.c.id == latest.c.channel)
     readings = connection.execute(query.where(latest.c.device == number).order_by(channel.c.name)).all()
     happened = events(connection, device_number=number, before=before, limit=EVENTS + 1)
-    recent = select(command.c.bundle).where(_commands_of(connection, number)).order_by(command.c.requested.desc())
+    recent = select(command.c.bundle).where(command.c.device == number).order_by(command.c.requested.desc())
     bundles = list(dict.fromkeys(connection.execute(recent.limit(COMMANDS)).scalars()))
     return {
         "readings": [(row, row.time, row.value) for row in readings],
@@ -209,18 +209,6 @@ def _read_channels(connection: Connection, row: DeviceRow) -> set[int | None]:
     """Return the numbers of the channels that plans read of a device's type."""
     kind = next((kind for kind in Inventory(connection).types() if kind.name == row.type), None)
     return set() if kind is None else {number for reading in kind.readings for number in reading.channels}
-
-
-def _commands_of(connection: Connection, number: int) -> ColumnElement[bool]:
-    """Return which commands are a device's: its own, and those that switch it where it hangs."""
-    own = command.c.device == number
-    where = connection.execute(
-        select(device.c.parent, device.c.channel, device.c.url).where(device.c.id == number)
-    ).one()
-    if where.url is not None or where.parent is None or where.channel is None:
-        return own
-    there = command.c.parameters.contains(f'"{switch_of(where.channel)}"', autoescape=True)
-    return or_(own, and_(command.c.device == where.parent, there))
 
 
 def _details(frame: Frame, connection: Connection, row: DeviceRow, among: frozenset[int] | None) -> dict[str, Any]:
@@ -295,7 +283,7 @@ def ask_act(frame: Framed, who: Signed, request: Request, number: int, name: str
     two = act.kind in frame.headend.settings.two_persons
     question = Question(
         act.words, act.words, act.says, f"/device/{number}/{act.name}", f"/device/{number}", tuple(facts), act.grave,
-        SECOND if two else "", act.field, act.kind == "read" and who.can(Act.COMMAND),
+        SECOND if two else "", act.field, act.right is Act.READ and who.can(Act.COMMAND),
     )  # fmt: skip
     return ask(frame, request, who, question)
 
@@ -312,12 +300,10 @@ async def do(frame: Framed, who: Signed, request: Request, number: int, name: st
         row = find(connection, number, who)
         if not act.fits(row):
             raise Gone("there is no such act")
-        device_name, wanted = command_of(connection, act, row, form)
-    if act.kind == "read" and word(form, "trace") == "1":
+        wanted = command_of(connection, act, row, form)
+    if act.right is Act.READ and word(form, "trace") == "1":
         trace_next(frame, who, row, key_of(form))
-    rows = await frame.headend.commands.request(
-        device_name, [NewCommand(*item) for item in wanted], who.person.name, identity=f"page-{key_of(form)}"
-    )
+    rows = await frame.headend.commands.request(row.name, [wanted], who.person.name, identity=f"page-{key_of(form)}")
     frame.live.touch(*of_device(number), "overview")
     waits = rows[0].state is CommandState.UNCONFIRMED
     said = "waits for a second person's confirmation" if waits else "was asked for"
@@ -369,18 +355,7 @@ def _bundle(frame: Frame, who: Visitor, bundle: str) -> tuple[DeviceRow, list[Co
     if not rows:
         raise Gone("there is no such command")
     with frame.headend.engine.connect() as connection:
-        try:
-            return find(connection, rows[0].device, who), rows
-        except Gone:
-            return find(connection, _switched(connection, rows[0]), who), rows
-
-
-def _switched(connection: Connection, row: CommandRow) -> int:
-    """Return the number of what a command switches behind its device; 0, which is nobody's, where that is nothing."""
-    behind = select(device.c.id, device.c.channel).where(device.c.parent == row.device, device.c.channel.is_not(None))
-    name = row.parameters.get("object")
-    found = (number for number, place in connection.execute(behind) if switch_of(place) == name)
-    return next(found, 0)
+        return find(connection, rows[0].device, who), rows
 
 
 @router.post("/commands/{bundle}/confirm")
