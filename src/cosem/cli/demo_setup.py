@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cosem.headend.engine import Headend
     from cosem.headend.inventory import DeviceRow
 
-NIGHT, HOURLY = "night", "every hour"
+NIGHT, DAY = "night", "by day"
 WHO: Final = "demonstration"
 PASSWORD: Final = "a morning in november"  # noqa: S105 - of a demonstration on this machine, and said on its page
 HOUSEHOLD: Final = "Maple Road 1"
@@ -90,7 +90,8 @@ def make_plans(headend: Headend) -> int:
     with headend.engine.begin() as connection:
         plans = Plans(connection)
         number = plans.save(Plan(NIGHT, "10 0 * * *", spread=0.0, depth=1, events=("standard", "fraud")))
-        plans.save(Plan(HOURLY, "5 * * * *", window=3000, spread=0.0, depth=1, clock=False))
+        # Windows of hours: at 3,600 times real time they are seconds.
+        plans.save(Plan(DAY, "20 6,12,18 * * *", window=20_000, spread=0.0, depth=1, clock=False))
     return number
 
 

@@ -25,14 +25,18 @@ class Living(Protocol):
 class Pace:
     """`speed` virtual seconds a second, from the time of the device on; or as many as can be done.
 
-    `clock` says the real time in seconds; `slice_` virtual seconds are lived between looks at it. What could not be
+    `clock` says the real time in seconds; `slice_` virtual seconds are lived between looks at it,
+    `longest` real ones at a stretch. What could not be
     lived yet is caught up with later: a device that is late still answers.
     """
 
-    def __init__(self, device: Living, speed: float, clock: Callable[[], float], slice_: int = SLICE) -> None:
+    def __init__(
+        self, device: Living, speed: float, clock: Callable[[], float], slice_: int = SLICE, longest: float = LONGEST
+    ) -> None:
         self._device = device
         self._clock = clock
         self._slice = slice_
+        self._longest = longest
         self.set_speed(speed)
 
     def set_speed(self, speed: float) -> None:
@@ -47,5 +51,5 @@ class Pace:
         while True:
             # Also where no time has passed: what was asked for in this second may have something to follow in it.
             self._device.advance(min(until, self._device.now + self._slice))
-            if self._device.now >= until or self._clock() - looked >= LONGEST:
+            if self._device.now >= until or self._clock() - looked >= self._longest:
                 return self._device.now >= until

@@ -21,6 +21,7 @@ from cosem.simulator.neighbourhood.unit import CONTROL, MeterUnit, Unit, Utility
 DAY: Final = 86_400
 STEP: Final = 900
 """Virtual seconds that everybody lives at a stretch."""
+READING_STEP: Final = 60
 LINES: Final = 2_000
 """Lines of the story that are kept."""
 GAS: Final = "gas"
@@ -110,6 +111,11 @@ class Neighbourhood:
     def now(self) -> int:
         """The moment, UTC seconds."""
         return self._now
+
+    @property
+    def stretch(self) -> int:
+        """Virtual seconds after which others should be heard: a concentrator that reads its meters keeps one busy."""
+        return READING_STEP if self.line.reading else STEP
 
     def advance(self, until: int) -> None:
         """Let everybody live up to `until`, with what happens on the way."""

@@ -17,8 +17,26 @@ LOOPBACK = "127.0.0.1"
 """Where the control port is: it has no password."""
 TICK = 0.2
 """Seconds between looks at the time; a meter on the power line is heard that much later."""
+LONGEST = 0.1
+"""Seconds lived at a stretch."""
 SHORT = 0.01
 """Seconds between looks where it is late; enough for others to be heard."""
+
+
+class Stretched:
+    """A neighbourhood that lives in pieces, between which others are heard."""
+
+    def __init__(self, neighbourhood: Neighbourhood) -> None:
+        self._neighbourhood = neighbourhood
+
+    @property
+    def now(self) -> int:
+        """The moment, UTC seconds."""
+        return self._neighbourhood.now
+
+    def advance(self, until: int) -> None:
+        """Live towards `until`, for one stretch."""
+        self._neighbourhood.advance(min(until, self.now + self._neighbourhood.stretch))
 
 
 class Served:
@@ -30,11 +48,12 @@ class Served:
         self.ports: dict[str, int] = {}
         self.control = ("", 0)
         self.late = False
-        self._pace = Pace(neighbourhood, speed, loop.time, STEP)
+        self._pace = Pace(Stretched(neighbourhood), speed, loop.time, STEP, LONGEST)
         self._failed = failed
         self._pushers: list[NetworkPusher] = []
         self._servers = {
-            site.name: DeviceServer(site.device, machines=site.machine, before=self._pace.live)
+            # Time does not pass with every request: hundreds of meters would live for each of them.
+            site.name: DeviceServer(site.device, machines=site.machine)
             for site in neighbourhood.sites
         }
         self._control = ControlServer(neighbourhood, self)
@@ -68,12 +87,17 @@ class Served:
         self.control = await self._control.start(LOOPBACK, control_port)
 
     async def live(self) -> None:
-        """Let time pass until cancelled."""
+        """Let time pass until cancelled. Where it is late, whoever has a connection is heard half of the time."""
+        clock = asyncio.get_running_loop().time
         while True:
+            begun = clock()
             self.late = not self._pace.live()
+            took = clock() - begun
+            spoken_to = False
             for server in self._servers.values():
                 server.poll()
-            await asyncio.sleep(SHORT if self.late else TICK)
+                spoken_to = spoken_to or bool(server.connections)
+            await asyncio.sleep(TICK if not self.late else max(took, SHORT) if spoken_to else SHORT)
 
     async def stop(self) -> None:
         """Hang up, and carry nothing more."""
