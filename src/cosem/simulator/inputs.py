@@ -262,7 +262,7 @@ def _replay(meter: ElectricityMeter, times: int = 1, client: int = MANAGEMENT_CL
     with _Attempt(meter) as attempt:
         keys = meter.logical.associations[client].spec.keys
         recorded = attempt.associate(client, mechanism=_GMAC, keys=keys, ciphered=True, protection=0x30)
-        for _ in range(times):
+        for _ in range(times if recorded else 0):
             attempt.send(recorded[0])
     return attempt.answer
 
@@ -385,7 +385,7 @@ class _Attempt:
         key = settings["keys"].global_unicast_encryption_key
         first = self.meter.device.received_counter(key or b"") + 1
         given = AssociationSettings(
-            client_sap=client, system_title=ATTACKER, lease=lambda count: (first, count), **settings
+            client_sap=client, system_title=ATTACKER, lease=lambda count: (first, first + count), **settings
         )
         initiator = Initiator(WrapperLink(), given)
         driver = MemoryDriver(initiator, self._responder(), Tapped())
