@@ -20,6 +20,8 @@ from cosem.cli.demo_setup import (
     NIGHT,
     PASSWORD,
     PEOPLE,
+    PRICES,
+    RATES,
     learn_types,
     make_people,
     make_plans,
@@ -137,6 +139,8 @@ async def _demo(folder: Path, options: dict[str, Any]) -> int:
                         title="cosem demonstration",
                         wall=time.time,
                         play=control,
+                        rates=RATES,
+                        prices=PRICES,
                         guests=tuple((name, f"{role}: {words}", PASSWORD) for name, role, words in PEOPLE),
                     ),
                 )

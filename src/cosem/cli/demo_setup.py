@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -26,7 +27,12 @@ PEOPLE: Final = (
 )
 """Who may enter the demonstration: name, role, and what that is for."""
 TWO_PERSONS: Final = frozenset({"disconnect", "close valve"})
+METER_PROFILES: Final = (obis("1-0:99.1.0.255"), obis("1-0:99.1.1.255"))
+"""Quarters of an hour, and hours by rates."""
 CONVERTER_PROFILES: Final = (obis("7-0:99.99.2.255"),)
+RATES: Final = {1: "Day rate", 2: "Night and weekend rate"}
+PRICES: Final = {1: Decimal("0.34"), 2: Decimal("0.27")}
+"""What the supplier of this neighbourhood calls the rates, and takes for a kilowatt-hour."""
 LEARNT_FROM: Final = 3
 """How many devices of a type are asked, one after the other, what their profiles capture."""
 
@@ -80,7 +86,7 @@ async def learn_types(headend: Headend) -> dict[str, str]:
 
 
 def _profiles(row: DeviceRow) -> tuple[Obis, ...]:
-    return CONVERTER_PROFILES if row.kind == "converter" else (obis("1-0:99.1.0.255"),)
+    return CONVERTER_PROFILES if row.kind == "converter" else METER_PROFILES
 
 
 def make_plans(headend: Headend) -> int:

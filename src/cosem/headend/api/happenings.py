@@ -173,7 +173,9 @@ async def live(headend: Served, who: Annotated[Person, allowed(Act.SEE)], reques
             yield "retry: 2000\n\n"
             while not await request.is_disconnected():
                 try:
-                    kind, content = await asyncio.wait_for(queue.get(), BEAT)
+                    # wait_for of Python 3.11 forgets an end that is asked for just when there is something.
+                    async with asyncio.timeout(BEAT):
+                        kind, content = await queue.get()
                     text = f"event: {kind}\ndata: {json.dumps(content)}\n\n"
                 except TimeoutError:
                     text = ":\n\n"

@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Protocol
@@ -27,6 +28,7 @@ from cosem.headend.engine import Headend
 from cosem.headend.schema import idempotency
 from cosem.headend.web import text
 from cosem.headend.web.accounts import Passwords, seen, session_of
+from cosem.headend.web.customer_state import Homes
 from cosem.headend.web.live import Live, State
 from cosem.headend.web.overview import Overviews
 from cosem.headend.web.playing import Playing
@@ -79,6 +81,9 @@ class PageSettings:
 
     `wall` gives UTC seconds for the sessions of people where the head-end's clock is none to live by; `play` is the
     neighbourhood behind a demonstration, and `guests` who may enter it at a click: names, words, and the password.
+
+    Households are told what their `rates` are called, and what they spent where there are `prices`: of a kilowatt-hour
+    by rates, or of all at 0.
     """
 
     title: str = "cosem head-end"
@@ -87,6 +92,9 @@ class PageSettings:
     wall: Callable[[], float] | None = None
     play: Play | None = None
     guests: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
+    rates: Mapping[int, str] = field(default_factory=dict)
+    prices: Mapping[int, Decimal] = field(default_factory=dict)
+    currency: str = "€"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,8 @@ class Frame:
         """What asks the neighbourhood behind a demonstration."""
         self.stations: dict[int, tuple[int, str]] = {}
         """The plots of gas stations, by device, each made of the values up to a time."""
+        self.homes = Homes()
+        """What is kept for the pages of households."""
         self.environment = self._environment()
         self.live = Live(self._nothing)
         self.explaining = asyncio.Semaphore(EXPLAINED_AT_ONCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Literal
@@ -14,21 +15,23 @@ from cosem.headend.audit import entries
 from cosem.headend.happenings import AlarmState, acknowledge, alarms
 from cosem.headend.inventory import Inventory
 from cosem.headend.web.accounts import session_of
+from cosem.headend.web.customer_pages import at_hand, note_look
 from cosem.headend.web.frame import Framed, Gone, Signed, Visitor, able, back, fields, own_path, word
 from cosem.headend.web.live import MAX_FOLLOWERS, of_device
-from cosem.headend.web.playing import NEIGHBOURHOOD
+from cosem.headend.web.playing import HOME, NEIGHBOURHOOD
 
 router = APIRouter(include_in_schema=False)
 PAGE = 50
-Topic = Annotated[str, Query(pattern="^(overview|neighbourhood|(device|traced|run|campaign|station):[0-9]{1,15})$")]
+Topic = Annotated[str, Query(pattern="^(overview|neighbourhood|(device|traced|run|campaign|station):[0-9]{1,15}"
+                                    "|(home|hand):[0-9]{1,15}(,[0-9]{1,15}){0,19})$")]  # fmt: skip
 Before = Annotated[int | None, Query(ge=0, le=2**53)]
 
 
 @router.get("/")
 def overview(frame: Framed, who: Signed, request: Request) -> Response:
-    """Show how the night went. A household starts with its devices."""
+    """Show how the night went. A household starts at home."""
     if who.household:
-        return RedirectResponse("/devices", 303)
+        return RedirectResponse("/home", 303)
     with frame.headend.engine.connect() as connection:
         seen = frame.overviews.get(connection)
         newest = alarms(connection, limit=6, state=AlarmState.OPEN)
@@ -104,11 +107,14 @@ def audit(
 @router.get("/live", response_class=StreamingResponse)
 async def live(frame: Framed, who: Signed, topic: Topic) -> Any:
     """Follow one topic, for as long as the session lasts."""
-    if topic.startswith("traced:"):
+    if topic.startswith("traced:") or (topic.startswith(HOME[1]) and not at_hand(frame, who)):
         who.person.may(Act.COMMAND)
-    if topic.startswith(("device:", "traced:", "station:")):
-        if not who.person.sees(int(topic.split(":")[1])):
+    if topic.startswith(("device:", "traced:", "station:", *HOME)):
+        numbers = [int(part) for part in topic.partition(":")[2].split(",")]
+        if not all(map(who.person.sees, numbers)):
             raise Gone("there is no such device")
+        if topic.startswith(HOME):
+            await asyncio.to_thread(note_look, frame, who, numbers[0])
     elif who.household:
         raise Gone("this is not for households")
     elif topic == NEIGHBOURHOOD and frame.playing is None:

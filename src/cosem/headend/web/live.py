@@ -103,7 +103,9 @@ class Live:
             check = loop.time() + COMMENT_SECONDS
             while True:
                 try:
-                    text = await asyncio.wait_for(follower.queue.get(), max(0.0, check - loop.time()))
+                    # wait_for of Python 3.11 forgets an end that is asked for just when there is something.
+                    async with asyncio.timeout_at(check):
+                        text = await follower.queue.get()
                 except TimeoutError:
                     if not await asyncio.to_thread(still):
                         return

@@ -32,7 +32,7 @@ NAMES_EVERY: Final = 30
 """How often, in answers, the power line is looked at, and whether the head-end knows more of the units."""
 TOOK_AT_MOST: Final = 120.0
 """Seconds behind which a reaction is none any more to what was done."""
-NEIGHBOURHOOD, STATION = "neighbourhood", "station:"
+NEIGHBOURHOOD, STATION, HOME = "neighbourhood", "station:", ("home:", "hand:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Playing:
 
     def has(self, topic: str) -> bool:
         """Whether a live topic shows something of the neighbourhood."""
-        return topic == NEIGHBOURHOOD or topic.startswith(STATION)
+        return topic == NEIGHBOURHOOD or topic.startswith((STATION, *HOME))
 
     async def ask(self, fresh: float = FRESH) -> Seen:
         """Return how everything is, asked at most `fresh` seconds ago."""

@@ -24,6 +24,7 @@ from cosem.headend.intake import Intake
 from cosem.headend.web import (
     campaign_form,
     campaign_pages,
+    customer_pages,
     device_pages,
     explain_pages,
     firmware_pages,
@@ -57,6 +58,7 @@ WORDS: Final = {
 _ROOMS: Final = (
     sign_in_pages,
     happening_pages,
+    customer_pages,
     device_pages,
     plan_form,
     plan_pages,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from cosem.headend.happenings import AlarmState, alarms
-from cosem.headend.web import neighbourhood_view, station_pages, text
+from cosem.headend.web import customer_view, neighbourhood_view, station_pages, text
 from cosem.headend.web.campaign_pages import campaign_state
 from cosem.headend.web.device_pages import device_state
 from cosem.headend.web.frame import Frame
 from cosem.headend.web.live import Live, State, of_device
 from cosem.headend.web.plan_pages import run_state
-from cosem.headend.web.playing import NEIGHBOURHOOD
+from cosem.headend.web.playing import HOME, NEIGHBOURHOOD
 
 
 def connect(frame: Frame) -> None:
@@ -22,7 +22,7 @@ def connect(frame: Frame) -> None:
         frame.headend.live.append(playing.told)
 
     def told(kind: str, content: dict[str, Any]) -> None:
-        topics = ["overview"]
+        topics = ["overview", *frame.homes.told(content)]
         if "device" in content:
             topics += of_device(content["device"])
         if "run" in content:
@@ -49,6 +49,8 @@ def render(frame: Frame, topic: str) -> State:
                 given |= {"traces": frame.headend.traces.of(connection, int(number)), "number": int(number)}
                 blocks.append("traces")
             return {"html": {f"live-{name}": frame.fragment(f"_{name}.html", **given) for name in blocks}}
+        if topic.startswith(HOME):
+            return {"html": customer_view.fragments(frame, connection, topic)}
         if kind == "station":
             return {"html": station_pages.fragments(frame, connection, int(number))}
         if kind == "run":
