@@ -10,9 +10,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -24,7 +25,7 @@ from cosem.headend.intervals import MISSING, Intervals
 from cosem.headend.inventory import DeviceRow, Inventory, Kind, State
 from cosem.headend.premises import EXPORT, IMPORT, Behind, Power, SupplyNow, Told, Used
 from cosem.headend.quality import UNUSABLE
-from cosem.headend.schema import account, channel, device_group, group_member
+from cosem.headend.schema import account, channel, device_group, group_member, latest
 from cosem.headend.web.customer_words import HOUR, Supply
 from cosem.headend.web.playing import HOME
 from cosem.units import scaled
@@ -41,7 +42,6 @@ HOMES: Final = 500
 """Homes whose figures and curves are kept, at most."""
 QUARTERS: Final = 6 * HOUR
 """How far back the mean power of intervals is shown, at most."""
-FIRST_WINDOW: Final = 600
 READ_EVERY: Final = 30.0
 LOOKED_EVERY: Final = 600.0
 """Seconds within which looking at the same home again is not noted anew."""
@@ -54,14 +54,19 @@ _SWITCH: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of a home by what was read. `hours` are watt-hours of each hour of today, `hours_before` of
-    yesterday, None where that is not known; `means` are mean powers: from, to, watts."""
+    """What is known of a home by what was read.
+
+    `used` is by periods: where the month's beginning is not known, it is since the first value of it. `shown` is when
+    the import register was read last and its watt-hours. `hours` are watt-hours of each hour of today, `hours_before`
+    of yesterday, None where that is not known; `means` are mean powers: from, to, watts.
+    """
 
     meter: DeviceRow | None
     kin: tuple[DeviceRow, ...]
     power: Power
     supply: SupplyNow
     used: Mapping[str, Used | None]
+    shown: tuple[int, Decimal] | None
     hours: tuple[Decimal | None, ...]
     hours_before: tuple[Decimal | None, ...]
     means: tuple[tuple[int, int, float], ...]
@@ -81,6 +86,8 @@ class Now:
     supply_at: int | None = None
     limit: int | None = None
     rate: int | None = None
+    counted: Decimal | None = None
+    """What the import register shows, in watt-hours, where it is seen this second."""
     valves: Mapping[int, str] = field(default_factory=dict)
 
 
@@ -185,8 +192,8 @@ def home_of(
 ) -> tuple[tuple[int, ...], list[DeviceRow]]:
     """Return the devices of a home by one of them, and its electricity meters.
 
-    `among` are those that somebody sees; None, for who sees all: those of the household that has this one, or what hangs
-    behind it.
+    `among` are those that somebody sees; None, for who sees all: those of the household that has this one, or what
+    hangs behind it.
     """
     inventory = Inventory(connection)
     if among is None:
@@ -226,36 +233,74 @@ def find_out(connection: Connection, intervals: Intervals, numbers: tuple[int, .
     used: dict[str, Used | None] = {}
     hours: list[tuple[Decimal | None, ...]] = [(), ()]
     means: list[tuple[int, int, float]] = []
+    shown: tuple[int, Decimal] | None = None
+    month = premises.midnight(now, zone, day=1)
     if meter is not None:
         day, before = premises.midnight(now, zone), premises.midnight(premises.midnight(now, zone) - 12 * HOUR, zone)
-        month = premises.midnight(now, zone, day=1)
 
         def grown(begin: int, end: int, register: str = IMPORT) -> Used | None:
             return premises.energy(connection, intervals, numbers[0], begin, end, register=register)
 
+        name = f"{IMPORT}.0.255"
         used = {"today": grown(day, now), "month": grown(month, now), "yesterday": grown(before, day)}
+        if (begin := _begin(connection, intervals, numbers[0], name, used["month"])) is not None:
+            used["month"] = grown(begin, now)
         used |= {"fed": grown(day, now, EXPORT), "fed month": grown(month, now, EXPORT)}
         today = used["today"]
         if today is not None and today.amount is not None:
             same = _a_day_before(today.until, zone)
-            used["before"] = premises.used(connection, intervals, numbers[0], f"{IMPORT}.0.255", before, same)
+            used["before"] = premises.used(connection, intervals, numbers[0], name, before, same)
         drawn = _register(connection, intervals, numbers[0], IMPORT, before - HOUR, now)
         fed = _register(connection, intervals, numbers[0], EXPORT, now - QUARTERS - HOUR, now)
         hours = [_hours(drawn, day, premises.midnight(day + 36 * HOUR, zone)), _hours(drawn, before, day)]
         means = _means(drawn, fed, now - QUARTERS)
+        shown = _shown(connection, numbers[0], drawn, now)
     return Known(
         meter,
         kin,
         premises.power(connection, numbers[0]),
         premises.supply(connection, numbers[0]),
         used,
+        shown,
         hours[0],
         hours[1],
         tuple(means),
         tuple(premises.messages(connection, numbers[0])),
-        tuple(premises.of_one(connection, intervals, row, now, zone) for row in kin),
+        tuple(_counted(connection, intervals, row, now, zone) for row in kin),
         tuple(alarms(connection, among=frozenset(numbers), state=AlarmState.OPEN, limit=100)),
     )
+
+
+def _begin(connection: Connection, intervals: Intervals, device: int, name: str, month: Used | None) -> int | None:
+    """Return when a month's first value is of, where that of its beginning is not known; None where none helps."""
+    if month is None or month.amount is not None:
+        return None
+    row = connection.execute(select(channel).where(channel.c.name == name)).one()
+    series = intervals.read(connection, device, row.id, month.since, month.until + 1)
+    good = (series.values != MISSING) & (series.quality & UNUSABLE == 0)
+    return int(series.times[good][0]) if good.any() else None
+
+
+def _counted(connection: Connection, intervals: Intervals, row: DeviceRow, now: int, zone: ZoneInfo) -> Behind:
+    """Return what a meter of gas, water or heat counted: in this month as far as it is known."""
+    found = premises.of_one(connection, intervals, row, now, zone)
+    if found.total is None:
+        return found
+    begin = _begin(connection, intervals, row.id, found.total.name, found.month)
+    if begin is None:
+        return found
+    return replace(found, month=premises.used(connection, intervals, row.id, found.total.name, begin, now))
+
+
+def _shown(connection: Connection, device: int, values: Mapping[int, Decimal], now: int) -> tuple[int, Decimal] | None:
+    """Return when the import register was read last, and what it showed."""
+    query = (
+        select(latest.c.time, latest.c.value, channel.c.scaler)
+        .join(channel, channel.c.id == latest.c.channel)
+        .where(latest.c.device == device, channel.c.name == f"{IMPORT}.0.255", channel.c.unit == "Wh")
+    )
+    newest = [(row.time, scaled(row.value, row.scaler)) for row in connection.execute(query) if row.time <= now]
+    return max([*newest, *values.items()], default=None)
 
 
 def _a_day_before(at: int, zone: ZoneInfo) -> int:
@@ -288,7 +333,7 @@ def _hours(values: Mapping[int, Decimal], begin: int, end: int) -> tuple[Decimal
 def _means(drawn: Mapping[int, Decimal], fed: Mapping[int, Decimal], since: int) -> list[tuple[int, int, float]]:
     times = sorted(at for at in drawn if at >= since)
     found = []
-    for begin, end in zip(times, times[1:], strict=False):
+    for begin, end in pairwise(times):
         grown = drawn[end] - drawn[begin] - (fed.get(end, Decimal(0)) - fed.get(begin, Decimal(0)))
         if end - begin <= HOUR:
             found.append((begin, end, float(grown) * HOUR / (end - begin)))
@@ -306,12 +351,12 @@ def now_of(known: Known, looks: Mapping[str, Mapping[str, Any]] | None, at: int)
     limit = None if supply.limit is None or supply.limit.unit != "W" else round(Decimal(supply.limit.value))
     state = Supply.UNKNOWN if supply.state is None else _SWITCH.get(supply.state, Supply.UNKNOWN)
     if known.meter is None or looks is None:
-        return Now(watts, newest, False, state, supply.at, _limit(limit), supply.rate, _valves(known, looks))
+        return Now(watts, newest, False, state, supply.at, _limit(limit), supply.rate, valves=_valves(known, looks))
     look = looks.get(known.meter.name, {})
     said = _SWITCH.get(str(look.get("switch")))
     power = _whole(look.get("power"))
     if said is None or power is None:
-        return Now(watts, newest, False, state, supply.at, _limit(limit), supply.rate, _valves(known, looks))
+        return Now(watts, newest, False, state, supply.at, _limit(limit), supply.rate, valves=_valves(known, looks))
     return Now(
         power,
         at,
@@ -320,7 +365,8 @@ def now_of(known: Known, looks: Mapping[str, Mapping[str, Any]] | None, at: int)
         at,
         _limit(_whole(look.get("limit"))),
         _whole(look.get("tariff")),
-        _valves(known, looks),
+        None if (counted := _whole(look.get("import"), 1000)) is None else Decimal(counted),
+        valves=_valves(known, looks),
     )
 
 
@@ -332,10 +378,10 @@ def _limit(limit: int | None) -> int | None:
     return limit if limit is not None and 0 < limit < NO_LIMIT else None
 
 
-def _whole(value: Any) -> int | None:
+def _whole(value: Any, times: int = 1) -> int | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e12:
         return None
-    return round(value)
+    return round(value * times)
 
 
 def _valves(known: Known, looks: Mapping[str, Mapping[str, Any]] | None) -> dict[int, str]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
 
-from cosem.headend.premises import Behind, Used
+from cosem.headend.premises import Behind, Used, midnight
 from cosem.headend.web.charts import nice
-from cosem.headend.web.customer_state import FIRST_WINDOW, QUARTERS, Known, Now, now_of, numbers_of, topic_of
+from cosem.headend.web.customer_state import QUARTERS, Known, Now, now_of, numbers_of, topic_of
 from cosem.headend.web.customer_words import (
     AT_THE_METER,
     AT_THE_VALVE,
@@ -20,6 +20,7 @@ from cosem.headend.web.customer_words import (
     VALVES,
     ago,
     amount,
+    day_words,
     plain,
     watts,
 )
@@ -30,7 +31,12 @@ if TYPE_CHECKING:
     from cosem.headend.web.frame import Frame
 
 SIZE: Final = 1000
-LIVE_SAMPLES: Final = 120
+WINDOW: Final = 120
+"""Seconds that the curve shows at least of what is seen each second."""
+ENOUGH: Final = 10
+"""Powers from which they are a curve by themselves."""
+MOST_COUNTED: Final = 100_000
+"""Watt-hours that nobody draws between two readings: it is another meter's register."""
 DENSE: Final = 90
 """Seconds between powers that are still joined by a line."""
 NEAR: Final = Decimal("0.8")
@@ -68,14 +74,16 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """What was used today or this month. `cost` is said where prices are known."""
+    """What was used today or this month. `rest` is not known by rates yet, `cost` is said where prices are known."""
 
     name: str
     value: str
     unit: str
     parts: tuple[Part, ...]
+    rest: tuple[str, str] | None
     cost: str
     until: int | None
+    live: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +96,7 @@ class Beside:
     total: tuple[str, str] | None
     today: tuple[str, str] | None
     month: tuple[str, str] | None
+    month_name: str
     read: str
     valve: tuple[str, str] | None
     released: bool
@@ -113,6 +122,7 @@ def given(frame: Frame, connection: Connection, numbers: tuple[int, ...], *, han
     def since(moment: int | None) -> str:
         return ago(at, moment, frame.zone)
 
+    names = (("Today", "today"), (_month_words(frame, known.used.get("month"), at), "month"))
     return {
         "number": numbers[0],
         "topic": topic_of(numbers, hand=hand),
@@ -129,13 +139,11 @@ def given(frame: Frame, connection: Connection, numbers: tuple[int, ...], *, han
         "supply_words": SUPPLY[now.supply],
         "at_the_meter": AT_THE_METER,
         "at_the_valve": AT_THE_VALVE,
-        "periods": [
-            period(frame, name, known.used.get(key)) for name, key in (("Today", "today"), ("This month", "month"))
-        ],
+        "periods": [period(frame, name, counted(known, now, known.used.get(key)), now) for name, key in names],
         "fed": [_fed(known.used.get(key)) for key in ("fed", "fed month")] if _feeds(known) else [],
         "compared": compared(known),
         "hours": hours(known),
-        "beside": [beside(item, now, since) for item in known.counted],
+        "beside": [beside(item, now, _month_words(frame, item.month, at), since) for item in known.counted],
         "messages": known.messages,
         "alarms": plain(known.alarms),
     }
@@ -169,34 +177,70 @@ def _limit(now: Now) -> dict[str, Any] | None:
 # --- energy -----------------------------------------------------------------------------------------------------
 
 
-def period(frame: Frame, name: str, used: Used | None) -> Period | None:
+def counted(known: Known, now: Now, used: Used | None) -> Used | None:
+    """Return what was used, up to this second where the register is seen."""
+    if used is None or used.amount is None or used.unit != "Wh" or known.shown is None or now.counted is None:
+        return used
+    at, showed = known.shown
+    grown = now.counted - showed
+    if at != used.until or not 0 <= grown < MOST_COUNTED or now.at is None:
+        return used
+    return replace(used, amount=str(Decimal(used.amount) + grown), until=now.at)
+
+
+def period(frame: Frame, name: str, used: Used | None, now: Now) -> Period | None:
     """Return what was used in a period, None where it is not known."""
     if used is None or used.amount is None:
         return None
     whole = Decimal(used.amount)
+    known = {rate: Decimal(part) for rate, part in used.rates.items() if Decimal(part)}
+    # Each register is cut to whole watt-hours.
+    rest = whole - sum(known.values())
+    rest = Decimal(0) if abs(rest) <= len(used.rates) + 1 else rest
     parts = tuple(
-        Part(rate_name(frame, rate), *amount(part, used.unit), round(Decimal(part) * 100 / whole) if whole else 0)
-        for rate, part in used.rates.items()
-        if Decimal(part)
+        Part(rate_name(frame, rate), *amount(part, used.unit), round(part * 100 / whole) if whole else 0)
+        for rate, part in known.items()
     )
-    return Period(name, *amount(whole, used.unit), parts if len(used.rates) > 1 else (), cost(frame, used), used.until)
+    if len(used.rates) < 2 or rest < 0:
+        parts, rest = (), Decimal(0)
+    unsplit = amount(rest, used.unit) if parts and rest else None
+    return Period(
+        name, *amount(whole, used.unit), parts, unsplit, cost(frame, used, now.rate), used.until, used.until == now.at
+    )
 
 
-def cost(frame: Frame, used: Used) -> str:
-    """Return what it costs, nothing where no price is known for some of it."""
+def cost(frame: Frame, used: Used, rate: int | None) -> str:
+    """Return what it costs, nothing where no price is known for some of it.
+
+    What is not known by rates yet was drawn since the last reading: it is taken for drawn at the `rate` in force.
+    """
     prices = frame.settings.prices
     if used.amount is None or used.unit != "Wh" or not prices:
         return ""
     whole = Decimal(used.amount)
-    spent: Decimal | None = None
     if 0 in prices:
-        spent = whole * prices[0]
-    else:
-        parts = {rate: Decimal(part) for rate, part in used.rates.items() if Decimal(part)}
-        # Each register is cut to whole watt-hours: what is missing beyond that has no price.
-        if abs(sum(parts.values()) - whole) <= len(parts) + 1 and all(rate in prices for rate in parts):
-            spent = sum((part * prices[rate] for rate, part in parts.items()), Decimal(0))
-    return "" if spent is None else f"{number(spent / 1000, 2)}\u202f{frame.settings.currency}"
+        return _money(frame, whole * prices[0])
+    parts = {number: Decimal(part) for number, part in used.rates.items() if Decimal(part)}
+    rest = whole - sum(parts.values())
+    if any(number not in prices for number in parts):
+        return ""
+    spent = sum((part * prices[number] for number, part in parts.items()), Decimal(0))
+    if abs(rest) <= len(used.rates) + 1:
+        return _money(frame, spent)
+    if rate is None or rate not in prices or not 0 < rest <= max(Decimal(5000), whole / 10):
+        return ""
+    return "about " + _money(frame, spent + rest * prices[rate])
+
+
+def _money(frame: Frame, spent: Decimal) -> str:
+    return f"{number(spent / 1000, 2)}\u202f{frame.settings.currency}"
+
+
+def _month_words(frame: Frame, month: Used | None, now: int) -> str:
+    """Return what the month is called: since when, where it is not known from its beginning."""
+    if month is None or month.since - midnight(now, frame.zone, day=1) <= HOUR:
+        return "This month"
+    return f"Since {day_words(month.since, frame.zone)}"
 
 
 def _feeds(known: Known) -> bool:
@@ -265,9 +309,8 @@ def curve(
     """Return power up to now: over the last minutes where it is seen each second, over hours where it is read now and
     then. None where there is nothing to draw."""
     window = QUARTERS
-    if live and samples:
-        # Time may be faster here than it is for who looks.
-        window = min(max(now - samples[-LIVE_SAMPLES:][0][0], FIRST_WINDOW), QUARTERS)
+    if live and len(samples) >= ENOUGH:
+        window = min(max(now - samples[0][0], WINDOW), QUARTERS)
     begin = now - window
     seen = [(max(at, begin), float(value)) for at, value in samples if at >= begin]
     first = seen[0][0] if live and seen else now
@@ -310,7 +353,7 @@ def _span(seconds: int) -> str:
 # --- gas, water, heat -------------------------------------------------------------------------------------------
 
 
-def beside(item: Behind, now: Now, since: Any) -> Beside:
+def beside(item: Behind, now: Now, month_name: str, since: Any) -> Beside:
     """Return what is said of a meter of gas, water or heat."""
     total = item.total
     valve = now.valves.get(item.device, "")
@@ -321,6 +364,7 @@ def beside(item: Behind, now: Now, since: Any) -> Beside:
         None if total is None else amount(total.value, total.unit),
         _fed(item.today),
         _fed(item.month),
+        month_name,
         "" if total is None else since(total.at),
         VALVES.get(valve),
         valve == "released",

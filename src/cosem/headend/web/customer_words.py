@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -83,7 +83,8 @@ _PLAIN: Final = (
     ("neutral missing", "The neutral wire is missing. The voltage at your sockets may be wrong.",
      "Unplug what is precious, and call the network operator now."),
     ("valve alarm", "A valve does not do as it should.", "Do not touch it, and call your supplier."),
-    ("voltage missing", "One of the three phases has no voltage.", "Some sockets may be dead: call the network operator."),
+    ("voltage missing", "One of the three phases has no voltage.",
+     "Some sockets may be dead: call the network operator."),
     ("phase outage", "One of the three phases has no voltage.", "Some sockets may be dead: call the network operator."),
     ("voltage", "The voltage was not as it should be.", "If lamps flicker, call the network operator."),
     ("power down", "The power failed.", "If it is back, you need to do nothing."),
@@ -131,15 +132,17 @@ def ago(now: int, at: int | None, zone: ZoneInfo) -> str:
         return _many(seconds // HOUR, "hour")
     if (today - local.date()).days == 1:
         return f"yesterday at {local:%H:%M}"
-    return f"{_day(local.date())}, {local:%H:%M}"
+    return f"{local.day} {local:%B %Y}, {local:%H:%M}"
 
 
 def _many(count: int, what: str) -> str:
     return f"{count} {what}{'s' if count != 1 else ''} ago"
 
 
-def _day(day: date) -> str:
-    return f"{day.day} {day:%B %Y}"
+def day_words(at: int, zone: ZoneInfo) -> str:
+    """Return a local day of this year, in short."""
+    local = _local(at, zone)
+    return f"{local.day} {local:%B}"
 
 
 def _local(at: int, zone: ZoneInfo) -> datetime:
@@ -160,4 +163,5 @@ _UNITS: Final = {"Wh": ("kWh", -3, 1), "J": ("GJ", -9, 3), "m³": ("m³", 0, 3)}
 def amount(value: str | Decimal, unit: str) -> tuple[str, str]:
     """Return what was used as people read it: kWh, GJ, cubic metres."""
     shown, power, places = _UNITS.get(unit, (unit, 0, 3))
-    return number(Decimal(value).scaleb(power), places), shown
+    exact = Decimal(value).scaleb(power)
+    return number(exact, places + (shown == "kWh" and abs(exact) < 100)), shown
