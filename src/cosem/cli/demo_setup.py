@@ -30,7 +30,7 @@ TWO_PERSONS: Final = frozenset({"disconnect", "close valve"})
 METER_PROFILES: Final = (obis("1-0:99.1.0.255"), obis("1-0:99.1.1.255"))
 """Quarters of an hour, and hours by rates."""
 CONVERTER_PROFILES: Final = (obis("7-0:99.99.2.255"),)
-RATES: Final = {1: "Day rate", 2: "Night and weekend rate"}
+RATES: Final = {1: "Day", 2: "Night, weekend"}
 PRICES: Final = {1: Decimal("0.34"), 2: Decimal("0.27")}
 """What the supplier of this neighbourhood calls the rates, and takes for a kilowatt-hour."""
 LEARNT_FROM: Final = 3

@@ -151,7 +151,7 @@ async def test_an_administrator_of_a_group_does_nothing_that_goes_over_all_devic
 
 async def test_a_household_sees_its_own_devices_and_nothing_else(shown):
     async with shown.visiting(Role.HOUSEHOLD) as client:
-        assert (await client.get("/")).headers["location"] == "/devices"
+        assert (await client.get("/")).headers["location"] == "/home"
         listed = (await client.get("/devices")).text
         assert "meter 2" in listed
         assert "gas 1" in listed
@@ -191,7 +191,7 @@ async def test_whoever_is_narrowed_to_a_group_sees_nothing_of_the_network(site):
         add_account(connection, "flat manager", quick_hash(), Role.OPERATOR, "setup", NOW, group="flat")
     async with site.visiting(None) as client:
         await client.post("/sign-in", data={"name": "flat manager", "password": PASSWORD})
-        assert (await client.get("/")).headers["location"] == "/devices"
+        assert (await client.get("/")).headers["location"] == "/home"
         assert (await client.get("/commands")).status_code == 404
         assert (await client.post("/device/1/clock", data={"key": "c" * 32})).status_code == 404
         assert (await client.post("/device/2/clock", data={"key": "c" * 32})).status_code == 303

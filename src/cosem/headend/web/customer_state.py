@@ -278,7 +278,9 @@ def _begin(connection: Connection, intervals: Intervals, device: int, name: str,
     row = connection.execute(select(channel).where(channel.c.name == name)).one()
     series = intervals.read(connection, device, row.id, month.since, month.until + 1)
     good = (series.values != MISSING) & (series.quality & UNUSABLE == 0)
-    return int(series.times[good][0]) if good.any() else None
+    times = series.times[good].tolist()
+    # By rates it is known by the hour.
+    return next((at for at in times if at % HOUR == 0), times[0] if times else None)
 
 
 def _counted(connection: Connection, intervals: Intervals, row: DeviceRow, now: int, zone: ZoneInfo) -> Behind:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
@@ -35,6 +36,8 @@ WINDOW: Final = 120
 """Seconds that the curve shows at least of what is seen each second."""
 ENOUGH: Final = 10
 """Powers from which they are a curve by themselves."""
+GAP, GAPS = 15, 3
+"""A gap between powers that is not drawn over: longer than so many seconds, and than so many usual ones."""
 MOST_COUNTED: Final = 100_000
 """Watt-hours that nobody draws between two readings: it is another meter's register."""
 DENSE: Final = 90
@@ -331,18 +334,37 @@ def curve(
     def y(value: float) -> float:
         return (top - value) / (top - bottom) * SIZE
 
-    path = "".join(f"{'L' if index else 'M'}{x(at):.5g} {y(value):.4g}" for index, (at, value) in enumerate(seen))
-    if live and seen:
-        path += f"H{SIZE}"
-    area = f"{path}V{y(0):.4g}H{x(seen[0][0]):.5g}z" if len(seen) > 1 else ""
-    steps = "".join(f"M{x(start):.5g} {y(value):.4g}H{x(end):.5g}" for start, end, value in before)
+    path, area = "", ""
+    for part in _parts(seen) if live else ():
+        line = "L".join(f"{x(at):.5g} {y(value):.4g}" for at, value in part)
+        if part[-1] == seen[-1]:
+            line += f"H{SIZE}"
+        path += f"M{line}"
+        area += f"M{line}V{y(0):.4g}H{x(part[0][0]):.5g}z"
+    steps, last = "", -1
+    for start, end, value in before:
+        steps += f"V{y(value):.4g}" if start == last else f"M{x(start):.5g} {y(value):.4g}"
+        steps += f"H{x(end):.5g}"
+        last = end
     said = _span(window)
     least, most = " ".join(watts(round(min(values)))), " ".join(watts(round(max(values))))
     between = f"about {most}" if least == most else f"between {least} and {most}"
     return Curve(
-        path if live else "", area if live else "", steps, y(0) / SIZE * 100, " ".join(watts(round(top))),
+        path, area, steps, y(0) / SIZE * 100, " ".join(watts(round(top))),
         " ".join(watts(round(bottom))) if bottom else "", f"{said} ago", f"The last {said}: {between}.",
     )  # fmt: skip
+
+
+def _parts(seen: Sequence[tuple[int, float]]) -> list[list[tuple[int, float]]]:
+    """Return powers in stretches: where nobody looked for a while, nothing is known of what was between."""
+    gaps = sorted(after[0] - before[0] for before, after in pairwise(seen))
+    widest = max(GAP, GAPS * gaps[len(gaps) // 2]) if gaps else GAP
+    parts: list[list[tuple[int, float]]] = []
+    for point in seen:
+        if not parts or point[0] - parts[-1][-1][0] > widest:
+            parts.append([])
+        parts[-1].append(point)
+    return parts
 
 
 def _span(seconds: int) -> str:
