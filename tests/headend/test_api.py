@@ -261,6 +261,25 @@ async def test_what_happens_is_told_to_who_follows(office):
     assert office.headend.live == before
 
 
+async def test_an_end_that_is_asked_for_just_when_something_happens_is_an_end(office):
+    before = list(office.headend.live)
+    stream = (await follow(office, Role.VIEWER)).body_iterator
+
+    async def following():
+        async for _ in stream:
+            pass
+
+    task = asyncio.create_task(following())
+    await asyncio.sleep(0.05)
+    # Both in one turn of the loop: the event is there, and so is the end.
+    office.headend.tell("alarm", {"device": 2, "kind": "cover"})
+    task.cancel()
+    _, left = await asyncio.wait({task}, timeout=5)
+    assert not left
+    await stream.aclose()
+    assert office.headend.live == before
+
+
 async def follow(office, role: Role):
     """Begin to follow what happens."""
 
