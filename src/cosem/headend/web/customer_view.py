@@ -23,6 +23,7 @@ from cosem.headend.web.customer_words import (
     amount,
     day_words,
     plain,
+    rounded,
     watts,
 )
 from cosem.headend.web.playing import HOME
@@ -236,7 +237,7 @@ def cost(frame: Frame, used: Used, rate: int | None) -> str:
 
 
 def _money(frame: Frame, spent: Decimal) -> str:
-    return f"{number(spent / 1000, 2)}\u202f{frame.settings.currency}"
+    return f"{rounded(spent / 1000, 2)}\u202f{frame.settings.currency}"
 
 
 def _month_words(frame: Frame, month: Used | None, now: int) -> str:
@@ -300,7 +301,7 @@ def hours(known: Known) -> dict[str, Any] | None:
 
 def _kilowatt_hours(values: Sequence[Decimal | None], index: int) -> str:
     value = values[index] if index < len(values) else None
-    return "–" if value is None else number(value.scaleb(-3), 2)
+    return "–" if value is None else rounded(value.scaleb(-3), 2)
 
 
 # --- the curve --------------------------------------------------------------------------------------------------

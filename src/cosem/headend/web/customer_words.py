@@ -153,11 +153,11 @@ def watts(value: Decimal | int) -> tuple[str, str]:
     """Return a power as people read it: watts up to a thousand, kilowatts from there."""
     exact = Decimal(value)
     if abs(exact) < 1000:
-        return _rounded(exact, 0), "W"
-    return _rounded(exact.scaleb(-3), 2 if abs(exact) < 10_000 else 1), "kW"
+        return rounded(exact, 0), "W"
+    return rounded(exact.scaleb(-3), 2 if abs(exact) < 10_000 else 1), "kW"
 
 
-def _rounded(exact: Decimal, places: int) -> str:
+def rounded(exact: Decimal, places: int) -> str:
     """Return a number with so many decimals; a half is rounded up, as people expect it."""
     return number(exact.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP), places)
 
@@ -169,4 +169,4 @@ def amount(value: str | Decimal, unit: str) -> tuple[str, str]:
     """Return what was used as people read it: kWh, GJ, cubic metres."""
     shown, power, places = _UNITS.get(unit, (unit, 0, 3))
     exact = Decimal(value).scaleb(power)
-    return _rounded(exact, places + (shown == "kWh" and abs(exact) < 100)), shown
+    return rounded(exact, places + (shown == "kWh" and abs(exact) < 100)), shown

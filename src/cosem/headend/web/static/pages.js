@@ -162,6 +162,7 @@
     if (event.defaultPrevented || event.target.method !== "post" || event.target.matches("[data-quiet]")) return;
     if (event.target.dataset.sent) { event.preventDefault(); return; }
     event.target.dataset.sent = "1";
+    if (event.target.dataset.busy && event.submitter) event.submitter.textContent = event.target.dataset.busy;
     setTimeout(() => delete event.target.dataset.sent, 4000);
   });
   addEventListener("pageshow", () => document.querySelectorAll("[data-sent]").forEach((form) => delete form.dataset.sent));
