@@ -138,7 +138,7 @@ def test_a_street_without_power_is_told_apart_from_a_disconnection(browser, demo
     with Visit(browser, demo) as home, Visit(browser, demo, "omar") as omar:
         page = home.go()
         omar.touch("Maple Road", "cut")
-        expect(page.locator("#live-home-supply")).to_contain_text("No power in the street")
+        expect(page.locator("#live-home-supply")).to_contain_text("No power arrives")
         page.screenshot(path=PICTURES / "home-dark-phone-light.png", full_page=True)
         omar.touch("Maple Road", "mend")
         expect(page.locator("#live-home-supply")).to_contain_text("Electricity is on")

@@ -22,7 +22,7 @@ from cosem.headend.intervals import Series
 from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.schema import command, latest
 from cosem.headend.web.accounts import add_account
-from cosem.headend.web.customer_state import Homes
+from cosem.headend.web.customer_state import Homes, Sample
 from cosem.headend.web.customer_view import curve
 from cosem.headend.web.customer_words import ago, amount, plain, watts
 from cosem.headend.web.frame import PageSettings
@@ -169,6 +169,9 @@ async def test_power_limit_rate_and_use_with_the_age_of_each(site):
     know(site, METER, POWER, "W", 10_001)
     site.app.state.frame.homes.told({"device": METER})
     assert "100 % of your limit: switch something off" in await home(site)
+    know(site, METER, POWER, "W", 99_000)
+    site.app.state.frame.homes.told({"device": METER})
+    assert "10 times your limit: switch something off" in await home(site)
 
 
 async def test_rates_costs_and_what_the_roof_feeds_in(site, tmp_path):
@@ -418,15 +421,15 @@ def test_alarms_of_the_utility_alone_are_none_of_a_household():
 
 
 def test_the_curve_breaks_where_nobody_looked_and_has_room_below_for_what_is_fed_in():
-    steady = [(NOW + n, 400) for n in range(20)]
-    late = [(NOW + 100 + n, -800) for n in range(20)]
+    steady = [Sample(NOW + n, 400) for n in range(20)]
+    late = [Sample(NOW + 100 + n, -800, begins=n == 0) for n in range(20)]
     drawn = curve(steady + late, [], NOW + 119, live=True)
     assert drawn.seen.count("M") == 2
     assert 0 < drawn.zero < 100
     assert (drawn.top, drawn.low) == ("400 W", "−800 W")
     assert drawn.words == "The last 2 minutes: between −800 W and 400 W."
     assert curve([], [], NOW, live=False) is None
-    assert curve([(NOW, 5)], [], NOW, live=False) is None
+    assert curve([Sample(NOW, 5)], [], NOW, live=False) is None
     hours = curve([], [(NOW - 1800, NOW - 900, 100.0), (NOW - 900, NOW, 200.0)], NOW, live=False)
     assert hours.means.count("M") == 1
     assert hours.since == "6 hours ago"
@@ -435,8 +438,9 @@ def test_the_curve_breaks_where_nobody_looked_and_has_room_below_for_what_is_fed
 def test_a_curve_begins_anew_where_the_clock_went_back_and_homes_are_forgotten_in_turn():
     homes = Homes()
     homes.sampled(1, NOW, 5)
-    assert homes.sampled(1, NOW + 1, 6) == [(NOW, 5), (NOW + 1, 6)]
-    assert homes.sampled(1, NOW - 50, 7) == [(NOW - 50, 7)]
+    assert [item[:2] for item in homes.sampled(1, NOW + 1, 6)] == [(NOW, 5), (NOW + 1, 6)]
+    assert [item.begins for item in homes.sampled(1, NOW + 2, 6, patience=-1)] == [True, False, True]
+    assert [item[:2] for item in homes.sampled(1, NOW - 50, 7)] == [(NOW - 50, 7)]
     for number in range(2, 502):
         homes.sampled(number, NOW, 1)
     assert homes.sampled(1, None, None) == []

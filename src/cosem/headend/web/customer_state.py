@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, select
@@ -91,6 +91,15 @@ class Now:
     valves: Mapping[int, str] = field(default_factory=dict)
 
 
+class Sample(NamedTuple):
+    """A power, when it was by the clock of the home and when it was `seen` here; `begins` a stretch without pauses."""
+
+    at: int
+    watts: int
+    seen: float = 0.0
+    begins: bool = False
+
+
 @dataclass(slots=True)
 class _Kept:
     known: Known
@@ -106,7 +115,7 @@ class Homes:
         self._lock = threading.Lock()
         self._heard = 0
         self._kept: dict[tuple[int, ...], _Kept] = {}
-        self._samples: dict[int, deque[tuple[int, int]]] = {}
+        self._samples: dict[int, deque[Sample]] = {}
         self._read: dict[int, float] = {}
         self._looked: dict[tuple[str, int], float] = {}
 
@@ -142,8 +151,12 @@ class Homes:
                 del self._kept[key]
         return [topic_of(key, hand=hand) for key in hit for hand in (False, True)]
 
-    def sampled(self, number: int, at: int | None, watts: int | None) -> list[tuple[int, int]]:
-        """Note a power, and return those that are known, the newest last."""
+    def sampled(self, number: int, at: int | None, watts: int | None, patience: float = 5.0) -> list[Sample]:
+        """Note a power, and return those that are known, the newest last.
+
+        One that comes more than `patience` seconds behind the one before begins a new stretch.
+        """
+        now = time.monotonic()
         with self._lock:
             found = self._samples.get(number)
             if found is None:
@@ -151,11 +164,11 @@ class Homes:
                     self._samples.pop(next(iter(self._samples)))
                 found = self._samples[number] = deque(maxlen=SAMPLES)
             if at is not None and watts is not None:
-                if found and at < found[-1][0]:
+                if found and at < found[-1].at:
                     # The clock went back: what was before is nowhere on the curve.
                     found.clear()
-                if not found or at > found[-1][0]:
-                    found.append((at, watts))
+                if not found or at > found[-1].at:
+                    found.append(Sample(at, watts, now, not found or now - found[-1].seen > patience))
             return list(found)
 
     def may_read(self, number: int) -> bool:

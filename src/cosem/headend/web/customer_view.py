@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
 
 from cosem.headend.premises import Behind, Used, midnight
 from cosem.headend.web.charts import nice
-from cosem.headend.web.customer_state import QUARTERS, Known, Now, now_of, numbers_of, topic_of
+from cosem.headend.web.customer_state import QUARTERS, Known, Now, Sample, now_of, numbers_of, topic_of
 from cosem.headend.web.customer_words import (
     AT_THE_METER,
     AT_THE_VALVE,
@@ -37,12 +36,10 @@ WINDOW: Final = 120
 """Seconds that the curve shows at least of what is seen each second."""
 ENOUGH: Final = 10
 """Powers from which they are a curve by themselves."""
-GAP, GAPS = 15, 3
-"""A gap between powers that is not drawn over: longer than so many seconds, and than so many usual ones."""
 MOST_COUNTED: Final = 100_000
 """Watt-hours that nobody draws between two readings: it is another meter's register."""
-DENSE: Final = 90
-"""Seconds between powers that are still joined by a line."""
+LOOKING, DENSE = 5.0, 90.0
+"""Seconds between powers that are still joined by a line: while somebody looks, and where they are pushed."""
 NEAR: Final = Decimal("0.8")
 """Share of the limit from which the page says that it is near."""
 KINDS: Final = {"gas": "Gas", "water": "Water", "heat": "Heat"}
@@ -121,7 +118,7 @@ def given(frame: Frame, connection: Connection, numbers: tuple[int, ...], *, han
     now = now_of(known, looks, at if seen is None else seen.now)
     if now.live and now.at is not None:
         at = max(at, now.at) if frame.settings.play is None else now.at
-    samples = frame.homes.sampled(numbers[0], now.at, now.watts)
+    samples = frame.homes.sampled(numbers[0], now.at, now.watts, LOOKING if now.live else DENSE)
 
     def since(moment: int | None) -> str:
         return ago(at, moment, frame.zone)
@@ -153,9 +150,9 @@ def given(frame: Frame, connection: Connection, numbers: tuple[int, ...], *, han
     }
 
 
-def _dense(samples: Sequence[tuple[int, int]], now: int) -> bool:
+def _dense(samples: Sequence[Sample], now: int) -> bool:
     """Whether powers come so often that they are a curve."""
-    return len(samples) > 1 and now - samples[-2][0] <= 2 * DENSE
+    return len(samples) > 1 and now - samples[-2].at <= 2 * DENSE
 
 
 def rate_name(frame: Frame, rate: int) -> str:
@@ -172,7 +169,7 @@ def _limit(now: Now) -> dict[str, Any] | None:
         "words": " ".join(watts(now.limit)),
         "value": drawn,
         "most": now.limit,
-        "share": f"{min(share, Decimal(9)) * 100:.0f}",
+        "share": f"{number(round(share))} times your limit" if share >= 2 else f"{share * 100:.0f} % of your limit",
         "known": now.watts is not None,
         "state": "over" if share > 1 else "near" if share >= NEAR else "fine",
     }
@@ -307,20 +304,19 @@ def _kilowatt_hours(values: Sequence[Decimal | None], index: int) -> str:
 # --- the curve --------------------------------------------------------------------------------------------------
 
 
-def curve(
-    samples: Sequence[tuple[int, int]], means: Sequence[tuple[int, int, float]], now: int, *, live: bool
-) -> Curve | None:
+def curve(samples: Sequence[Sample], means: Sequence[tuple[int, int, float]], now: int, *, live: bool) -> Curve | None:
     """Return power up to now: over the last minutes where it is seen each second, over hours where it is read now and
     then. None where there is nothing to draw."""
     window = QUARTERS
-    if live and len(samples) >= ENOUGH:
-        window = min(max(now - samples[0][0], WINDOW), QUARTERS)
+    stretch = _stretch(samples)
+    if live and len(stretch) >= ENOUGH:
+        window = min(max(now - stretch[0].at, WINDOW), QUARTERS)
     begin = now - window
-    seen = [(max(at, begin), float(value)) for at, value in samples if at >= begin]
-    first = seen[0][0] if live and seen else now
+    seen = [item for item in samples if item.at >= begin]
+    first = seen[0].at if live and seen else now
     before = [(max(start, begin), min(end, first), value) for start, end, value in means]
     before = [item for item in before if item[0] < item[1]]
-    values = [value for _, value in seen] + [value for *_, value in before]
+    values = [float(item.watts) for item in seen] + [value for *_, value in before]
     if not values or (len(values) == 1 and not live):
         return None
     high, low = max(0.0, *values), min(0.0, *values)
@@ -336,12 +332,12 @@ def curve(
         return (top - value) / (top - bottom) * SIZE
 
     path, area = "", ""
-    for part in _parts(seen) if live else ():
-        line = "L".join(f"{x(at):.5g} {y(value):.4g}" for at, value in part)
-        if part[-1] == seen[-1]:
+    for part in _stretches(seen) if live else ():
+        line = "L".join(f"{x(item.at):.5g} {y(item.watts):.4g}" for item in part)
+        if part[-1] is seen[-1]:
             line += f"H{SIZE}"
         path += f"M{line}"
-        area += f"M{line}V{y(0):.4g}H{x(part[0][0]):.5g}z"
+        area += f"M{line}V{y(0):.4g}H{x(part[0].at):.5g}z"
     steps, last = "", -1
     for start, end, value in before:
         steps += f"V{y(value):.4g}" if start == last else f"M{x(start):.5g} {y(value):.4g}"
@@ -356,16 +352,20 @@ def curve(
     )  # fmt: skip
 
 
-def _parts(seen: Sequence[tuple[int, float]]) -> list[list[tuple[int, float]]]:
+def _stretches(samples: Sequence[Sample]) -> list[list[Sample]]:
     """Return powers in stretches: where nobody looked for a while, nothing is known of what was between."""
-    gaps = sorted(after[0] - before[0] for before, after in pairwise(seen))
-    widest = max(GAP, GAPS * gaps[len(gaps) // 2]) if gaps else GAP
-    parts: list[list[tuple[int, float]]] = []
-    for point in seen:
-        if not parts or point[0] - parts[-1][-1][0] > widest:
+    parts: list[list[Sample]] = []
+    for item in samples:
+        if item.begins or not parts:
             parts.append([])
-        parts[-1].append(point)
+        parts[-1].append(item)
     return parts
+
+
+def _stretch(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the stretch that is not over."""
+    parts = _stretches(samples)
+    return parts[-1] if parts else []
 
 
 def _span(seconds: int) -> str:

@@ -51,9 +51,13 @@ SUPPLY: Final = {
         ),
     ),
     Supply.DARK: SupplyWords(
-        "No power in the street",
-        "Nothing arrives at your meter: the network has a fault. It is not your home.",
-        ("Wait: the network operator mends it. Leave fridge and freezer shut.",),
+        "No power arrives",
+        "Nothing comes to your meter: the network has a fault, or the fuse before the meter is out.",
+        (
+            "Look whether your neighbours have light. If they have none, wait: the network operator mends it.",
+            "If they have, call the network operator.",
+            "Leave fridge and freezer shut.",
+        ),
     ),
     Supply.UNKNOWN: SupplyWords("Not known", "The meter has not told yet whether electricity is on."),
 }
