@@ -27,8 +27,10 @@ PEOPLE: Final = (
 )
 """Who may enter the demonstration: name, role, and what that is for."""
 TWO_PERSONS: Final = frozenset({"disconnect", "close valve"})
-METER_PROFILES: Final = (obis("1-0:99.1.0.255"), obis("1-0:99.1.1.255"))
-"""Quarters of an hour, and hours by rates."""
+DISPLAY: Final = " with in-home display"
+"""What stands behind the type of meters that are read by the hour and by rates too, for those who live there."""
+METER_PROFILES: Final = (obis("1-0:99.1.0.255"),)
+DISPLAY_PROFILES: Final = (*METER_PROFILES, obis("1-0:99.1.1.255"))
 CONVERTER_PROFILES: Final = (obis("7-0:99.99.2.255"),)
 RATES: Final = {1: "Day", 2: "Night, weekend"}
 PRICES: Final = {1: Decimal("0.34"), 2: Decimal("0.27")}
@@ -40,7 +42,7 @@ LEARNT_FROM: Final = 3
 def take_shipment(headend: Headend, path: Path, transport_key: bytes) -> int:
     """Take the devices of a shipment file into the inventory; return how many."""
     from cosem.headend.exchange import import_rows, read_rows
-    from cosem.headend.inventory import Inventory
+    from cosem.headend.inventory import Inventory, Kind
     from cosem.headend.permits import Limits
 
     rows = read_rows(path.read_text("utf-8"), transport_key=transport_key)
@@ -55,7 +57,13 @@ def take_shipment(headend: Headend, path: Path, transport_key: bytes) -> int:
                 makers.setdefault(row.device.type, row.device.kind)
         for name, kind in makers.items():
             inventory.set_type(name, kind, manufacturer="CSM")
-        return import_rows(connection, headend.keys, rows, WHO, now)
+        count = import_rows(connection, headend.keys, rows, WHO, now)
+        for row in rows:
+            if row.device.place == HOUSEHOLD and row.device.kind is Kind.ELECTRICITY:
+                name = f"{row.device.type}{DISPLAY}"
+                inventory.set_type(name, row.device.kind, manufacturer="CSM")
+                inventory.assign(row.device.name, name, now)
+        return count
 
 
 async def learn_types(headend: Headend) -> dict[str, str]:
@@ -86,7 +94,9 @@ async def learn_types(headend: Headend) -> dict[str, str]:
 
 
 def _profiles(row: DeviceRow) -> tuple[Obis, ...]:
-    return CONVERTER_PROFILES if row.kind == "converter" else METER_PROFILES
+    if row.kind == "converter":
+        return CONVERTER_PROFILES
+    return DISPLAY_PROFILES if (row.type or "").endswith(DISPLAY) else METER_PROFILES
 
 
 def make_plans(headend: Headend) -> int:

@@ -223,7 +223,7 @@ def cost(frame: Frame, used: Used, rate: int | None) -> str:
         return _money(frame, whole * prices[0])
     parts = {number: Decimal(part) for number, part in used.rates.items() if Decimal(part)}
     rest = whole - sum(parts.values())
-    if any(number not in prices for number in parts):
+    if not parts or any(number not in prices for number in parts):
         return ""
     spent = sum((part * prices[number] for number, part in parts.items()), Decimal(0))
     if abs(rest) <= len(used.rates) + 1:
