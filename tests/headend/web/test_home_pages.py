@@ -422,7 +422,7 @@ def test_alarms_of_the_utility_alone_are_none_of_a_household():
 
 def test_the_curve_breaks_where_nobody_looked_and_has_room_below_for_what_is_fed_in():
     steady = [Sample(NOW + n, 400) for n in range(20)]
-    late = [Sample(NOW + 100 + n, -800, begins=n == 0) for n in range(20)]
+    late = [Sample(NOW + 59 + n, -800, begins=n == 0) for n in range(61)]
     drawn = curve(steady + late, [], NOW + 119, live=True)
     assert drawn.seen.count("M") == 2
     assert 0 < drawn.zero < 100
@@ -444,3 +444,18 @@ def test_a_curve_begins_anew_where_the_clock_went_back_and_homes_are_forgotten_i
     for number in range(2, 502):
         homes.sampled(number, NOW, 1)
     assert homes.sampled(1, None, None) == []
+
+
+async def test_a_month_that_is_not_known_from_its_beginning_says_since_when_it_counts(site):
+    with site.headend.engine.begin() as connection:
+        Inventory(connection).group("flat", ["meter 3"])
+    site.now = NOW + 10 * 86_400
+    first = MIDNIGHT + 8 * 86_400 + 900
+    count = (site.now - first) // 900
+    store(site, 3, "1-0:1.8.0.255", first, [10 * n for n in range(count)])
+    store(site, 3, "1-0:2.8.0.255", first, [20 * n for n in range(count)])
+    said = await home(site)
+    # From the first full hour on.
+    assert f"Since 9 November {' '.join(amount(str(10 * (count - 4)), 'Wh'))}" in said
+    assert f"{' '.join(amount(str(20 * (count - 4)), 'Wh'))} fed in" in said
+    assert "This month" not in said

@@ -257,6 +257,7 @@ def find_out(connection: Connection, intervals: Intervals, numbers: tuple[int, .
         name = f"{IMPORT}.0.255"
         used = {"today": grown(day, now), "month": grown(month, now), "yesterday": grown(before, day)}
         if (begin := _begin(connection, intervals, numbers[0], name, used["month"])) is not None:
+            month = begin
             used["month"] = grown(begin, now)
         used |= {"fed": grown(day, now, EXPORT), "fed month": grown(month, now, EXPORT)}
         today = used["today"]

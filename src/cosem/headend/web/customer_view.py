@@ -309,7 +309,7 @@ def curve(samples: Sequence[Sample], means: Sequence[tuple[int, int, float]], no
     then. None where there is nothing to draw."""
     window = QUARTERS
     stretch = _stretch(samples)
-    if live and len(stretch) >= ENOUGH:
+    if live and len(stretch) >= ENOUGH and now - stretch[0].at >= WINDOW // 2:
         window = min(max(now - stretch[0].at, WINDOW), QUARTERS)
     begin = now - window
     seen = [item for item in samples if item.at >= begin]
