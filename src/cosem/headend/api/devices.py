@@ -137,6 +137,7 @@ def couple_device(
 ) -> Device:
     """Say on which channel of what a device hangs: from now on it is read through that."""
     with headend.engine.connect() as connection:
+        seen_device(connection, name, who)
         seen_device(connection, item.parent, who)
     return _changed(
         headend,

@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from cosem.errors import ConfigError
 from cosem.headend.access import Act, Person
-from cosem.headend.api.app import Asked, Key, NotFound, Served, allowed, once, room, seen_device
+from cosem.headend.api.app import Asked, Key, NotFound, Served, allowed, once, room, seen_device, within_reach
 from cosem.headend.api.shapes import (
     MAX_NUMBER,
     MAX_PAGE,
@@ -148,11 +148,12 @@ async def send_commands(
     """Ask for commands to one device, in one association."""
 
     async def act(asked: Asked) -> Bundle:
+        commands = [NewCommand(each.kind, each.parameters) for each in item.commands]
         with headend.engine.connect() as connection:
-            seen_device(connection, item.device, who)
+            within_reach(connection, seen_device(connection, item.device, who), commands, who)
         rows = await headend.commands.request(
             item.device,
-            [NewCommand(each.kind, each.parameters) for each in item.commands],
+            commands,
             who.name,
             identity=asked.identity,
             not_after=None if item.not_after is None else seconds(item.not_after),
