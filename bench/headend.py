@@ -30,7 +30,7 @@ YEAR = 365
 RUNS = 60
 DAY = 86_400
 START = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
-YEAR_OF_DAYS = "channel=day&from=2026-01-01T00:00Z&to=2027-01-01T00:00Z"
+YEAR_OF_DAYS = "channel=day&from=2026-01-01T00:00:00Z&to=2027-01-01T00:00:00Z"
 LISTS = {
     "devices": "/api/devices?limit=50",
     "devices by part of the name": "/api/devices?text=99&limit=50",
@@ -43,7 +43,7 @@ LISTS = {
     "audit": "/api/audit",
     "a device's year of daily values": f"/api/devices/meter%205000/values?{YEAR_OF_DAYS}",
 }
-MONTH = "/api/devices/meter%205000/values?channel=quarter&from=2026-12-01T00:00Z&to=2027-01-01T00:00Z"
+MONTH = "/api/devices/meter%205000/values?channel=quarter&from=2026-12-01T00:00:00Z&to=2027-01-01T00:00:00Z"
 TOTALS = f"/api/totals?{YEAR_OF_DAYS}"
 
 

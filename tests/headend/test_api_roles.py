@@ -61,6 +61,7 @@ ROUTES = [
     ("GET /api/devices/{name}/firmware", None, EVERYBODY),
     ("POST /api/devices/{name}/keys", {}, both(ADMINISTRATOR)),
     ("POST /api/devices/{child}/keys/sharing", None, both(ADMINISTRATOR)),
+    ("PUT /api/devices/{name}/url", {"url": URL}, ADMINISTRATOR),
     ("PUT /api/devices/{loose}/coupling", {"parent": "meter 2", "channel": 9}, both(ADMINISTRATOR)),
     ("DELETE /api/devices/{child}/coupling", None, both(ADMINISTRATOR)),
     ("PUT /api/devices/{child}/meter", {"meter": "ELS12345678"}, both(ADMINISTRATOR)),
