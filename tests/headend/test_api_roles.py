@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from cosem.headend.access import Role, issue
 from cosem.headend.api import premises
@@ -25,7 +25,7 @@ from cosem.headend.happenings import Happened, keep
 from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.notify import Rule
 from cosem.headend.plans import Plan, Plans, Selection
-from cosem.headend.schema import alarm, audit, token
+from cosem.headend.schema import alarm, audit, command, token
 from support.offices import NOW, Office
 
 URL = "tcp://127.0.0.1:9?client=1&auth=high-gmac&security=both&timeout=0.1"
@@ -350,6 +350,33 @@ async def test_nothing_is_done_at_a_neighbours_device_through_an_own_meter(desk,
     async with desk.asking(Role.OPERATOR) as client:
         body["commands"][1]["parameters"] = given
         assert (await client.post("/api/commands", json=body)).status_code == 202
+
+
+async def test_what_others_asked_of_a_neighbours_channel_is_left_out_of_an_own_meters_commands(desk):
+    now = int(NOW)
+    asked = [
+        ("values now", {"channels": [2, 3]}, {"values": [], "channels": {"2": {"values": [1]}, "3": {"values": [2]}}}),
+        ("mbus capture", {"channel": 2}, {"identification_number": {"double-long-unsigned": 10_001}}),
+        ("read", {"attributes": [[4, "0-3:24.2.1.255", 2]]}, [{"value": {"unsigned": 3}}]),
+    ]
+    with desk.headend.engine.begin() as connection:
+        inventory = Inventory(connection)
+        inventory.add(NewDevice("gas of others", Kind.GAS, parent="meter 2", channel=2, segment="street"), now)
+        inventory.add(NewDevice("gas", Kind.GAS, parent="meter 2", channel=3, segment="street"), now)
+        inventory.group("flat", [*FLAT, "gas"])
+    rows = desk.headend.commands.ask("meter 2", [NewCommand(kind, given) for kind, given, _ in asked], "anna")
+    with desk.headend.engine.begin() as connection:
+        for row, (_, _, answer) in zip(rows, asked, strict=True):
+            chosen = update(command).where(command.c.id == row.id)
+            connection.execute(chosen.values(answer=json.dumps(answer), state="done", finished=now))
+
+    async def answers(who):
+        async with desk.asking(who) as client:
+            return [item["answer"] for item in (await client.get(f"/api/commands/{rows[0].bundle}")).json()["commands"]]
+
+    assert await answers(Role.VIEWER) == [answer for _, _, answer in asked]
+    own = {"values": [], "channels": {"3": {"values": [2]}}}
+    assert await answers(Role.HOUSEHOLD) == [own, None, asked[2][2]]
 
 
 async def test_an_own_device_is_coupled_to_an_own_meter_only(desk):

@@ -15,7 +15,7 @@ from cosem.headend.happenings import AlarmState, acknowledge, alarms
 from cosem.headend.inventory import Inventory
 from cosem.headend.web.accounts import session_of
 from cosem.headend.web.frame import Framed, Gone, Signed, Visitor, able, back, fields, own_path, word
-from cosem.headend.web.live import MAX_FOLLOWERS, of_device
+from cosem.headend.web.live import MAX_FOLLOWERS, OWN, of_device
 from cosem.headend.web.playing import NEIGHBOURHOOD
 
 router = APIRouter(include_in_schema=False)
@@ -109,6 +109,8 @@ async def live(frame: Framed, who: Signed, topic: Topic) -> Any:
     if topic.startswith(("device:", "traced:", "station:")):
         if not who.person.sees(int(topic.split(":")[1])):
             raise Gone("there is no such device")
+        if who.person.narrowed and not topic.startswith("station:"):
+            topic = OWN + topic
     elif who.household:
         raise Gone("this is not for households")
     elif topic == NEIGHBOURHOOD and frame.playing is None:
