@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from bench.report import Line
 
@@ -30,7 +31,7 @@ YEAR = 365
 RUNS = 60
 DAY = 86_400
 START = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
-YEAR_OF_DAYS = "channel=day&from=2026-01-01T00:00Z&to=2027-01-01T00:00Z"
+YEAR_OF_DAYS = "channel=day&from=2026-01-01T00:00:00Z&to=2027-01-01T00:00:00Z"
 LISTS = {
     "devices": "/api/devices?limit=50",
     "devices by part of the name": "/api/devices?text=99&limit=50",
@@ -41,9 +42,35 @@ LISTS = {
     "events of a device": "/api/devices/meter%205000/events",
     "latest values of a device": "/api/devices/meter%205000/latest",
     "audit": "/api/audit",
+    "what hangs behind a device": "/api/devices?parent=meter%205000",
+    "what is known of premises": "/api/devices/meter%205000/premises",
+    "campaigns": "/api/campaigns",
+    "devices of a campaign": "/api/campaigns/spring/devices",
     "a device's year of daily values": f"/api/devices/meter%205000/values?{YEAR_OF_DAYS}",
 }
-MONTH = "/api/devices/meter%205000/values?channel=quarter&from=2026-12-01T00:00Z&to=2027-01-01T00:00Z"
+MONTH = "/api/devices/meter%205000/values?channel=quarter&from=2026-12-01T00:00:00Z&to=2027-01-01T00:00:00Z"
+NARROWED = {
+    "devices, of half of them": "/api/devices?limit=50&text=99",
+    "alarms, of half of the devices": "/api/alarms",
+    "latest values, of half of the devices": "/api/devices/meter%205000/latest",
+}
+"""What somebody asks who sees five thousand devices and no more."""
+PAGES = {
+    "overview": "/",
+    "devices": "/devices",
+    "devices, searched": "/devices?text=99",
+    "a device": "/device/5000",
+    "alarms": "/alarms",
+    "commands": "/commands",
+    "plans": "/plans",
+    "a run": "/runs/60",
+    "campaigns": "/campaigns",
+    "a campaign": "/campaigns/1",
+    "firmware": "/firmware",
+    "audit": "/audit",
+    "settings": "/settings",
+}
+PASSWORD = "no secret at all"
 TOTALS = f"/api/totals?{YEAR_OF_DAYS}"
 
 
@@ -159,23 +186,43 @@ async def _collect(port: int) -> tuple[float, float]:
 
 
 def headend_lists() -> list[Line]:
-    """The API before ten thousand devices, a year of their daily values, and a month of quarters."""
+    """API and pages before ten thousand devices, a year of their daily values, and a month of quarters."""
     lines = []
-    with tempfile.TemporaryDirectory() as folder, _served(Path(folder)) as (port, token):
+    with tempfile.TemporaryDirectory() as folder, _served(Path(folder)) as (port, whole, half):
         connection = http.client.HTTPConnection("127.0.0.1", port)
+
+        def line(name: str, path: str, goal: float | None, headers: dict[str, str]) -> None:
+            lines.append(Line(name, _median(connection, headers, path) * 1000, goal, unit="ms"))
+
+        token = {"Authorization": f"Bearer {whole}"}
         for name, path in LISTS.items():
-            lines.append(Line(f"API: {name}", _median(connection, token, path) * 1000, 100, unit="ms"))
-        lines.append(Line("API: a device's month of quarters", _median(connection, token, MONTH) * 1000, 50, unit="ms"))
-        lines.append(Line("API: a year's totals of all devices", _median(connection, token, TOTALS) * 1000, unit="ms"))
+            line(f"API: {name}", path, 100, token)
+        for name, path in NARROWED.items():
+            line(f"API: {name}", path, 100, {"Authorization": f"Bearer {half}"})
+        line("API: a device's month of quarters", MONTH, 50, token)
+        line("API: a year's totals of all devices", TOTALS, None, token)
+        cookie = {"Cookie": _signed_in(connection)}
+        for name, path in PAGES.items():
+            line(f"page: {name}", path, 200, cookie)
         connection.close()
     return lines
 
 
-def _median(connection: http.client.HTTPConnection, token: str, path: str) -> float:
+def _signed_in(connection: http.client.HTTPConnection) -> str:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/sign-in", urlencode({"name": "bench", "password": PASSWORD}), form)
+    answer = connection.getresponse()
+    answer.read()
+    if answer.status != 303:
+        raise SystemExit(f"nobody is signed in: {answer.status}")
+    return (answer.headers["Set-Cookie"] or "").partition(";")[0]
+
+
+def _median(connection: http.client.HTTPConnection, headers: dict[str, str], path: str) -> float:
     seconds = []
     for _ in range(15):
         begun = time.perf_counter()
-        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"})
+        connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         body = answer.read()
         seconds.append(time.perf_counter() - begun)
@@ -187,26 +234,34 @@ def _median(connection: http.client.HTTPConnection, token: str, path: str) -> fl
 @contextmanager
 def _served(folder: Path) -> Any:
     import uvicorn
+    from argon2 import PasswordHasher
 
     from cosem.headend.access import Role, issue
-    from cosem.headend.api.app import create_app
+    from cosem.headend.campaign import NewCampaign
     from cosem.headend.engine import Headend, HeadendSettings
+    from cosem.headend.plans import Selection
     from cosem.headend.vault import Vault
+    from cosem.headend.web.accounts import add_account
+    from cosem.headend.web.site import create_site
     from cosem.headend.work import Elsewhere
 
     headend = Headend(
         HeadendSettings(folder), Elsewhere(), clock=time.time, random=lambda: 0.5, sealer=Vault(bytes(32))
     )
     with headend.engine.begin() as connection:
-        token = issue(connection, "bench", Role.ADMINISTRATOR, "bench", START)
+        whole = issue(connection, "bench", Role.ADMINISTRATOR, "bench", START)
+        add_account(connection, "bench", PasswordHasher().hash(PASSWORD), Role.ADMINISTRATOR, "bench", START)
         _fill(connection, headend)
-    server = uvicorn.Server(uvicorn.Config(create_app(headend), port=0, log_level="error"))
+        half = issue(connection, "half", Role.OPERATOR, "bench", START, group="half")
+    content = {"commands": [{"kind": "message", "parameters": {"text": "Works on Monday"}}]}
+    asyncio.run(headend.campaigns.begin(NewCampaign("spring", "commands", content, Selection()), "bench"))
+    server = uvicorn.Server(uvicorn.Config(create_site(headend), port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
         time.sleep(0.05)
     try:
-        yield server.servers[0].sockets[0].getsockname()[1], token
+        yield server.servers[0].sockets[0].getsockname()[1], whole, half
     finally:
         server.should_exit = True
         thread.join()
@@ -231,6 +286,9 @@ def _fill(connection: Any, headend: Any) -> None:
     connection.execute(
         insert(device), [{"name": f"meter {n}", "created": START, "changed": START, **row} for n in numbers]
     )
+    behind = {**row, "kind": Kind.GAS, "url": None, "channel": 1, "created": START, "changed": START}
+    connection.execute(insert(device), [{**behind, "name": f"gas {n}", "parent": n} for n in numbers])
+    inventory.group("half", [f"meter {n}" for n in numbers[::2]] + ["meter 5000"])
     daily, quarters = inventory.channel("day", "Wh", 0), inventory.channel("quarter", "Wh", 0)
     plans = Plans(connection)
     first = plans.begin(plans.save(Plan("night", "15 0 * * *")), START)

@@ -27,6 +27,7 @@ from cosem.headend.learning import adopt, learn
 from cosem.headend.permits import Limits
 from cosem.headend.plans import Plan, Plans
 from cosem.headend.service import learn_senders, working
+from cosem.headend.session import Outcome
 from cosem.headend.vault import Vault
 from cosem.obis import obis
 from cosem.simulator.neighbourhood.layout import NeighbourhoodSettings
@@ -34,10 +35,13 @@ from cosem.simulator.neighbourhood.neighbourhood import Neighbourhood
 from cosem.simulator.neighbourhood.served import served
 from cosem.simulator.neighbourhood.shipment import DEMO_TRANSPORT_KEY, shipment
 
+COUNTED = ("1-0:1.8.0.255", "0-0:24.2.1.255")
+"""Active energy of electricity meters, and what M-Bus meters count, whichever channel they are on."""
 MORNING = datetime(2026, 11, 25, 6, tzinfo=UTC)
 
 
 async def main(folder: Path) -> None:
+    why: list[Outcome] = []
     neighbours = Neighbourhood(NeighbourhoodSettings(meters=24, utilities=12, power_line=4), int(MORNING.timestamp()))
     make_folder(folder)
     Vault.find(folder, create=True)
@@ -54,7 +58,8 @@ async def main(folder: Path) -> None:
             for kind, name in {(row.device.kind, row.device.type) for row in rows}:
                 inventory.set_type(name, kind)
             import_rows(connection, headend.keys, rows, "example", neighbours.now)
-            spoken_to = [row for row in inventory.page() if row.url and row.kind != "concentrator"]
+            every = inventory.page(limit=1000)
+            spoken_to = [row for row in every if row.url and row.kind != "concentrator"]
             # The first of each type is asked what its profile captures.
             by_type = {row.type: row for row in reversed(spoken_to)}
         for row in by_type.values():
@@ -64,11 +69,16 @@ async def main(folder: Path) -> None:
             with headend.engine.begin() as connection:
                 adopt(connection, row.name, learned, "example", neighbours.now)
 
-        # The night is read now. Every device is accounted for: read, or why not.
+        # The night is read now, gas, water and heat in the association of what they hang behind: of those nothing has
+        # to be learned. Every device is accounted for: read, or why not.
+        headend.listeners.append(lambda run, outcome: why.append(outcome) if outcome.reason else None)
         with headend.engine.begin() as connection:
             plan = Plans(connection).save(Plan("night", "10 0 * * *", depth=1, events=("standard", "fraud")))
         account = await headend.finished(await headend.run(plan, spread=False))
         print("account:", dict(sorted(account.items())))
+        names = {row.id: row.name for row in every}
+        for outcome in sorted(why, key=lambda outcome: names[outcome.device]):
+            print(f"  {names[outcome.device]}: {outcome.reason}; {outcome.detail.partition('. ')[0]}")
 
         # A cover is opened: the meter pushes its alarm, and it stands in the list.
         intake = Intake(headend.engine, clock=headend.clock)
@@ -86,14 +96,16 @@ async def main(folder: Path) -> None:
         values = folder / "values.parquet"
         with headend.engine.connect() as connection:
             channels = channels_of(connection)
-            energy = [number for number, channel in channels.items() if channel.name == "1-0:1.8.0.255"]
+            counted = [number for number, channel in channels.items() if channel.name.startswith(COUNTED)]
             day = neighbours.now - 86_400
-            batches = query.values(connection, headend.intervals, day, neighbours.now + 1, channels=energy)
+            batches = query.values(connection, headend.intervals, day, neighbours.now + 1, channels=counted)
             print(write_parquet(values, batches, names_of(connection), channels), "values exported")
-    street = duckdb.sql(
-        f"SELECT count(DISTINCT device) AS meters, count(*) FILTER (quality = 0) AS good FROM '{values}'"
+    counting = duckdb.sql(
+        "SELECT channel, unit, count(DISTINCT device) AS meters, count(*) FILTER (quality = 0) AS good "
+        f"FROM '{values}' GROUP BY ALL ORDER BY channel"
     )
-    print("DuckDB:", street.fetchall())
+    for row in counting.fetchall():
+        print("DuckDB:", *row)
     try:
         import pandas
     except ImportError:

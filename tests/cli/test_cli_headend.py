@@ -346,7 +346,9 @@ def house() -> Iterator[Served]:
 def test_a_gas_meter_is_added_coupled_read_and_read_by_a_plan(cosem: Cosem, tmp_path: Path, house: Served) -> None:
     said(cosem("init"))
     keys = str(key_file(tmp_path))
-    said(cosem("devices", "add", "meter", "--url", house.url(), "--keys", keys, "--in-use"))
+    said(cosem("devices", "add", "meter", "--url", "tcp://127.0.0.1:9", "--keys", keys, "--in-use"))
+    assert cosem("devices", "relocate", "meter", "no url")[0] == 2
+    said(cosem("devices", "relocate", "meter", house.url()))
     said(cosem("devices", "add", "gas", "--kind", "gas", "--meter", "ELS12345678", "--in-use"))
     said(cosem("devices", "couple", "gas", "meter", "1"))
     status, out, err = cosem("read", "meter", "--json")

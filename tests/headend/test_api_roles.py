@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 from contextlib import asynccontextmanager
 
 import httpx
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from cosem.headend.access import Role, issue
 from cosem.headend.api import premises
@@ -21,10 +22,10 @@ from cosem.headend.campaign import NewCampaign
 from cosem.headend.commands import NewCommand
 from cosem.headend.firmware import NewImage
 from cosem.headend.happenings import Happened, keep
-from cosem.headend.inventory import Inventory, Kind, NewDevice
+from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.notify import Rule
 from cosem.headend.plans import Plan, Plans, Selection
-from cosem.headend.schema import alarm, audit, token
+from cosem.headend.schema import alarm, audit, command, token
 from support.offices import NOW, Office
 
 URL = "tcp://127.0.0.1:9?client=1&auth=high-gmac&security=both&timeout=0.1"
@@ -57,12 +58,13 @@ ROUTES = [
     ("GET /api/devices/{name}/events", None, EVERYBODY),
     ("GET /api/devices/{name}/premises", None, EVERYBODY),
     ("POST /api/devices/{name}/read", {}, both(READS)),
-    ("PUT /api/devices/{name}/coupling", {"parent": "meter 3", "channel": 1}, both(ADMINISTRATOR)),
-    ("DELETE /api/devices/{name}/coupling", None, both(ADMINISTRATOR)),
-    ("PUT /api/devices/{name}/meter", {"meter": "ELS12345678"}, both(ADMINISTRATOR)),
-    ("POST /api/devices/{name}/keys/sharing", None, both(ADMINISTRATOR)),
     ("GET /api/devices/{name}/firmware", None, EVERYBODY),
     ("POST /api/devices/{name}/keys", {}, both(ADMINISTRATOR)),
+    ("POST /api/devices/{child}/keys/sharing", None, both(ADMINISTRATOR)),
+    ("PUT /api/devices/{name}/url", {"url": URL}, ADMINISTRATOR),
+    ("PUT /api/devices/{loose}/coupling", {"parent": "meter 2", "channel": 9}, both(ADMINISTRATOR)),
+    ("DELETE /api/devices/{child}/coupling", None, both(ADMINISTRATOR)),
+    ("PUT /api/devices/{child}/meter", {"meter": "ELS12345678"}, both(ADMINISTRATOR)),
     ("GET /api/plans", None, WHOLE),
     ("PUT /api/plans", {"name": "night", "schedule": "0 0 * * *"}, ACTS),
     ("POST /api/plans/{plan}/runs", None, ACTS),
@@ -100,15 +102,16 @@ ROUTES = [
     ("GET /api/outbox", None, ADMINISTRATOR),
 ]  # fmt: skip
 OWN = {
-    "name": "meter 2", "plan": "night", "bundle": "own bundle", "token": "spare", "campaign": "spring",
-    "identifier": "FW 1", "identity": "own change", "segment": "street", "rule": "duty",
+    "name": "meter 2", "child": "gas 2", "loose": "gas 3", "plan": "night", "bundle": "own bundle",
+    "token": "spare", "campaign": "spring", "identifier": "FW 1", "identity": "own change",
+    "segment": "street", "rule": "duty",
 }  # fmt: skip
-FLAT = ["meter 2", "meter 3", "gas 2"]
-OTHERS = {"name": "meter 1", "bundle": "other bundle", "identity": "other change"}
-NOTHING = {"name": "no meter", "bundle": "no bundle", "identity": "no change"}
+FLAT = ["meter 2", "meter 3", "gas 2", "gas 3"]
+OTHERS = {"name": "meter 1", "child": "gas 1", "loose": "gas 4", "bundle": "other bundle", "identity": "other change"}
+NOTHING = {"name": "no meter", "child": "no gas", "loose": "nothing", "bundle": "no bundle", "identity": "no change"}
 UNGUARDED = {("GET", "/api/health")}
-UNFIT = ("/resumption", "/pause", "/coupling", "/meter", "/keys/sharing")
-"""What does not go together with what is there: nothing is paused, and no meter of electricity hangs on an M-Bus."""
+UNFIT = ("/resumption", "/pause", "/keys/sharing")
+"""What does not go together with what is there: nothing is paused, and nothing on an M-Bus came with a key."""
 STREAMED = {("GET", "/api/live")}
 """Has no end: tests of its own stand in `test_api`."""
 
@@ -127,6 +130,9 @@ class Desk(Office):
         with self.headend.engine.begin() as connection:
             inventory = Inventory(connection)
             inventory.add(NewDevice("gas 2", Kind.GAS, parent="meter 1", channel=2, segment="street"), now)
+            inventory.add(NewDevice("gas 1", Kind.GAS, parent="meter 1", channel=1, segment="street"), now)
+            for name in ("gas 3", "gas 4"):
+                inventory.add(NewDevice(name, Kind.GAS, segment="street"), now)
             inventory.group("flat", FLAT)
             inventory.channel("1-0:1.8.0.255", "Wh", 0)
             for role in Role:
@@ -297,6 +303,104 @@ async def test_alarms_of_other_devices_stay_open(desk):
         said = connection.execute(select(audit.c.after).where(audit.c.what == "acknowledge")).scalars().all()
     assert states == {1: "open", 2: "acknowledged"}
     assert said == ["[2]"], "the audit log names what was done, not what was asked for"
+
+
+SCRIPT = {
+    "array": [
+        {"structure": [{"enum": 2}, {"long-unsigned": 70}, {"octet-string": "0002180400ff"}, {"integer": 1}]},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        ("close valve", {"channel": 2}),
+        ("mbus install", {"channel": 2}),
+        ("disconnect", {"object": "0-2:24.4.0"}),
+        ("disconnect", {"object": "0002180400FF"}),
+        ("disconnect", {"object": "0.2.24.4.0.255"}),
+        ("invoke", {"method": [72, "0-2:24.1.0.255", 7], "parameter": {"octet-string": "00" * 16}}),
+        ("write", {"attribute": [72, "0-2:24.1.0.255", 4], "value": {"double-long-unsigned": 0}}),
+        ("write", {"attribute": [9, "0-0:10.0.106.255", 2], "value": SCRIPT}),
+        ("load profile", {"name": "1-0:99.1.0.255", "columns": [[4, "0-2:24.2.1.255", 2, 0]]}),
+        ("read", {"attributes": [[8, "0-0:1.0.0.255", 2], [4, "0-2:24.2.1.255", 2]]}),
+        ("read profile", {"name": "0-2:24.3.0.255"}),
+        ("values now", {"channels": [3, 2]}),
+        ("all values", {}),
+        ("mbus channels", {}),
+    ],
+)
+async def test_nothing_is_done_at_a_neighbours_device_through_an_own_meter(desk, kind, given):
+    now = int(NOW)
+    with desk.headend.engine.begin() as connection:
+        inventory = Inventory(connection)
+        inventory.add(NewDevice("gas of others", Kind.GAS, parent="meter 2", channel=2, segment="street"), now)
+        inventory.add(NewDevice("gas", Kind.GAS, parent="meter 2", channel=3, segment="street"), now)
+        inventory.group("flat", [*FLAT, "gas"])
+    own = json.loads(json.dumps(given).replace("0-2:", "0-3:").replace("0002", "0003").replace("0.2.24", "0.3.24"))
+    own = {name: 3 if value == 2 else [3] if value == [3, 2] else value for name, value in own.items()}
+    async with desk.asking(NARROWED[Role.OPERATOR]) as client:
+        body = {"device": "meter 2", "commands": [{"kind": "clock"}, {"kind": kind, "parameters": given}]}
+        answer = await client.post("/api/commands", json=body)
+        assert (answer.status_code, answer.json()) == (404, {"detail": "there is no device on channel 2 of meter 2"})
+        if own != given:
+            body["commands"][1]["parameters"] = own
+            assert (await client.post("/api/commands", json=body)).status_code == 202
+    async with desk.asking(Role.OPERATOR) as client:
+        body["commands"][1]["parameters"] = given
+        assert (await client.post("/api/commands", json=body)).status_code == 202
+
+
+async def test_what_others_asked_of_a_neighbours_channel_is_left_out_of_an_own_meters_commands(desk):
+    now = int(NOW)
+    asked = [
+        ("values now", {"channels": [2, 3]}, {"values": [], "channels": {"2": {"values": [1]}, "3": {"values": [2]}}}),
+        ("mbus capture", {"channel": 2}, {"identification_number": {"double-long-unsigned": 10_001}}),
+        ("read", {"attributes": [[4, "0-3:24.2.1.255", 2]]}, [{"value": {"unsigned": 3}}]),
+    ]
+    with desk.headend.engine.begin() as connection:
+        inventory = Inventory(connection)
+        inventory.add(NewDevice("gas of others", Kind.GAS, parent="meter 2", channel=2, segment="street"), now)
+        inventory.add(NewDevice("gas", Kind.GAS, parent="meter 2", channel=3, segment="street"), now)
+        inventory.group("flat", [*FLAT, "gas"])
+    rows = desk.headend.commands.ask("meter 2", [NewCommand(kind, given) for kind, given, _ in asked], "anna")
+    with desk.headend.engine.begin() as connection:
+        for row, (_, _, answer) in zip(rows, asked, strict=True):
+            chosen = update(command).where(command.c.id == row.id)
+            connection.execute(chosen.values(answer=json.dumps(answer), state="done", finished=now))
+
+    async def answers(who):
+        async with desk.asking(who) as client:
+            return [item["answer"] for item in (await client.get(f"/api/commands/{rows[0].bundle}")).json()["commands"]]
+
+    assert await answers(Role.VIEWER) == [answer for _, _, answer in asked]
+    own = {"values": [], "channels": {"3": {"values": [2]}}}
+    assert await answers(Role.HOUSEHOLD) == [own, None, asked[2][2]]
+
+
+async def test_an_own_device_is_coupled_to_an_own_meter_only(desk):
+    async with desk.asking(NARROWED[Role.ADMINISTRATOR]) as client:
+        answer = await client.put("/api/devices/gas 3/coupling", json={"parent": "meter 1", "channel": 9})
+        assert (answer.status_code, answer.json()["detail"]) == (404, "there is no device 'meter 1'")
+    async with desk.asking(Role.ADMINISTRATOR) as client:
+        answer = await client.put("/api/devices/gas 3/coupling", json={"parent": "meter 1", "channel": 9})
+        assert (answer.status_code, answer.json()["channel"]) == (200, 9)
+
+
+async def test_a_household_is_not_shown_a_neighbours_gas_on_its_own_meter(desk):
+    now = int(NOW)
+    with desk.headend.engine.begin() as connection:
+        inventory = Inventory(connection)
+        for name, channel in (("gas of others", 2), ("gas", 3)):
+            inventory.add(NewDevice(name, Kind.GAS, parent="meter 2", channel=channel, segment="street"), now)
+            inventory.move(name, State.IN_USE, now)
+        inventory.group("flat", [*FLAT, "gas"])
+    async with desk.asking(NARROWED[Role.OPERATOR]) as client:
+        answer = await client.post("/api/devices/meter 2/read", json={"objects": ["0-2:24.2.1"]})
+        assert answer.status_code == 404
+        answer = (await client.post("/api/devices/meter 2/read", json={})).json()
+    assert desk.headend.commands.bundle(answer["command"])[0].parameters == {"channels": [3]}
 
 
 async def test_a_narrowed_administrator_does_not_let_himself_in_everywhere(desk):

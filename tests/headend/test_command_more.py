@@ -78,14 +78,6 @@ async def test_a_load_profile_captures_what_it_is_told(desk):
     assert row.state is CommandState.DONE, row.detail
 
 
-@pytest.mark.parametrize("kind", ["close valve", "open valve"])
-async def test_a_valve_is_a_disconnector_of_a_channel(desk, kind):
-    """The simulated electricity meter has no M-Bus device: its own disconnector stands for the valve."""
-    row = await carry_out(desk, kind, {"channel": 1, "object": "0-0:96.3.10.255"})
-    assert row.state is CommandState.DONE, row.detail
-    assert desk.meters[0].metering.connected is (kind == "open valve")
-
-
 @pytest.mark.parametrize("kind", ["mbus deinstall", "diagnostic", "administrative status", "configuration object"])
 async def test_what_the_meter_does_not_have_fails_with_its_reason(desk, kind):
     row = await carry_out(desk, kind, {"channel": 1} if kind.startswith("mbus") else {})
@@ -100,6 +92,8 @@ async def test_what_the_meter_does_not_have_fails_with_its_reason(desk, kind):
         ("emergency", {"id": 1, "at": "2026-11-01T00:00:00", "seconds": 1}, "zone"),
         ("emergency", EMERGENCY | {"id": 70_000}, "16 bits"),
         ("close valve", {"channel": 65}, "1 to 64"),
+        ("close valve", {"channel": 1, "object": "0-0:96.3.10.255"}, "no object of channel 1"),
+        ("mbus deinstall", {"channel": 1, "object": "0-2:24.1.0.255"}, "no object of channel 1"),
         ("mbus install", {"channel": 1, "address": 300}, "256"),
         ("alarm filter", {"register": 9, "value": 0}, "1, 2 or 3"),
         ("clock setup", {}, "nothing"),

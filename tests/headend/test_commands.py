@@ -141,6 +141,41 @@ async def test_a_grave_command_waits_for_a_second_person_who_is_not_the_first(de
         ]  # fmt: skip
 
 
+RAW_SWITCH = NewCommand("invoke", {"method": [70, "0-0:96.3.10.255", 1], "parameter": {"integer": 0}})
+RAW_CLOCK = NewCommand("write", {"attribute": [8, "0-0:1.0.0.255", 3], "value": {"long": 0}})
+RAW_DATA = NewCommand("write", {"attribute": [3, "1-0:1.8.0.255", 2], "value": {"double-long-unsigned": 0}})
+
+
+def raw(class_id: int) -> NewCommand:
+    return NewCommand("invoke", {"method": [class_id, "0-0:44.0.0.255", 1], "parameter": {"integer": 1}})
+
+
+VALVE = NewCommand("disconnect", {"object": "0-1:24.4.0.255"})
+
+
+@pytest.mark.parametrize(
+    ("named", "command", "waits"),
+    [
+        ((), RAW_SWITCH, False),
+        (("disconnect",), RAW_SWITCH, True),
+        (("mbus deinstall",), RAW_SWITCH, True),
+        (("disconnect",), RAW_CLOCK, False),
+        (("clock",), RAW_CLOCK, True),
+        (("clock",), RAW_DATA, False),
+        (("write",), RAW_DATA, True),
+        (("close valve",), VALVE, True),
+        (("close valve",), NewCommand("disconnect", {}), False),
+        (("disconnect",), NewCommand("close valve", {"channel": 1}), False),
+        *((("disconnect",), raw(number), True) for number in (9, 15, 18, 22, 64, 71, 72)),
+    ],
+)  # fmt: skip
+async def test_a_raw_command_does_not_get_around_the_second_person(desk, named, command, waits):
+    desk.start(two_persons=frozenset(named))
+    (row,) = await desk.commands.request("meter", [command], "anna")
+    assert (row.state is CommandState.UNCONFIRMED) is waits
+    assert desk.commands.wants_two([READ, command]) is waits
+
+
 async def test_what_is_taken_back_or_too_late_is_not_sent(desk):
     desk.start(two_persons=frozenset({"disconnect"}))
     await desk.commands.request("meter", [NewCommand("disconnect", {})], "anna", identity="off")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from cosem.client.core import ClientOptions
 from cosem.client.table import Column
@@ -18,7 +19,7 @@ from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.permits import Limits
 from cosem.headend.plans import DAY, Plan, Plans, Selection, slot
 from cosem.headend.reading import ProfileReading
-from cosem.headend.schema import counter, result
+from cosem.headend.schema import counter, idempotency, result
 from cosem.headend.vault import Purpose
 from cosem.headend.work import DbosQueue
 from cosem.obis import obis
@@ -205,3 +206,25 @@ async def test_fraud_that_is_over_is_an_event_and_no_alarm(office):
             assert [row.kind for row in alarms(connection)] == ["terminal cover removed"]
             told = [row["words"] for row in events(connection, device_number=1)]
     assert {"terminal cover removed", "terminal cover closed"} <= set(told)
+
+
+async def test_answers_that_nobody_asks_for_again_are_forgotten_after_a_week(office):
+    clock = Clock()
+    headend = await office(clock)
+    rows = [
+        {"key": str(days), "who": "a", "digest": "", "status": 200, "body": "{}", "at": NOW - days * DAY}
+        for days in (0, 6, 8)
+    ]
+    with headend.engine.begin() as connection:
+        connection.execute(insert(idempotency), rows)
+    await headend.close()
+    headend = await office(clock)
+
+    def kept() -> set[str]:
+        with headend.engine.connect() as connection:
+            return set(connection.execute(select(idempotency.c.key)).scalars())
+
+    async with asyncio.timeout(10):
+        while "8" in kept():
+            await asyncio.sleep(0.02)
+    assert kept() == {"0", "6"}

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -37,8 +38,12 @@ def main() -> None:
                 print(f"{number} kills: {headend.check()}", flush=True)
         headend.rest()
         print(headend.check())
-        print(f"ready again after {READY_SECONDS * max(headend.restarts):.1f} s of this machine's time at most")
-        assert max(headend.restarts) < 1
+        # The first start is of an empty folder: nothing was killed before it.
+        shares, waited = headend.restarts[1:], headend.waited[1:]
+        print(f"ready again by the clock after {median(waited):.1f} s in the median, {max(waited):.1f} s at most")
+        own = [READY_SECONDS * share for share in shares]
+        print(f"by the part of the machine that was left for it {median(own):.1f} s, {max(own):.1f} s at most")
+        assert max(shares) < 1
 
 
 if __name__ == "__main__":

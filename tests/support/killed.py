@@ -55,6 +55,8 @@ class World:
     push: str = ""
     restarts: list[float] = field(default_factory=list)
     """How long it took to be ready, each time, as shares of what it may take."""
+    waited: list[float] = field(default_factory=list)
+    """How long that was by the clock, seconds, however busy the machine."""
     runs: list[int] = field(default_factory=list)
 
     def start(self) -> None:
@@ -76,7 +78,8 @@ class World:
         self.api, self.push = addresses["api"], addresses["push"]
         # Where others want the machine too, a second of work takes longer than one.
         share = max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
-        self.restarts.append((time.monotonic() - begun) / share / READY_SECONDS)
+        self.waited.append(time.monotonic() - begun)
+        self.restarts.append(self.waited[-1] / share / READY_SECONDS)
 
     def kill(self, how: signal.Signals = signal.SIGKILL) -> int:
         """End the head-end; return its exit status."""

@@ -159,6 +159,15 @@ def move_command(name: str, state: str, folder: Path) -> int:
     return DONE
 
 
+@devices_command.command("relocate")
+@click.argument("name")
+@click.argument("url", required=False)
+@folder_option
+def relocate_command(name: str, url: str | None, folder: Path) -> int:
+    """Say how a device is reached from now on; without URL it is not dialled itself."""
+    return _changed(folder, name, "relocate device", lambda inventory, now: inventory.relocate(name, url, now))
+
+
 @devices_command.command("couple")
 @click.argument("name")
 @click.argument("parent")
@@ -198,7 +207,7 @@ def _changed(folder: Path, name: str, what: str, change: Callable[[Inventory, in
         inventory = Inventory(connection)
         change(inventory, office.now)
         row = inventory.get(name)
-        after = {"parent": row.parent, "channel": row.channel, "meter": row.meter}
+        after = {"url": row.url, "parent": row.parent, "channel": row.channel, "meter": row.meter}
         record(connection, office.now, office.who, what, name, after=after)
     return DONE
 

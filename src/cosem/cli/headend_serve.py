@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ def serve_command(
 
     The log goes to standard error, a JSON object a line. What is under way when it ends goes on at the next start.
     """
+    # Nothing that a start makes is garbage, and to look for some takes a quarter of it; `settle` turns that on again.
+    gc.disable()
+    click.get_current_context().call_on_close(gc.enable)
     from cosem.headend.folder import Lock, load_settings
     from cosem.headend.logs import log_lines
     from cosem.headend.service import Listening, serve

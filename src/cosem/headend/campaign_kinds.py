@@ -70,7 +70,7 @@ class CommandCampaign:
         broadcast = content.get("broadcast", False)
         if broadcast not in (True, False) or (broadcast and all(item["kind"] != "emergency" for item in kept)):
             raise ConfigError("what goes to all at once is the emergency profile")
-        grave = self._commands.wants_two(item["kind"] for item in kept)
+        grave = self._commands.wants_two(NewCommand(item["kind"], item["parameters"]) for item in kept)
         return {"commands": kept, "broadcast": broadcast, "seconds": seconds}, grave
 
     def due(self, content: Mapping[str, Any]) -> int | None:

@@ -219,7 +219,9 @@ class Collector:
             waiting = [await queue.get()]
             if waiting[0] is not None and queue.qsize() < BATCH:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), BATCH_SECONDS)
+                    # wait_for of Python 3.11 forgets an end that is asked for just when there is something.
+                    async with asyncio.timeout(BATCH_SECONDS):
+                        await ended.wait()
             while len(waiting) < BATCH and not queue.empty():
                 waiting.append(queue.get_nowait())
             batch = [outcome for outcome in waiting if outcome is not None]

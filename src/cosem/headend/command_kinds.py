@@ -6,7 +6,7 @@ repeated after a crash: a person decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -157,3 +157,43 @@ KINDS: Final[Mapping[str, Kind]] = {
     )
 }  # fmt: skip
 """The kinds by name."""
+RAW: Final[Mapping[str, str]] = {"write": "attribute", "invoke": "method"}
+"""Kinds that do anything at all, and the parameter that says to what: [class, logical name, number]."""
+SWITCHING: Final = frozenset({9, 15, 18, 21, 22, 64, 68, 70, 71, 72})
+"""Classes by which somebody's supply, keys or firmware change, at once or by a script: with any kind named for two
+persons, raw commands to these want two as well."""
+SETTING: Final[Mapping[str, frozenset[int]]] = {
+    "message": frozenset({1}),
+    "configuration object": frozenset({1}),
+    "administrative status": frozenset({1}),
+    "alarm filter": frozenset({1}),
+    "clear alarms": frozenset({1}),
+    "load profile": frozenset({7}),
+    "clock": frozenset({8}),
+    "clock setup": frozenset({8}),
+    "calendar": frozenset({11, 20}),
+    "push": frozenset({40}),
+    "randomisation": frozenset({40}),
+}
+"""Classes by which a raw command does what a kind does, beside those."""
+TWINS: Final[Mapping[str, str]] = {
+    "disconnect": "close valve",
+    "close valve": "disconnect",
+    "reconnect": "open valve",
+    "open valve": "reconnect",
+}
+"""Kinds that do the same where an object is named."""
+
+
+def is_grave(kind: str, given: Parameters, two_persons: Collection[str]) -> bool:
+    """Whether a second person confirms a command where `two_persons` names these kinds."""
+    if kind in two_persons or (TWINS.get(kind) in two_persons and "object" in given):
+        return True
+    if kind not in RAW or not two_persons:
+        return False
+    classes = SWITCHING.union(*(SETTING.get(name, ()) for name in two_persons))
+    try:
+        return _target(given[RAW[kind]])[0] in classes
+    except (KeyError, ConfigError):
+        # What names nothing is refused, or fails: until then it is as grave as anything.
+        return True

@@ -122,11 +122,20 @@ def _channel(given: Parameters) -> int:
 
 
 def _client(given: Parameters) -> Obis:
-    return obis(given.get("object", f"0-{_channel(given)}:24.1.0.255"))
+    return _on_channel(given, "24.1.0.255")
 
 
 def _valve(given: Parameters) -> Obis:
-    return obis(given.get("object", f"0-{_channel(given)}:24.4.0.255"))
+    return _on_channel(given, "24.4.0.255")
+
+
+def _on_channel(given: Parameters, usual: str) -> Obis:
+    """Return the object of the channel; another one may be named, but not another channel's."""
+    channel = _channel(given)
+    name = obis(given.get("object", f"0-{channel}:{usual}"))
+    if (name[0], name[1]) != (0, channel):
+        raise ConfigError(f"{name} is no object of channel {channel}")
+    return name
 
 
 async def _close_valve(meter: AsyncMeter, given: Parameters) -> Any:

@@ -22,7 +22,7 @@ from cosem.errors import ConfigError, CosemError
 from cosem.headend.audit import record
 from cosem.headend.children import who_is
 from cosem.headend.command_kind import Kind
-from cosem.headend.command_kinds import KINDS
+from cosem.headend.command_kinds import KINDS, is_grave
 from cosem.headend.inventory import Inventory, State
 from cosem.headend.permits import Lane, Turns
 from cosem.headend.reasons import AGAIN, Reason, reason_of
@@ -205,7 +205,7 @@ class Commands:
         kinds = [kind_of(item.kind) for item in commands]
         bundle = identity or uuid.uuid4().hex
         now = int(self._clock())
-        grave = confirmed_by is None and self.wants_two(kind.name for kind in kinds)
+        grave = confirmed_by is None and self.wants_two(commands)
         state = CommandState.UNCONFIRMED if grave else CommandState.WAITING
         with self._engine.begin() as connection:
             target = Inventory(connection).get(device)
@@ -245,9 +245,9 @@ class Commands:
                 record(connection, now, who, f"ask for {kind.name}", device, after=after)
             return self._rows(connection, command.c.bundle == bundle), True
 
-    def wants_two(self, kinds: Iterable[str]) -> bool:
-        """Whether one of these kinds is confirmed by a second person."""
-        return not self._two_persons.isdisjoint(kinds)
+    def wants_two(self, commands: Iterable[NewCommand]) -> bool:
+        """Whether one of these is confirmed by a second person: its kind is named, or it may do what one named does."""
+        return any(is_grave(item.kind, item.parameters, self._two_persons) for item in commands)
 
     async def confirm(self, bundle: str, who: str) -> list[CommandRow]:
         """Confirm as the second person. Raises `ConfigError` where it is the first one, or nothing waits for it."""
@@ -455,11 +455,13 @@ class Commands:
         return [_row(row) for row in connection.execute(query)]
 
 
-def now_of(connection: Connection, name: str, objects: Sequence[str] = ()) -> NewCommand:
-    """Return the command that reads what a device shows now, with those in use on its M-Bus."""
+def now_of(
+    connection: Connection, name: str, objects: Sequence[str] = (), sees: Callable[[int], bool] = lambda number: True
+) -> NewCommand:
+    """Return the command that reads what a device shows now, with those in use on its M-Bus that somebody `sees`."""
     inventory = Inventory(connection)
     row = inventory.get(name)
-    children = [child for child in inventory.children(row.id) if child.state is State.IN_USE]
+    children = [child for child in inventory.children(row.id) if child.state is State.IN_USE and sees(child.id)]
     return NewCommand(VALUES_NOW.name, wanted(row, children, list(objects)))
 
 

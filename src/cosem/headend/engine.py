@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from cosem.client.async_meter import AsyncMeter
 from cosem.client.core import ClientOptions
@@ -40,7 +40,7 @@ from cosem.headend.plans import DAY, Plan, Plans, slot
 from cosem.headend.reading import over
 from cosem.headend.reasons import reason_of
 from cosem.headend.results import take_over
-from cosem.headend.schema import gap, plan_run, progress, result
+from cosem.headend.schema import gap, idempotency, plan_run, progress, result
 from cosem.headend.schema import slice_ as slice_table
 from cosem.headend.senders import Mail, Mqtt, Webhook
 from cosem.headend.session import (
@@ -64,6 +64,8 @@ LOOK_SECONDS: Final = 2.0
 """How often it is looked for what is due, and for what other processes asked for."""
 LOG: Final = logging.getLogger(__name__)
 SWEEP_SECONDS: Final = 900.0
+ANSWERS_SECONDS: Final = 7 * DAY
+"""How long answers under an Idempotency-Key are kept."""
 MAX_GAP_TRIES: Final = 5
 BACKFILL_DAYS: Final = 10
 """How far back gaps are asked for again."""
@@ -255,9 +257,15 @@ class Headend:
                 await self.key_changes.sweep()
                 self.notifier.clean(int(self.clock()))
                 self.traces.clean()
+                self._forget_answers()
             except Exception:
                 LOG.exception("open changes of keys were not looked at")
             await asyncio.sleep(SWEEP_SECONDS)
+
+    def _forget_answers(self) -> None:
+        """Forget under which keys something was asked for long ago: nobody asks for it again."""
+        with self.engine.begin() as connection:
+            connection.execute(delete(idempotency).where(idempotency.c.at < int(self.clock()) - ANSWERS_SECONDS))
 
     async def _write(self) -> None:
         while True:

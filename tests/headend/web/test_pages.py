@@ -19,6 +19,7 @@ from cosem.headend.inventory import Inventory
 from cosem.headend.reading import ProfileReading
 from cosem.headend.schema import web_session
 from cosem.headend.web.accounts import IDLE_SECONDS, TRIES, add_account
+from cosem.headend.web.topics import render
 from cosem.obis import obis
 from support.checked import Checked
 from support.house import put
@@ -364,6 +365,15 @@ async def test_a_live_read_asks_for_values_with_their_scalers(site):
             connection.execute("UPDATE command SET state='done', answer=? WHERE bundle=?", (answer, f"page-{key}"))
         connection.close()
         page = (await client.get("/device/2")).text
+    with site.headend.engine.begin() as connection:
+        Inventory(connection).group("flat", ["meter 2"])
+    async with site.visiting(Role.HOUSEHOLD) as tenant:
+        pages = [(await tenant.get(path)).text for path in ("/device/2", f"/commands/page-{key}")]
+        followed = render(site.app.state.frame, "own-device:2")["html"]["live-commands"]
+    for narrowed in (*pages, followed):
+        assert "12\u202f345.6 Wh" in narrowed
+        assert "0-2:24.2.1.255" not in narrowed, "the gas is somebody else's"
+    assert "0-2:24.2.1.255" in render(site.app.state.frame, "device:2")["html"]["live-commands"]
     assert "12\u202f345.6 Wh" in page
     assert "M-Bus 2: 0-2:24.2.1.255" in page
     assert "0.77 m³" in page

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
@@ -26,11 +26,13 @@ from cosem.headend.access import ALLOWED, OF_ALL, Act, Forbidden, Person, Role, 
 from cosem.headend.api.bodies import StrictRoute, misshapen
 from cosem.headend.api.guard import Guard
 from cosem.headend.api.shapes import Problem
+from cosem.headend.commands import NewCommand
 from cosem.headend.engine import Headend
 from cosem.headend.home.publisher import Publisher
 from cosem.headend.intake import Intake
 from cosem.headend.inventory import DeviceRow, Inventory
 from cosem.headend.permits import Turns
+from cosem.headend.reach import foreign_channel
 from cosem.headend.schema import idempotency
 
 UNANSWERED: Final = 0
@@ -137,6 +139,13 @@ def seen_device(connection: Connection, name: str, who: Person) -> DeviceRow:
     if not who.sees(row.id):
         raise NotFound(f"there is no device {name!r}")
     return row
+
+
+def within_reach(connection: Connection, row: DeviceRow, commands: Sequence[NewCommand], who: Person) -> None:
+    """Raise `NotFound` where a command reaches a device of somebody else on the M-Bus of this person's."""
+    channel = foreign_channel(connection, row, commands, who)
+    if channel is not None:
+        raise NotFound(f"there is no device on channel {channel} of {row.name}")
 
 
 @dataclass(frozen=True, slots=True)

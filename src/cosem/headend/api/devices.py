@@ -19,6 +19,7 @@ from cosem.headend.api.app import Asked, Key, NotFound, Served, allowed, once, r
 from cosem.headend.api.shapes import (
     MAX_NUMBER,
     MAX_PAGE,
+    Address,
     Coupling,
     Device,
     Devices,
@@ -131,12 +132,23 @@ def move_device(headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)],
         return Device.of(inventory.get(name), who)
 
 
+@router.put("/devices/{name}/url")
+def relocate_device(
+    headend: Served, who: Annotated[Person, allowed(Act.INVENTORY, everywhere=True)], name: Named, item: Address
+) -> Device:
+    """Say how a device is reached from now on."""
+    return _changed(
+        headend, who, name, "relocate device", lambda inventory, now: inventory.relocate(name, item.url, now)
+    )
+
+
 @router.put("/devices/{name}/coupling")
 def couple_device(
     headend: Served, who: Annotated[Person, allowed(Act.INVENTORY)], name: Named, item: Coupling
 ) -> Device:
     """Say on which channel of what a device hangs: from now on it is read through that."""
     with headend.engine.connect() as connection:
+        seen_device(connection, name, who)
         seen_device(connection, item.parent, who)
     return _changed(
         headend,
@@ -175,7 +187,7 @@ def _changed(headend: Headend, who: Person, name: str, what: str, change: Callab
 
 
 def _place(row: DeviceRow) -> dict[str, Any]:
-    return {"parent": row.parent, "channel": row.channel, "meter": row.meter}
+    return {"url": row.url, "parent": row.parent, "channel": row.channel, "meter": row.meter}
 
 
 @router.get("/devices/{name}/latest")

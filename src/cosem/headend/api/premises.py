@@ -16,7 +16,7 @@ from pydantic import Field
 from cosem.errors import ConfigError
 from cosem.headend import premises
 from cosem.headend.access import Act, Person
-from cosem.headend.api.app import Asked, Key, Served, allowed, once, room, seen_device
+from cosem.headend.api.app import Asked, Key, Served, allowed, once, room, seen_device, within_reach
 from cosem.headend.api.shapes import Name, Shape, moment
 from cosem.headend.commands import CommandState, now_of
 from cosem.headend.inventory import Inventory, Kind
@@ -157,11 +157,14 @@ async def read_now(
 
     async def act(asked: Asked) -> ShownShape:
         with headend.engine.connect() as connection:
-            command = now_of(connection, name, item.objects)
+            command = now_of(connection, name, item.objects, who.sees)
+            within_reach(connection, row, [command], who)
         late = int(headend.clock()) + GOOD
         (sent,) = await headend.commands.request(name, [command], who.name, identity=asked.identity, not_after=late)
         with suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(headend.commands.ended(sent.bundle)), WAIT)
+            # wait_for of Python 3.11 forgets an end that is asked for just when there is something.
+            async with asyncio.timeout(WAIT):
+                await asyncio.shield(headend.commands.ended(sent.bundle))
         (found,) = headend.commands.bundle(sent.bundle)
         answer: Mapping[str, Any] = found.answer if isinstance(found.answer, dict) else {}
         with headend.engine.connect() as connection:

@@ -133,6 +133,12 @@ class Meter(Shape):
     meter: str | None = Field(max_length=20)
 
 
+class Address(Shape):
+    """How a device is reached; null does not dial it itself."""
+
+    url: str | None = Field(max_length=2000)
+
+
 class Move(Shape):
     """A device's next state."""
 

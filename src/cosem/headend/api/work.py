@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from cosem.errors import ConfigError
 from cosem.headend.access import Act, Person
-from cosem.headend.api.app import Asked, Key, NotFound, Served, allowed, once, room, seen_device
+from cosem.headend.api.app import Asked, Key, NotFound, Served, allowed, once, room, seen_device, within_reach
 from cosem.headend.api.shapes import (
     MAX_NUMBER,
     MAX_PAGE,
@@ -24,7 +24,10 @@ from cosem.headend.api.shapes import (
 from cosem.headend.audit import record
 from cosem.headend.command_kinds import KINDS
 from cosem.headend.commands import CommandRow, NewCommand
+from cosem.headend.engine import Headend
+from cosem.headend.inventory import Inventory
 from cosem.headend.plans import Plan, Plans, Selection
+from cosem.headend.reach import shown_to
 from cosem.headend.schema import plan, plan_run
 
 router = room("work")
@@ -148,11 +151,12 @@ async def send_commands(
     """Ask for commands to one device, in one association."""
 
     async def act(asked: Asked) -> Bundle:
+        commands = [NewCommand(each.kind, each.parameters) for each in item.commands]
         with headend.engine.connect() as connection:
-            seen_device(connection, item.device, who)
+            within_reach(connection, seen_device(connection, item.device, who), commands, who)
         rows = await headend.commands.request(
             item.device,
-            [NewCommand(each.kind, each.parameters) for each in item.commands],
+            commands,
             who.name,
             identity=asked.identity,
             not_after=None if item.not_after is None else seconds(item.not_after),
@@ -165,24 +169,33 @@ async def send_commands(
 @router.get("/commands/{bundle}")
 def get_bundle(headend: Served, who: Annotated[Person, allowed(Act.SEE)], bundle: Identity) -> Bundle:
     """Return the commands of a bundle as they stand."""
+    return _shown(headend, who, bundle)
+
+
+def _shown(headend: Headend, who: Person, bundle: str) -> Bundle:
+    """Return a bundle as far as it is this person's. Raises `NotFound`."""
     rows = headend.commands.bundle(bundle)
     if not rows or not who.sees(rows[0].device):
         raise NotFound(f"there is no bundle {bundle!r}")
-    return _bundle(rows)
+    with headend.engine.connect() as connection:
+        target = Inventory(connection).by_number([rows[0].device])[rows[0].device]
+        return _bundle(shown_to(connection, target, rows, who))
 
 
 @router.post("/commands/{bundle}/confirmation")
 async def confirm(headend: Served, who: Annotated[Person, allowed(Act.CONFIRM)], bundle: Identity) -> Bundle:
     """Confirm as the second person."""
     get_bundle(headend, who, bundle)
-    return _bundle(await headend.commands.confirm(bundle, who.name))
+    await headend.commands.confirm(bundle, who.name)
+    return _shown(headend, who, bundle)
 
 
 @router.post("/commands/{bundle}/withdrawal")
 async def take_back(headend: Served, who: Annotated[Person, allowed(Act.COMMAND)], bundle: Identity) -> Bundle:
     """Take back what is not sent yet."""
     get_bundle(headend, who, bundle)
-    return _bundle(await headend.commands.cancel(bundle, who.name))
+    await headend.commands.cancel(bundle, who.name)
+    return _shown(headend, who, bundle)
 
 
 def _bundle(rows: list[CommandRow]) -> Bundle:

@@ -10,6 +10,7 @@ import hashlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from argon2 import PasswordHasher
@@ -54,7 +55,11 @@ class Passwords:
         self._turns = asyncio.Semaphore(2)
         self._waiting = 0
         self._wrong: dict[str, tuple[int, float]] = {}
-        self._nobody = self._hasher.hash(secrets.token_urlsafe(16))
+
+    @cached_property
+    def _nobody(self) -> str:
+        """Return what the passwords of nobody are compared with. Made at the first sign-in: it takes a while."""
+        return self._hasher.hash(secrets.token_urlsafe(16))
 
     async def make(self, password: str) -> str:
         """Return the hash of a password. Raises `ConfigError` for one that is too short or too long."""
@@ -66,7 +71,7 @@ class Passwords:
         count, since = self._wrong.get(name, (0, now))
         if count >= TRIES and now - since < PAUSE_SECONDS:
             raise TooMany(f"too many wrong passwords: try again in {PAUSE_SECONDS} seconds")
-        done = await self._thread(self._verify, known or self._nobody, password[:LONGEST_PASSWORD])
+        done = await self._thread(self._verify, known, password[:LONGEST_PASSWORD])
         if done and known is not None:
             self._wrong.pop(name, None)
             return True
@@ -75,7 +80,7 @@ class Passwords:
         self._wrong[name] = (1 if count >= TRIES else count + 1, now)
         return False
 
-    async def _thread(self, act: Callable[..., T], *arguments: str) -> T:
+    async def _thread(self, act: Callable[..., T], *arguments: str | None) -> T:
         if self._waiting >= WAITING:
             raise TooMany("too many sign-ins at once: try again in a moment")
         self._waiting += 1
@@ -85,9 +90,11 @@ class Passwords:
         finally:
             self._waiting -= 1
 
-    def _verify(self, known: str, password: str) -> bool:
+    def _verify(self, known: str | None, password: str) -> bool:
+        # It is there before one knows whether it is needed: the first sign-in takes as long for somebody, too.
+        nobody = self._nobody
         try:
-            return self._hasher.verify(known, password)
+            return self._hasher.verify(known or nobody, password)
         except (VerificationError, InvalidHashError):
             return False
 

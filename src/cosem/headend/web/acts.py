@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +18,8 @@ from cosem.headend.values_now import VALUES_NOW
 from cosem.headend.web.text import number
 from cosem.units import Unit
 
+_BEHIND: Final = re.compile(r"M-Bus|0-[1-9]\d*:24\.")
+"""What is not of the device itself, but of one on its M-Bus."""
 VALVES: Final = (Kind.GAS, Kind.WATER, Kind.HEAT)
 
 
@@ -65,10 +68,15 @@ ACTS: Final = (
 )  # fmt: skip
 
 
-def command_of(connection: Connection, act: DeviceAct, row: DeviceRow, form: Any) -> NewCommand:
-    """Return the command of an act, for the device itself. Raises `ConfigError` for what is missing."""
+def command_of(
+    connection: Connection, act: DeviceAct, row: DeviceRow, form: Any, sees: Callable[[int], bool]
+) -> NewCommand:
+    """Return the command of an act, for the device itself. Raises `ConfigError` for what is missing.
+
+    `sees` says whether a device is one of whoever asks.
+    """
     if act.kind == VALUES_NOW.name:
-        return now_of(connection, row.name)
+        return now_of(connection, row.name, sees=sees)
     parameters: dict[str, Any] = {}
     if act.field:
         text = str(form.get(act.field, "")).strip()
@@ -76,6 +84,11 @@ def command_of(connection: Connection, act: DeviceAct, row: DeviceRow, form: Any
             raise ConfigError("the text has 1 to 200 signs")
         parameters[act.field] = text
     return NewCommand(act.kind, parameters)
+
+
+def own_words(row: CommandRow) -> list[tuple[str, str]]:
+    """Return what came of a read of a device itself, without its M-Bus."""
+    return [(name, value) for name, value in read_words(row) if not _BEHIND.match(name)]
 
 
 def read_words(row: CommandRow) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from cosem.headend.api.devices import values as api_values
 from cosem.headend.commands import CommandRow, CommandState
 from cosem.headend.happenings import AlarmState, alarms, events
 from cosem.headend.inventory import DeviceRow, Inventory, Kind, State
+from cosem.headend.reach import shown_to
 from cosem.headend.schema import (
     campaign,
     campaign_device,
@@ -28,7 +29,7 @@ from cosem.headend.schema import (
     latest,
 )
 from cosem.headend.schema import segment as segment_table
-from cosem.headend.web.acts import ACTS, command_of, read_words
+from cosem.headend.web.acts import ACTS, command_of, own_words, read_words
 from cosem.headend.web.asking import SECOND, Question, ask
 from cosem.headend.web.frame import (
     Frame,
@@ -138,7 +139,7 @@ def show(
     days = min(RANGES, key=lambda known: abs(known - days))
     with frame.headend.engine.connect() as connection:
         row = find(connection, number, who)
-        given = device_state(frame, connection, number, before)
+        given = device_state(frame, connection, number, before, narrowed=who.person.narrowed)
         channels = [item[0] for item in given["readings"]]
         # What is read of its type has a past to show; what is only pushed has none.
         read = _read_channels(connection, row)
@@ -187,8 +188,18 @@ def _span(until: str, days: int, frame: Frame) -> dict[str, str]:
     }
 
 
-def device_state(frame: Frame, connection: Connection, number: int, before: int | None = None) -> dict[str, Any]:
-    """Return what of a device's page changes while it is open."""
+def _is_child(connection: Connection, number: int) -> bool:
+    return Inventory(connection).by_number([number])[number].is_child
+
+
+def device_state(
+    frame: Frame, connection: Connection, number: int, before: int | None = None, *, narrowed: bool = False
+) -> dict[str, Any]:
+    """Return what of a device's page changes while it is open.
+
+    `narrowed`: for who sees some devices only, and perhaps not what was read of those on its M-Bus: they have pages of
+    their own.
+    """
     query = select(channel, latest.c.time, latest.c.value).join(channel, channel.c.id == latest.c.channel)
     readings = connection.execute(query.where(latest.c.device == number).order_by(channel.c.name)).all()
     happened = events(connection, device_number=number, before=before, limit=EVENTS + 1)
@@ -200,7 +211,7 @@ def device_state(frame: Frame, connection: Connection, number: int, before: int 
         "earlier": happened[EVENTS - 1]["id"] if len(happened) > EVENTS else None,
         "bundles": [(bundle, frame.headend.commands.bundle(bundle)) for bundle in bundles],
         "opened": alarms(connection, device_number=number, state=AlarmState.OPEN, limit=20),
-        "read_words": read_words,
+        "read_words": own_words if narrowed and not _is_child(connection, number) else read_words,
         "now": frame.now,
     }
 
@@ -300,7 +311,7 @@ async def do(frame: Framed, who: Signed, request: Request, number: int, name: st
         row = find(connection, number, who)
         if not act.fits(row):
             raise Gone("there is no such act")
-        wanted = command_of(connection, act, row, form)
+        wanted = command_of(connection, act, row, form, who.person.sees)
     if act.right is Act.READ and word(form, "trace") == "1":
         trace_next(frame, who, row, key_of(form))
     rows = await frame.headend.commands.request(row.name, [wanted], who.person.name, identity=f"page-{key_of(form)}")
@@ -355,7 +366,8 @@ def _bundle(frame: Frame, who: Visitor, bundle: str) -> tuple[DeviceRow, list[Co
     if not rows:
         raise Gone("there is no such command")
     with frame.headend.engine.connect() as connection:
-        return find(connection, rows[0].device, who), rows
+        row = find(connection, rows[0].device, who)
+        return row, shown_to(connection, row, rows, who.person)
 
 
 @router.post("/commands/{bundle}/confirm")

@@ -17,7 +17,7 @@ from cosem.headend.inventory import Inventory
 from cosem.headend.web.accounts import session_of
 from cosem.headend.web.customer_pages import at_hand, note_look
 from cosem.headend.web.frame import Framed, Gone, Signed, Visitor, able, back, fields, own_path, word
-from cosem.headend.web.live import MAX_FOLLOWERS, of_device
+from cosem.headend.web.live import MAX_FOLLOWERS, OWN, of_device
 from cosem.headend.web.playing import HOME, NEIGHBOURHOOD
 
 router = APIRouter(include_in_schema=False)
@@ -115,6 +115,8 @@ async def live(frame: Framed, who: Signed, topic: Topic) -> Any:
             raise Gone("there is no such device")
         if topic.startswith(HOME):
             await asyncio.to_thread(note_look, frame, who, numbers[0])
+        elif who.person.narrowed and not topic.startswith("station:"):
+            topic = OWN + topic
     elif who.household:
         raise Gone("this is not for households")
     elif topic == NEIGHBOURHOOD and frame.playing is None:

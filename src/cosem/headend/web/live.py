@@ -25,9 +25,16 @@ COMMENT_SECONDS: Final = 15.0
 MAX_FOLLOWERS: Final = 2000
 
 
+OWN: Final = "own-"
+
+
 def of_device(number: int) -> tuple[str, ...]:
-    """Return the topics of a device: its page, its page for those who see traces, and its page as a gas station."""
-    return f"device:{number}", f"traced:{number}", f"station:{number}"
+    """Return the topics of a device: its page, its page for those who see traces, and its page as a gas station.
+
+    With `OWN` before them they are for those who see some devices only.
+    """
+    pages = (f"device:{number}", f"traced:{number}")
+    return *pages, *(OWN + page for page in pages), f"station:{number}"
 
 
 class Beat(Protocol):

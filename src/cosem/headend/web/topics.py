@@ -9,7 +9,7 @@ from cosem.headend.web import customer_view, neighbourhood_view, station_pages, 
 from cosem.headend.web.campaign_pages import campaign_state
 from cosem.headend.web.device_pages import device_state
 from cosem.headend.web.frame import Frame
-from cosem.headend.web.live import Live, State, of_device
+from cosem.headend.web.live import OWN, Live, State, of_device
 from cosem.headend.web.plan_pages import run_state
 from cosem.headend.web.playing import HOME, NEIGHBOURHOOD
 
@@ -32,17 +32,17 @@ def connect(frame: Frame) -> None:
         frame.live.touch(*topics)
 
     frame.headend.live.append(told)
-    frame.headend.traces.listeners.append(lambda number: frame.live.touch(f"traced:{number}"))
+    frame.headend.traces.listeners.append(lambda number: frame.live.touch(f"traced:{number}", f"{OWN}traced:{number}"))
 
 
 def render(frame: Frame, topic: str) -> State:
     """Return the state of a topic."""
     if topic == NEIGHBOURHOOD:
         return {} if frame.playing is None else neighbourhood_view.topic(frame, frame.playing.seen)
-    kind, _, number = topic.partition(":")
+    kind, _, number = topic.removeprefix(OWN).partition(":")
     with frame.headend.engine.connect() as connection:
         if kind in ("device", "traced"):
-            given = device_state(frame, connection, int(number))
+            given = device_state(frame, connection, int(number), narrowed=topic.startswith(OWN))
             blocks = ["readings", "commands", "opened"]
             if kind == "traced":
                 # With what only those see who may command.
