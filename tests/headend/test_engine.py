@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 
 from cosem.client.core import ClientOptions
 from cosem.client.table import Column
@@ -19,7 +19,7 @@ from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.permits import Limits
 from cosem.headend.plans import DAY, Plan, Plans, Selection, slot
 from cosem.headend.reading import ProfileReading
-from cosem.headend.schema import counter, idempotency, result
+from cosem.headend.schema import counter, gap, idempotency, result
 from cosem.headend.vault import Purpose
 from cosem.headend.work import DbosQueue
 from cosem.obis import obis
@@ -101,6 +101,67 @@ async def test_a_run_reads_every_device_or_says_why_not_and_the_next_asks_for_wh
         assert connection.execute(select(result.c["values"]).where(result.c.run == run)).scalar_one() == 4
     assert (values.times[1:] - values.times[:-1] == 900).all()
     assert values.times[-1] == NOW + 3600
+
+
+async def test_a_row_that_a_slow_clock_has_not_written_yet_is_read_the_next_time(office):
+    clock = Clock()
+    headend = await office(clock)
+    meter = make_meter()
+    with served(meter) as running:
+        plan = fill(headend, {"slow": running.url()})
+        # It is asked for the row of this moment a minute before it has it.
+        clock.now = NOW + 900 + 5.0
+        meter.advance(NOW + 840)
+        assert await headend.finished(await headend.run(plan, spread=False)) == {"read": 1}
+        meter.advance(NOW + 1800)
+        clock.now = NOW + 1800 + 5.0
+        assert await headend.finished(await headend.run(plan, spread=False)) == {"read": 1}
+    with headend.engine.connect() as connection:
+        values = headend.intervals.read(connection, 1, 1, NOW - 900, NOW + DAY)
+        assert values.times.tolist() == [NOW - 900, NOW, NOW + 900, NOW + 1800]
+        assert not connection.execute(select(gap)).all()
+
+
+async def test_a_gap_between_two_nights_is_asked_for_a_few_times_and_forgotten_when_it_is_filled(office):
+    clock = Clock()
+    headend = await office(clock)
+    meter = make_meter()
+    with served(meter) as running:
+        plan = fill(headend, {"good": running.url()})
+
+        async def night(at: int) -> int:
+            meter.advance(at)
+            clock.now = at + 60.0
+            run = await headend.run(plan, spread=False)
+            assert await headend.finished(run) == {"read": 1}
+            with headend.engine.connect() as connection:
+                return connection.execute(select(result.c["values"]).where(result.c.run == run)).scalar_one()
+
+        def gaps() -> list[tuple[int, int, int]]:
+            with headend.engine.connect() as connection:
+                return [(row.first, row.last, row.tries) for row in connection.execute(select(gap))]
+
+        await night(NOW)
+        meter.advance(NOW + 900)
+        lost = meter.load_profile.rows[-1]
+        meter.load_profile.rows.remove(lost)
+        assert await night(NOW + 1800) == 1
+        hole = (NOW + 900, NOW + 1800)
+        assert gaps() == [(*hole, 0)]
+        for tries in range(1, 6):
+            assert await night(NOW + 1800 + tries * 900) == 1 + tries, "all behind the gap once more"
+            assert gaps() == [(*hole, tries)]
+        assert await night(NOW + 7200) == 1, "often enough"
+        # Whoever asks for it again by hand finds it.
+        with headend.engine.begin() as connection:
+            connection.execute(update(gap).values(tries=4))
+        at = next(index for index, row in enumerate(meter.load_profile.rows) if row.time > lost.time)
+        meter.load_profile.rows.insert(at, lost)
+        assert await night(NOW + 8100) == 9
+        assert gaps() == []
+    with headend.engine.connect() as connection:
+        values = headend.intervals.read(connection, 1, 1, NOW - DAY, NOW + DAY)
+    assert (values.times[1:] - values.times[:-1] == 900).all()
 
 
 async def test_after_a_restart_values_keys_and_counters_are_there(office):

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import Insert
 from sqlalchemy.dialects.sqlite import insert as upsert
 
@@ -136,6 +136,8 @@ def store(
             row = {"device": outcome.device, "at": now, "offset": outcome.offset}
             rows["clock"].append({**row, "set_at": now if outcome.clock_set else None})
     intervals.stage(connection, _validated(connection, came, readings, rules))
+    _settle_gaps(connection, outcomes, readings)
+    rows["gap"] += _before(connection, outcomes, readings)
     _write(connection, rows)
     if events := [item for outcome in outcomes for item in outcome.events]:
         fresh, numbers = keep(connection, events, now)
@@ -176,10 +178,13 @@ def _last_known(series: Series) -> int | None:
 
 def _holes(series: Series, period: int) -> list[int]:
     """Return behind which values some are missing."""
-    # Once a year a day has 25 hours.
-    longest = period if period < DAY else period + 3600
-    found: list[int] = np.flatnonzero(np.diff(series.times) > longest)[:MAX_GAPS].tolist()
+    found: list[int] = np.flatnonzero(np.diff(series.times) > _longest(period))[:MAX_GAPS].tolist()
     return found
+
+
+def _longest(period: int) -> int:
+    """Return how far apart rows are at most between which nothing is missing: once a year a day has 25 hours."""
+    return period if period < DAY else period + 3600
 
 
 def _gaps(series: Series, reading: ProfileReading, holes: Sequence[int]) -> list[dict[str, Any]]:
@@ -194,6 +199,65 @@ def _gaps(series: Series, reading: ProfileReading, holes: Sequence[int]) -> list
         }
         for at in holes
     ]
+
+
+def _settle_gaps(
+    connection: Connection, outcomes: Sequence[Outcome], readings: Mapping[tuple[int, int], ProfileReading]
+) -> None:
+    """Forget the gaps of which something came; count a try of those that were asked for in vain."""
+    since = {(outcome.device, profile): at for outcome in outcomes for profile, at in outcome.since.items()}
+    if not since:
+        return
+    came: dict[tuple[int, str], list[Series]] = {}
+    for outcome in outcomes:
+        for key, item in _by_profile(outcome, readings).items():
+            came.setdefault(key, []).append(item)
+    filled: list[dict[str, Any]] = []
+    tried: list[dict[str, Any]] = []
+    for row in connection.execute(select(gap).where(gap.c.device.in_({device for device, _ in since}))):
+        key = row.device, row.profile
+        if since.get(key, row.first) >= row.first:
+            continue
+        there = any(len(item.between(row.first, row.last)) for item in came.get(key, ()))
+        (filled if there else tried).append({"of": row.device, "profile_": row.profile, "first_": row.first})
+    if filled:
+        connection.execute(_FILLED, filled)
+    if tried:
+        connection.execute(_TRIED, tried)
+
+
+def _before(
+    connection: Connection, outcomes: Sequence[Outcome], readings: Mapping[tuple[int, int], ProfileReading]
+) -> list[dict[str, Any]]:
+    """Return the gaps between the last row that was had before and the first one that came behind it now."""
+    asked: dict[tuple[int, str], tuple[int, Series]] = {}
+    for outcome in outcomes:
+        for (device, profile), item in _by_profile(outcome, readings).items():
+            if profile in outcome.since:
+                asked[device, profile] = outcome.since[profile], item
+    found: list[dict[str, Any]] = []
+    if not asked:
+        return found
+    for row in connection.execute(select(progress).where(progress.c.device.in_({device for device, _ in asked}))):
+        known = asked.get((row.device, row.profile))
+        if known is None or known[0] != row.until:
+            continue
+        since, item = known
+        reading = readings[item.device, item.channel]
+        behind = int(item.times[0])
+        if behind - since > _longest(reading.period):
+            found += _gaps(Series.of(item.device, item.channel, [since, behind], [0, 0]), reading, [0])
+    return found
+
+
+def _by_profile(outcome: Outcome, readings: Mapping[tuple[int, int], ProfileReading]) -> dict[tuple[int, str], Series]:
+    """Return one series for each profile: all of a profile have its times."""
+    found = {}
+    for item in outcome.series:
+        reading = readings.get((item.device, item.channel))
+        if reading is not None and len(item):
+            found[item.device, str(reading.name)] = item
+    return found
 
 
 def _keeping_the_result() -> Insert:
@@ -246,6 +310,15 @@ _KEEPING: Final = {
 }
 
 
+_THIS_GAP: Final = (
+    gap.c.device == bindparam("of"),
+    gap.c.profile == bindparam("profile_"),
+    gap.c.first == bindparam("first_"),
+)
+_FILLED: Final = delete(gap).where(*_THIS_GAP)
+_TRIED: Final = update(gap).where(*_THIS_GAP).values(tries=gap.c.tries + 1)
+
+
 def _write(connection: Connection, rows: dict[str, list[dict[str, Any]]]) -> None:
     for name, statement in _KEEPING.items():
         insert_many(connection, statement, rows[name])
@@ -254,17 +327,3 @@ def _write(connection: Connection, rows: dict[str, list[dict[str, Any]]]) -> Non
 def keep_latest(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Keep the latest values of channels: device, channel, time, value. An older one takes no newer one's place."""
     insert_many(connection, _KEEPING["latest"], rows)
-
-
-def close_gaps(connection: Connection, intervals: Intervals, device: int, channel: int, profile: str) -> int:
-    """Forget the gaps that were filled meanwhile, and count a try of the others; return how many stay."""
-    rows = connection.execute(select(gap).where(gap.c.device == device, gap.c.profile == profile)).all()
-    left = 0
-    for row in rows:
-        place = (gap.c.device == device, gap.c.profile == profile, gap.c.first == row.first)
-        if len(intervals.read(connection, device, channel, row.first, row.last)):
-            connection.execute(delete(gap).where(*place))
-        else:
-            connection.execute(update(gap).where(*place).values(tries=gap.c.tries + 1))
-            left += 1
-    return left

@@ -233,7 +233,7 @@ progress: Final = Table(
     Column("until", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Up to when each profile of a device was read."""
+"""The last row that is had of each profile of a device; up to when each of its logs was read."""
 
 gap: Final = Table(
     "gap",

@@ -128,7 +128,9 @@ class Target:
 class Outcome:
     """What came of a session. `reason` None: everything asked for was read. `seconds` is how long it took.
 
-    `until` tells for each profile and log up to when it was asked for and had; `offset` is how fast the clock was.
+    `until` tells for each profile and log up to when it is had: of a profile that is its last row, for what was asked
+    for and not there may still come (of a clock that is slow, or a concentrator that has not read it yet). `since` is
+    from when on each profile was asked for, where the whole answer came. `offset` is how fast the clock was.
     `latest` are values as they stand: channel, time, value. `children` are the outcomes of the devices on its M-Bus: of
     one of those `channel` is what was found on its channel, `found` and `values` are what it says. `settled` says that
     asking again now is no use.
@@ -139,6 +141,7 @@ class Outcome:
     detail: str = ""
     series: list[Series] = field(default_factory=list)
     until: dict[str, int] = field(default_factory=dict)
+    since: dict[str, int] = field(default_factory=dict)
     offset: int | None = None
     clock_set: bool = False
     seconds: float = 0.0
@@ -311,7 +314,7 @@ def _read_child(
                 yield from _read_profile(core, behind, Wanted(there, child.since[number], until), part)
             finally:
                 outcome.found += [(reading, item) for item in part.series]
-            outcome.until[str(reading.name)] = until
+            _have(outcome, reading, child.since[number], part.series)
         outcome.reason = None
         if (since := found.stale(clock())) is not None:
             # Its parent is asked again when it has asked the device again.
@@ -385,8 +388,17 @@ def _read_profile(core: Core, target: Target, wanted: Wanted, outcome: Outcome) 
         raise
     if len(octets) > MAX_BUFFER:
         raise DecodeError(f"{reading.name} has {len(octets)} octets, more than any profile", 0)
-    _keep(reading.series(octets, target.device, zone=target.zone), wanted, outcome)
-    outcome.until[str(reading.name)] = wanted.until
+    _have(
+        outcome, reading, wanted.since, _keep(reading.series(octets, target.device, zone=target.zone), wanted, outcome)
+    )
+
+
+def _have(outcome: Outcome, reading: ProfileReading, since: int, series: list[Series]) -> None:
+    """Say what is had of a profile whose whole answer came."""
+    name = str(reading.name)
+    outcome.since[name] = since
+    if series:
+        outcome.until[name] = max(int(item.times[-1]) for item in series)
 
 
 @lru_cache(maxsize=256)
@@ -397,9 +409,8 @@ def _between(first: int, last: int, zone: int) -> SelectiveAccess:
     return selective(by_time(start, end))
 
 
-def _keep(series: list[Series], wanted: Wanted, outcome: Outcome) -> None:
-    """Keep what was asked for: what lies outside is a device that answers another question."""
-    for item in series:
-        part = item.between(wanted.since + 1, wanted.until + 1)
-        if len(part):
-            outcome.series.append(part)
+def _keep(series: list[Series], wanted: Wanted, outcome: Outcome) -> list[Series]:
+    """Keep and return what was asked for: what lies outside is a device that answers another question."""
+    parts = [part for item in series if len(part := item.between(wanted.since + 1, wanted.until + 1))]
+    outcome.series += parts
+    return parts
