@@ -85,6 +85,18 @@ def test_what_comes_late_or_twice_joins_what_is_in_a_file(store):
     assert written.quality[written.times == START + 1800] == 4
 
 
+def test_a_value_that_is_there_is_not_called_missing_because_a_later_answer_has_none(store):
+    engine, intervals = store
+    at = [START + 900, START + 1800]
+    with engine.begin() as connection:
+        intervals.stage(connection, [Series.of(7, 1, at, [5, MISSING], np.array([0, 16], np.uint8))])
+    with engine.begin() as connection:
+        intervals.stage(connection, [Series.of(7, 1, at, [MISSING] * 2, np.array([17, 17], np.uint8))])
+        found = intervals.read(connection, 7, 1, START, START + DAY)
+    assert listed(found) == [(at[0], 5), (at[1], MISSING)]
+    assert found.quality.tolist() == [1, 17]
+
+
 def test_days_of_a_month_that_is_over_become_one_file(store):
     engine, intervals = store
     with engine.begin() as connection:

@@ -91,6 +91,24 @@ async def test_new_connections_come_at_the_rate_even_if_each_is_short():
     assert loop.time() - start >= 10 / 50 - 0.01
 
 
+async def test_what_is_open_counts_when_limits_are_changed_and_who_waits_comes_in_when_there_is_room():
+    world = World(Limits(3, 1e6))
+    tasks = [asyncio.ensure_future(world.session(Lane.BACKGROUND, 0.05)) for _ in range(9)]
+    await asyncio.sleep(0)
+    assert world.permits.open == 3
+    world.permits.change(Limits(2, 1e6))
+    late = asyncio.ensure_future(world.session(Lane.INTERACTIVE, 0.05))
+    await asyncio.sleep(0)
+    assert world.permits.open == 3
+    await late
+    assert world.permits.open <= 2
+    world.permits.change(Limits(5, 1e6))
+    await asyncio.sleep(0)
+    assert world.permits.open > 2
+    await asyncio.gather(*tasks)
+    assert world.most <= 5
+
+
 @pytest.mark.parametrize("wrong", [(0, 1.0, 0), (1, 0.0, 0), (1, float("nan"), 0), (2, 1.0, 2)])
 def test_limits_that_let_nothing_through_are_refused(wrong):
     with pytest.raises(ConfigError, match="no plan"):

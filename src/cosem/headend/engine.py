@@ -361,8 +361,11 @@ class Headend:
 
     def _permits_of(self, segment: int, limits: Limits) -> Permits:
         permits = self._permits.get(segment)
-        if permits is None or permits.limits != limits:
+        if permits is None:
             permits = self._permits[segment] = Permits(limits, asyncio.get_running_loop().time)
+        elif permits.limits != limits:
+            # The same ones: connections that are open under the former limits count.
+            permits.change(limits)
         return permits
 
     # --- slices -------------------------------------------------------------------------------------------

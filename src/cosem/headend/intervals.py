@@ -26,6 +26,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 
 from cosem.errors import ConfigError
 from cosem.headend.database import insert_many
+from cosem.headend.quality import Quality
 from cosem.headend.schema import interval_block, interval_file
 
 DAY: Final = 86_400
@@ -118,9 +119,11 @@ class Series:
             return Series(self.device, self.channel, *columns)
         merged = Series.of(self.device, self.channel, *columns)
         at = np.searchsorted(merged.times, older.times)
-        lost = merged.values[at] == MISSING
+        lost = (merged.values[at] == MISSING) & (older.values != MISSING)
         if lost.any():
             merged.values[at[lost]] = older.values[lost]
+            # What is news of its quality holds, but for that it is missing.
+            merged.quality[at[lost]] &= ~np.uint8(Quality.MISSING)
         return merged
 
 

@@ -68,6 +68,11 @@ class Permits:
         self._waiting: tuple[deque[asyncio.Future[None]], ...] = (deque(), deque())
         self._timer: asyncio.TimerHandle | None = None
 
+    def change(self, limits: Limits) -> None:
+        """Take other limits. What is open goes on and counts."""
+        self.limits = limits
+        self._next()
+
     @property
     def open(self) -> int:
         """How many connections are open."""
