@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import select
 
@@ -133,6 +135,22 @@ async def test_a_parent_that_is_not_reached_or_not_in_use_is_the_childs_reason(m
     found = await house.run()
     assert found["gas"][:2] == ("parent not reached", "not configured: meter is suspended")
     assert set(found) == {"gas", "water", "heat"}
+
+
+async def test_a_profile_that_a_meter_has_not_costs_neither_its_other_ones_nor_what_hangs_behind_it(metered):
+    house = metered
+    async with house.headend.meter(house.numbers["meter"]) as client:
+        (learned,) = await learn(client, [obis("1-0:99.1.0.255")])
+    house.change(lambda inventory, now: adopt(inventory._connection, "meter", [learned], "anna", now, kind="other"))
+    with house.headend.engine.begin() as connection:
+        inventory = Inventory(connection)
+        (known,) = (item for item in inventory.types() if item.name == "other")
+        absent = replace(known.readings[0], name=obis("1-0:99.7.0.255"))
+        inventory.set_readings("other", [absent, *known.readings])
+    found = await house.run()
+    assert found["meter"][0] == "not supported"
+    assert found["meter"][2] > 96, "the profile that it has"
+    assert [found[name][0] for name in ("gas", "water", "heat")] == [None] * 3
 
 
 async def test_where_a_session_breaks_those_read_stay_read_and_the_others_are_tried_again(metered, monkeypatch):

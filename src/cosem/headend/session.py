@@ -279,10 +279,17 @@ def _read(
     try:
         if target.own and target.clock is not None:
             yield from _look_at_clock(core, target, target.clock, outcome, clock)
+        refused: AccessError | None = None
         for wanted in target.wanted:
-            yield from _read_profile(core, target, wanted, outcome)
+            try:
+                yield from _read_profile(core, target, wanted, outcome)
+            except AccessError as error:
+                # What it has not others of its type may have: the rest is read, and what hangs behind it.
+                refused = refused or error
         if target.logs is not None:
             yield from _read_logs(core, target, target.logs, outcome, clock)
+        if refused is not None:
+            outcome.reason, outcome.detail = reason_of(refused), str(refused)
         outcome.settled = True
         for child, own in zip(target.children, outcome.children, strict=True):
             yield from _read_child(core, target, child, own, clock)
