@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -100,7 +101,17 @@ def test_its_neighbourhood_is_gone_also_when_it_is_killed(tmp_path):
     ],
 )
 def test_what_cannot_be_is_said_before_anybody_lives(wrong, why):
-    done = subprocess.run([*HERE, *wrong], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*HERE, "--port", "0", *wrong], capture_output=True, text=True, timeout=60)
     assert done.returncode not in (0, 130)
     assert why in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_said_before_anybody_lives():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = subprocess.run([*HERE, *SMALL, "--port", port], capture_output=True, text=True, timeout=60)
+    assert done.returncode not in (0, 130)
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert "--port" in done.stderr
+    assert "comes to life" not in done.stdout + done.stderr

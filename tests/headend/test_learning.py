@@ -12,6 +12,7 @@ from cosem.headend.inventory import Inventory, Kind, NewDevice
 from cosem.headend.learning import USUAL, Learned, adopt, learn
 from cosem.obis import obis
 from cosem.units import ScalerUnit, Unit
+from support.gas_devices import DAILY, HOURLY, START, converter
 from support.served import served
 
 NOW = 1_793_500_000
@@ -46,6 +47,16 @@ async def test_a_meter_tells_what_its_profiles_capture(engine):
     daily = {item.name: item for item in types[0].readings}[USUAL[1]]
     assert daily.period == 86_400
     assert not set(daily.channels[2:]) & set(reading.channels[2:])
+
+
+async def test_an_archive_too_young_to_tell_its_days_does_not_hide_the_others():
+    device = converter()
+    device.advance(START + 5 * 3600)
+    with served(device) as running:
+        async with await running.connect_async() as meter:
+            assert [item.name for item in await learn(meter)] == [obis(HOURLY)]
+            with pytest.raises(ConfigError, match="no capture period"):
+                await learn(meter, [obis(DAILY)])
 
 
 def layout(scaler: int) -> Learned:

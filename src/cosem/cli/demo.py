@@ -68,6 +68,11 @@ def demo_command(**options: Any) -> int:
     NeighbourhoodSettings(
         options["meters"], options["utilities"], options["power_line"], options["days"], options["seed"]
     )
+    if not options["once"]:
+        from cosem.headend.service import bound
+
+        # A port that is taken is told before anybody lives, and not when all of it is done.
+        bound(options["host"], options["port"]).close()
     with contextlib.ExitStack() as stack:
         folder = options["folder"] or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cosem-demo-")))
         from cosem.headend.folder import DATABASE, Lock, make_folder

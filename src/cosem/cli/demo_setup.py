@@ -20,7 +20,7 @@ PASSWORD: Final = "a morning in november"  # noqa: S105 - of a demonstration on 
 HOUSEHOLD: Final = "Maple Road 1"
 PEOPLE: Final = (
     ("anna", "administrator", "may do everything"),
-    ("omar", "operator", "reads, commands, updates firmware"),
+    ("omar", "operator", "reads, commands, works at the site"),
     ("sigrid", "second person", "confirms what cuts people off"),
     ("vera", "viewer", "looks on"),
     ("household", "household", f"the in-home display of {HOUSEHOLD}"),

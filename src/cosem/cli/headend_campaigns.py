@@ -45,7 +45,8 @@ _creating = [
     click.option("--tag", "tags", multiple=True, help="Only devices with this tag."),
     click.option("--device", "names", multiple=True, help="Only this device."),
     click.option(
-        "--stage", "stages", multiple=True, metavar="N", help="Devices in all after each stage: 1, 100, 10%, 100%."
+        "--stage", "stages", multiple=True, metavar="N",
+        help="Devices in all after each stage: 1, 100, 10%, 100%. The last takes all.",
     ),
     click.option("--gate", is_flag=True, help="Wait for a person behind each stage."),
     click.option(

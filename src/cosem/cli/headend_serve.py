@@ -43,6 +43,7 @@ def serve_command(
         if as_json:
             print_json(addresses)
             return
+        click.echo(f"pages {addresses['api']}")
         click.echo(f"API {addresses['api']}/api, described at {addresses['api']}/api/docs")
         if "push" in addresses:
             click.echo(f"pushes at {addresses['push']}")

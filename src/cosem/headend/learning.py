@@ -43,14 +43,20 @@ class Learned:
 async def learn(meter: AsyncMeter, names: Sequence[Obis] = ()) -> list[Learned]:
     """Return the layouts of profiles of a meter. Raises `ConfigError` where it has none of them that can be read."""
     found = []
+    unusable: ConfigError | None = None
     for name in names or USUAL:
         try:
             found.append(await meter.run(_describe(meter.core, name)))
         except AccessError as error:
             if names:
                 raise ConfigError(f"{name}: {error}") from None
+        except ConfigError as error:
+            # Of the usual ones those that can be read are enough: an archive of days is young once.
+            if names:
+                raise
+            unusable = error
     if not found:
-        raise ConfigError("the device has none of the usual load profiles: name one by --profile")
+        raise unusable or ConfigError("the device has none of the usual load profiles: name one by --profile")
     return found
 
 

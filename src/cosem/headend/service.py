@@ -122,7 +122,7 @@ async def serve_headend(
         proxy_headers=False,
     )
     server = _server(config)
-    socket = _bound(where.host, where.port)
+    socket = bound(where.host, where.port)
     addresses: dict[str, Any] = {"api": f"http://{where.host}:{socket.getsockname()[1]}"}
     behind: list[asyncio.Task[None]] = []
     try:
@@ -172,8 +172,9 @@ def _server(config: Any) -> Any:
     return Server(config)
 
 
-def _bound(host: str, port: int) -> Any:
-    """Return a bound socket, so that a port that is taken is one sentence and not a traceback."""
+def bound(host: str, port: int) -> Any:
+    """Return a bound socket, so that a port that is taken is one sentence and not a traceback. Raises `ConfigError`."""
+    import errno
     import socket
 
     try:
@@ -182,7 +183,8 @@ def _bound(host: str, port: int) -> Any:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
     except OSError as error:
-        raise ConfigError(f"the API at {host}:{port}: {error.strerror}") from None
+        other = "; --port names another" if error.errno == errno.EADDRINUSE else ""
+        raise ConfigError(f"the API at {host}:{port}: {error.strerror}{other}") from None
     made.set_inheritable(False)
     return made
 
