@@ -15,9 +15,11 @@ from cosem.device.meter import _LOAD_COLUMNS
 from cosem.errors import ConfigError
 from cosem.headend.engine import Headend, HeadendSettings
 from cosem.headend.happenings import alarms, events
+from cosem.headend.intervals import MISSING
 from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.permits import Limits
 from cosem.headend.plans import DAY, Plan, Plans, Selection, slot
+from cosem.headend.quality import Quality
 from cosem.headend.reading import ProfileReading
 from cosem.headend.schema import counter, gap, idempotency, result
 from cosem.headend.vault import Purpose
@@ -152,6 +154,12 @@ async def test_a_gap_between_two_nights_is_asked_for_a_few_times_and_forgotten_w
             assert await night(NOW + 1800 + tries * 900) == 1 + tries, "all behind the gap once more"
             assert gaps() == [(*hole, tries)]
         assert await night(NOW + 7200) == 1, "often enough"
+        with headend.engine.connect() as connection:
+            held = headend.intervals.read(connection, 1, 1, NOW, NOW + 2700)
+        assert held.times.tolist() == [NOW, NOW + 900, NOW + 1800]
+        assert held.values[1] == MISSING, "an estimate is never in the place of what was said"
+        assert held.values[0] <= held.estimates[1] <= held.values[2]
+        assert held.quality[1] == Quality.MISSING | Quality.ESTIMATED
         # Whoever asks for it again by hand finds it.
         with headend.engine.begin() as connection:
             connection.execute(update(gap).values(tries=4))
@@ -162,6 +170,8 @@ async def test_a_gap_between_two_nights_is_asked_for_a_few_times_and_forgotten_w
     with headend.engine.connect() as connection:
         values = headend.intervals.read(connection, 1, 1, NOW - DAY, NOW + DAY)
     assert (values.times[1:] - values.times[:-1] == 900).all()
+    assert not (values.quality & (Quality.MISSING | Quality.ESTIMATED)).any(), "the value has come"
+    assert (values.estimates == MISSING).all()
 
 
 async def test_after_a_restart_values_keys_and_counters_are_there(office):

@@ -28,6 +28,7 @@ from cosem.headend.collector import Collector, Slice
 from cosem.headend.commands import CommandRow, Commands, now_of
 from cosem.headend.counters import DatabaseCounterStore
 from cosem.headend.database import open_database
+from cosem.headend.estimating import estimate_gaps
 from cosem.headend.firmware import Firmware
 from cosem.headend.happenings import alarms
 from cosem.headend.home.settings import HomeSettings
@@ -408,6 +409,7 @@ class Headend:
         with self.engine.begin() as connection:
             connection.execute(update(slice_table).where(slice_table.c.id == number).values(state="done"))
             Plans(connection).finish(run, int(self.clock()))
+            estimate_gaps(connection, self.intervals, run)
 
     def _give_up(self, number: int, error: CosemError) -> None:
         """Account for every device of a slice that cannot even begin."""

@@ -25,7 +25,7 @@ from cosem.headend.reading import ProfileReading
 from cosem.headend.reasons import Reason
 from cosem.headend.schema import channel, clock_check, gap, latest, progress, result, segment
 from cosem.headend.session import Outcome
-from cosem.headend.validation import Rules, validate_many
+from cosem.headend.validation import Rules, estimate, validate_many
 from cosem.units import ScalerUnit
 
 MAX_GAPS: Final = 50
@@ -164,7 +164,11 @@ def _validated(
         groups.setdefault((period, series.channel not in waving), []).append(series)
     found: list[Series] = []
     for (period, cumulative), group in groups.items():
-        found += validate_many(group, replace(rules, period=period), cumulative=cumulative)
+        own = replace(rules, period=period)
+        # What is useless between two good values has an estimate beside it at once.
+        found += [
+            estimate(item, own, cumulative=cumulative) for item in validate_many(group, own, cumulative=cumulative)
+        ]
     return found
 
 
