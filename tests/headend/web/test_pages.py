@@ -487,9 +487,13 @@ async def test_a_token_is_shown_once_and_the_last_administrator_stays(site):
         "/device/0",
         "/device/99999",
         f"/device/{2**70}",
+        f"/device/{-(2**70)}",
+        f"/campaigns/{-(2**70)}",
+        f"/plans/{-(2**70)}/change",
         "/device/abc",
         "/runs/abc",
         f"/runs/{2**70}",
+        f"/runs/{-(2**70)}",
         "/devices?after=-1",
         "/devices?text=" + "x" * 300,
         "/static/0/pages.js",
@@ -557,3 +561,32 @@ async def test_a_stream_ends_with_its_session(site, monkeypatch):
     signed_in[0] = False
     with pytest.raises(StopAsyncIteration):
         await asyncio.wait_for(anext(stream), 5)
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/explain", "/settings/tokens/revoke", "/plans", "/firmware/upload"])
+async def test_a_form_with_half_a_surrogate_pair_is_refused_in_a_sentence(site, path):
+    head = "--b\r\nContent-Disposition: form-data; name="
+    parts = "".join(f'{head}"{name}"\r\n\r\n\\ud800\r\n' for name in ("name", "text", "version"))
+    strange = {"Content-Type": "multipart/form-data; boundary=b; charset=unicode_escape"}
+    async with site.visiting() as client:
+        answer = await client.post(path, content=f"{parts}--b--\r\n", headers=strange)
+    assert answer.status_code == 400
+    assert "half of a surrogate pair" in answer.text
+
+
+async def test_a_stream_ends_when_its_device_is_not_seen_any_more(site, monkeypatch):
+    monkeypatch.setattr("cosem.headend.web.live.COMMENT_SECONDS", 0.02)
+    told = []
+    async with site.visiting(Role.HOUSEHOLD) as client, asyncio.timeout(10):
+
+        async def follow():
+            # The transport gives the answer when the stream is over.
+            told.append((await client.get("/live?topic=home:2")).text)
+
+        task = asyncio.create_task(follow())
+        await asyncio.sleep(0.1)
+        assert not task.done()
+        with site.headend.engine.begin() as connection:
+            Inventory(connection).group("flat", ["gas 1"])
+        await task
+    assert "data: " in told[0]

@@ -73,7 +73,7 @@ async def add_user(frame: Framed, who: Admin, request: Request) -> Response:
 async def shut(frame: Framed, who: Admin, request: Request, number: int) -> Response:
     """Let somebody in no longer, or again."""
     out = word(await fields(request), "shut") == "1"
-    if number >= 2**53:
+    if not 0 < number < 2**53:
         raise Gone("there is no such user")
     with frame.headend.engine.begin() as connection:
         shut_out(connection, number, out, who.person.name, frame.now)
