@@ -17,6 +17,7 @@ from cosem.headend.commands import CommandState
 from cosem.headend.happenings import alarms
 from cosem.headend.inventory import Inventory
 from cosem.headend.reading import ProfileReading
+from cosem.headend.schema import token as token_table
 from cosem.headend.schema import web_session
 from cosem.headend.web.accounts import IDLE_SECONDS, TRIES, add_account
 from cosem.headend.web.topics import render
@@ -224,6 +225,18 @@ async def test_cross_site_posts_are_refused_whatever_cookie_they_carry(site):
     async with site.visiting() as client:
         good = {"Origin": "http://headend", "Sec-Fetch-Site": "same-origin"}
         assert (await client.post("/device/2/disconnect", data=form, headers=good)).status_code == 303
+
+
+async def test_another_site_follows_no_stream_and_may_link_to_pages(site):
+    strange = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"}
+    async with site.visiting() as client:
+        for headers in ({"Origin": "http://headend:9999"}, strange, {**strange, "Sec-Fetch-Mode": "no-cors"}):
+            for path in ("/live?topic=home:2", "/devices"):
+                assert (await client.get(path, headers=headers)).status_code == 403
+        linked = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+        assert (await client.get("/devices", headers=linked)).status_code == 200
+    with site.headend.engine.connect() as connection:
+        assert "look at customer's page" not in {row.what for row in entries(connection)}
 
 
 async def test_pages_carry_a_policy_that_lets_nothing_strange_run(shown):
@@ -461,6 +474,26 @@ async def test_passwords_change_with_the_old_one_and_end_other_sessions(site):
         await here.post("/settings/password", data={"old": PASSWORD, "password": "another password"})
         assert (await here.get("/devices")).status_code == 200
         assert (await there.get("/devices")).status_code == 303
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"days": "9O"}, "whole number of days"),
+        ({"days": "0"}, "whole number of days"),
+        ({"days": "-1"}, "whole number of days"),
+        ({"name": " "}, "printable"),
+        ({"name": "\u202eadmin"}, "printable"),
+    ],
+)
+async def test_a_token_without_a_name_or_with_days_that_are_none_is_not_issued(site, given, why):
+    async with site.visiting() as client:
+        answer = await client.post("/settings/tokens", data={"name": "script", "role": "viewer", **given})
+        assert answer.status_code == 400
+        assert why in answer.text
+        assert "cosem_" not in answer.text
+    with site.headend.engine.connect() as connection:
+        assert connection.execute(select(token_table)).all() == []
 
 
 async def test_a_token_is_shown_once_and_the_last_administrator_stays(site):
