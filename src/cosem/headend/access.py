@@ -106,7 +106,9 @@ def issue(
     group: str | None = None,
     days: int | None = None,
 ) -> str:
-    """Make a token and return it: it can be seen this once. Raises `ConfigError` where the name is taken."""
+    """Make a token and return it: it can be seen this once. Raises `ConfigError` where the name is taken, or none."""
+    if not name.strip() or len(name) > 200 or not name.isprintable():
+        raise ConfigError("a token's name has 1 to 200 printable characters")
     if connection.execute(select(token.c.id).where(token.c.name == name)).first() is not None:
         raise ConfigError(f"there is a token {name!r} already")
     number = None

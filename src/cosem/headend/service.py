@@ -179,7 +179,8 @@ def bound(host: str, port: int) -> Any:
 
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
-        made = socket.socket(family, socket.SOCK_STREAM)
+        # asyncio sends at once where it sees that this is TCP; else a kept connection waits 40 ms for each answer.
+        made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind((host, port))
     except OSError as error:

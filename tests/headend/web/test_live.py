@@ -56,3 +56,24 @@ async def test_a_state_that_is_a_word_is_told_again_when_it_is_another():
     task.cancel()
     await asyncio.wait({task})
     live.close()
+
+
+async def test_a_page_that_takes_its_messages_slowly_is_asked_for_its_session_too(monkeypatch):
+    monkeypatch.setattr("cosem.headend.web.live.COMMENT_SECONDS", 0.05)
+    live = Live(lambda topic: {"text": {"a": "1"}}, tick=0.02)
+    signed_in = [True]
+    stream = live.follow("overview", lambda: signed_in[0])
+    assert [await anext(stream), await anext(stream)][0] == RETRY
+    signed_in[0] = False
+    taken = []
+    async with asyncio.timeout(5):
+        while True:
+            for follower in live._followers["overview"]:
+                follower.tell("whole", "part")
+            await asyncio.sleep(0.06)
+            text = await anext(stream, None)
+            if text is None:
+                break
+            taken.append(text)
+    assert taken == []
+    live.close()

@@ -17,6 +17,7 @@ from cosem.headend.happenings import Happened, keep
 from cosem.headend.intervals import Series
 from cosem.headend.inventory import Inventory, Kind, NewDevice, State
 from cosem.headend.schema import latest
+from cosem.headend.web.accounts import add_account
 from cosem.headend.web.frame import PageSettings
 from cosem.headend.web.live import Live
 from cosem.headend.web.playing import Playing
@@ -24,7 +25,7 @@ from cosem.headend.web.station_pages import explained
 from cosem.simulator.neighbourhood.control import ControlClient, ControlServer
 from cosem.simulator.neighbourhood.layout import NeighbourhoodSettings
 from cosem.simulator.neighbourhood.neighbourhood import Neighbourhood
-from support.site import HOSTILE, NOW, Site, key_in
+from support.site import HOSTILE, NOW, PASSWORD, Site, key_in, quick_hash
 
 KEY = "0123456789abcdef" * 2
 DEAD = ("127.0.0.1", 9)
@@ -123,6 +124,22 @@ async def test_what_is_touched_is_done_once_audited_and_told(neighbourhood, tmp_
             found = [entry for entry in entries(connection) if entry.what == "touch neighbourhood"]
         assert [(entry.who, entry.subject) for entry in found] == [("operator", "E-001")] * 2
         assert found[1].after == {"what": "Open terminal cover"}
+
+
+async def test_who_sees_some_devices_only_touches_no_other_and_not_the_time(neighbourhood, tmp_path):
+    units = [unit.name for unit in neighbourhood.units.values() if unit.sheet.kind == "electricity" and unit.feeder]
+    own, foreign, feeder = units[0], units[1], neighbourhood.units[units[0]].feeder
+    async with playing(neighbourhood, tmp_path) as (site, _), site.visiting(None) as client:
+        with site.headend.engine.begin() as connection:
+            Inventory(connection).group("flat", [own])
+            add_account(connection, "narrow", quick_hash(), Role.OPERATOR, "setup", NOW, group="flat")
+        await client.post("/sign-in", data={"name": "narrow", "password": PASSWORD})
+        assert (await touch(client, foreign, "button", "1" * 32)).status_code == 404
+        assert (await touch(client, feeder, "cut", "2" * 32)).status_code == 404
+        assert (await client.post("/neighbourhood/speed", data={"speed": "60"})).status_code == 404
+        with site.headend.engine.connect() as connection:
+            assert not {"touch neighbourhood", "speed of neighbourhood"} & {row.what for row in entries(connection)}
+        assert (await touch(client, own, "button", "3" * 32)).status_code == 303
 
 
 async def test_the_reaction_of_the_head_end_is_woven_in_with_the_time_it_took(neighbourhood, tmp_path):

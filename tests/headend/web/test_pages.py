@@ -226,6 +226,18 @@ async def test_cross_site_posts_are_refused_whatever_cookie_they_carry(site):
         assert (await client.post("/device/2/disconnect", data=form, headers=good)).status_code == 303
 
 
+async def test_another_site_follows_no_stream_and_may_link_to_pages(site):
+    strange = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "cors"}
+    async with site.visiting() as client:
+        for headers in ({"Origin": "http://headend:9999"}, strange, {**strange, "Sec-Fetch-Mode": "no-cors"}):
+            for path in ("/live?topic=home:2", "/devices"):
+                assert (await client.get(path, headers=headers)).status_code == 403
+        linked = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+        assert (await client.get("/devices", headers=linked)).status_code == 200
+    with site.headend.engine.connect() as connection:
+        assert "look at customer's page" not in {row.what for row in entries(connection)}
+
+
 async def test_pages_carry_a_policy_that_lets_nothing_strange_run(shown):
     async with shown.visiting() as client:
         for path in (*PAGES, "/audit", "/nowhere", "/sign-in"):
@@ -452,44 +464,19 @@ async def test_an_empty_head_end_says_so_on_every_page(tmp_path):
     site.close()
 
 
-async def test_passwords_change_with_the_old_one_and_end_other_sessions(site):
-    async with site.visiting(Role.VIEWER) as here, site.visiting(Role.VIEWER) as there:
-        await here.post("/settings/password", data={"old": "wrong", "password": "another password"})
-        assert (await there.get("/devices")).status_code == 200
-        answer = await here.post("/settings/password", data={"old": PASSWORD, "password": "short"})
-        assert answer.status_code == 400
-        await here.post("/settings/password", data={"old": PASSWORD, "password": "another password"})
-        assert (await here.get("/devices")).status_code == 200
-        assert (await there.get("/devices")).status_code == 303
-
-
-async def test_a_token_is_shown_once_and_the_last_administrator_stays(site):
-    async with site.visiting() as client:
-        answer = await client.post("/settings/tokens", data={"name": "script", "role": "viewer", "days": "30"})
-        token = re.search(r'class="token">(cosem_[^<]+)<', answer.text)[1]
-        assert (await client.get("/api/devices", headers={"Authorization": f"Bearer {token}"})).status_code == 200
-        assert token not in (await client.get("/settings")).text
-        await client.post("/settings/tokens/revoke", data={"name": "script"})
-        assert (await client.get("/api/devices", headers={"Authorization": f"Bearer {token}"})).status_code == 401
-        page = (await client.get("/settings")).text
-        number = re.search(
-            r'users/(\d+)/shut"><input type="hidden" name="shut" value="1"><button aria-label="Shut out administrator"',
-            page,
-        )
-        answer = await client.post(f"/settings/users/{number[1]}/shut", data={"shut": "1"})
-        assert answer.status_code == 400
-        assert "last administrator" in answer.text
-
-
 @pytest.mark.parametrize(
     "path",
     [
         "/device/0",
         "/device/99999",
         f"/device/{2**70}",
+        f"/device/{-(2**70)}",
+        f"/campaigns/{-(2**70)}",
+        f"/plans/{-(2**70)}/change",
         "/device/abc",
         "/runs/abc",
         f"/runs/{2**70}",
+        f"/runs/{-(2**70)}",
         "/devices?after=-1",
         "/devices?text=" + "x" * 300,
         "/static/0/pages.js",
@@ -557,3 +544,32 @@ async def test_a_stream_ends_with_its_session(site, monkeypatch):
     signed_in[0] = False
     with pytest.raises(StopAsyncIteration):
         await asyncio.wait_for(anext(stream), 5)
+
+
+@pytest.mark.parametrize("path", ["/sign-in", "/explain", "/settings/tokens/revoke", "/plans", "/firmware/upload"])
+async def test_a_form_with_half_a_surrogate_pair_is_refused_in_a_sentence(site, path):
+    head = "--b\r\nContent-Disposition: form-data; name="
+    parts = "".join(f'{head}"{name}"\r\n\r\n\\ud800\r\n' for name in ("name", "text", "version"))
+    strange = {"Content-Type": "multipart/form-data; boundary=b; charset=unicode_escape"}
+    async with site.visiting() as client:
+        answer = await client.post(path, content=f"{parts}--b--\r\n", headers=strange)
+    assert answer.status_code == 400
+    assert "half of a surrogate pair" in answer.text
+
+
+async def test_a_stream_ends_when_its_device_is_not_seen_any_more(site, monkeypatch):
+    monkeypatch.setattr("cosem.headend.web.live.COMMENT_SECONDS", 0.02)
+    told = []
+    async with site.visiting(Role.HOUSEHOLD) as client, asyncio.timeout(10):
+
+        async def follow():
+            # The transport gives the answer when the stream is over.
+            told.append((await client.get("/live?topic=home:2")).text)
+
+        task = asyncio.create_task(follow())
+        await asyncio.sleep(0.1)
+        assert not task.done()
+        with site.headend.engine.begin() as connection:
+            Inventory(connection).group("flat", ["gas 1"])
+        await task
+    assert "data: " in told[0]

@@ -46,7 +46,7 @@ class Guard:
             await send(message)
 
         headers = {name.lower(): value for name, value in scope["headers"]}
-        if scope["method"] in UNSAFE and _foreign(headers):
+        if _foreign(scope["method"], headers):
             await JSONResponse({"detail": "requests from other sites are refused"}, 403)(scope, receive, hardened)
             return
         most = _most(scope)
@@ -89,9 +89,10 @@ def _most(scope: Scope) -> int:
     return MAX_BODY
 
 
-def _foreign(headers: dict[bytes, bytes]) -> bool:
-    """Whether a browser says that another site is behind a request."""
-    if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+def _foreign(method: str, headers: dict[bytes, bytes]) -> bool:
+    """Whether a browser says that another site is behind a request. A link from there is followed, and nothing else."""
+    followed = method not in UNSAFE and headers.get(b"sec-fetch-mode") == b"navigate"
+    if not followed and headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
         return True
     origin = headers.get(b"origin")
     return origin is not None and origin.split(b"://")[-1] != headers.get(b"host")

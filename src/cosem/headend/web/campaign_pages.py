@@ -145,7 +145,7 @@ def show(
 def of(frame: Frame, number: int) -> CampaignRow:
     """Return a campaign. Raises `Gone`."""
     try:
-        if number < 2**53:
+        if 0 < number < 2**53:
             return frame.headend.campaigns.by_number(number)
     except ConfigError:
         pass

@@ -14,7 +14,19 @@ from cosem.headend.access import Act
 from cosem.headend.firmware import LONGEST_IDENTIFIER, Image, NewImage
 from cosem.headend.web.asking import Question, ask
 from cosem.headend.web.forms import WHOLE, Filled, choices, sentence
-from cosem.headend.web.frame import Frame, Framed, Gone, Networked, Visitor, back, fields, first_time, key_of, managing
+from cosem.headend.web.frame import (
+    Frame,
+    Framed,
+    Gone,
+    Networked,
+    Visitor,
+    back,
+    checked,
+    fields,
+    first_time,
+    key_of,
+    managing,
+)
 
 router = APIRouter(include_in_schema=False)
 Keeper = Annotated[Visitor, managing(Act.INVENTORY)]
@@ -41,7 +53,7 @@ def _page(frame: Frame, request: Request, who: Visitor, filled: Filled, status: 
 async def upload(frame: Framed, who: Keeper, request: Request) -> Response:
     """Put an image into the catalogue."""
     async with request.form(max_files=1, max_fields=200) as form:
-        filled, key = Filled.of(form), key_of(form)
+        filled, key = Filled.of(checked(form)), key_of(form)
         file = form.get("file")
         identifier, version = (filled.text(name, LONGEST_IDENTIFIER) for name in ("identifier", "version"))
         digest = filled.text("sha256", 80, needed=False).replace(" ", "").lower()

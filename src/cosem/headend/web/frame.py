@@ -20,6 +20,7 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from sqlalchemy import delete, insert
+from starlette.datastructures import FormData
 
 from cosem import __version__
 from cosem.errors import ConfigError, CosemError
@@ -52,6 +53,7 @@ MAX_FIELDS: Final = 1200
 EXPLAINED_AT_ONCE: Final = 2
 """What is pasted is explained beside the pages of others, and keeps them from being slow."""
 _KEY: Final = re.compile("[0-9a-f]{32}")
+_HALF: Final = re.compile("[\ud800-\udfff]")
 
 
 class SignInNeeded(CosemError):
@@ -292,9 +294,17 @@ def managing(act: Act) -> Any:
 
 
 async def fields(request: Request) -> Any:
-    """Return the fields of a form."""
+    """Return the fields of a form. Raises `ConfigError` as `checked` does."""
     async with request.form(max_files=0, max_fields=MAX_FIELDS) as form:
-        return form
+        return checked(form)
+
+
+def checked(form: FormData) -> FormData:
+    """Return a form that can be stored and shown. Raises `ConfigError`: what says its own charset may say anything."""
+    for name, value in form.multi_items():
+        if _HALF.search(name) or (isinstance(value, str) and _HALF.search(value)):
+            raise ConfigError("a text in the form has half of a surrogate pair")
+    return form
 
 
 def word(form: Any, name: str, longest: int = 500) -> str:

@@ -106,7 +106,8 @@ def audit(
 
 @router.get("/live", response_class=StreamingResponse)
 async def live(frame: Framed, who: Signed, topic: Topic) -> Any:
-    """Follow one topic, for as long as the session lasts."""
+    """Follow one topic, for as long as the session lasts and what it is about is seen."""
+    numbers: list[int] = []
     if topic.startswith("traced:") or (topic.startswith(HOME[1]) and not at_hand(frame, who)):
         who.person.may(Act.COMMAND)
     if topic.startswith(("device:", "traced:", "station:", *HOME)):
@@ -126,7 +127,8 @@ async def live(frame: Framed, who: Signed, topic: Topic) -> Any:
 
     def still() -> bool:
         with frame.headend.engine.connect() as connection:
-            return session_of(connection, who.cookie, frame.wall) is not None
+            found = session_of(connection, who.cookie, frame.wall)
+        return found is not None and all(map(found[1].sees, numbers))
 
     async def stream() -> AsyncIterator[str]:
         async for message in frame.live.follow(topic, still):

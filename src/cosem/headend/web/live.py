@@ -13,6 +13,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -109,15 +110,16 @@ class Live:
             loop = asyncio.get_running_loop()
             check = loop.time() + COMMENT_SECONDS
             while True:
-                try:
-                    # wait_for of Python 3.11 forgets an end that is asked for just when there is something.
+                text = ":\n\n"
+                # wait_for of Python 3.11 forgets an end that is asked for just when there is something.
+                with suppress(TimeoutError):
                     async with asyncio.timeout_at(check):
                         text = await follower.queue.get()
-                except TimeoutError:
+                # Asked of a page that takes its messages slowly, too: for it there is always something.
+                if loop.time() >= check:
                     if not await asyncio.to_thread(still):
                         return
                     check = loop.time() + COMMENT_SECONDS
-                    text = ":\n\n"
                 yield text
         finally:
             self._followers[topic].discard(follower)

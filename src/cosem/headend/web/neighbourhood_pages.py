@@ -22,6 +22,7 @@ from cosem.headend.web.frame import (
     fields,
     first_time,
     key_of,
+    managing,
     word,
 )
 from cosem.headend.web.neighbourhood_view import (
@@ -87,7 +88,7 @@ async def touch(frame: Framed, who: Player, request: Request) -> Response:
     unit = seen.unit(name)
     kind = unit.kind if unit is not None else FEEDER if name in seen.feeders else ""
     act = touch_of(kind, word(form, "touch"))
-    if act is None:
+    if act is None or not _at_hand(seen, name, who):
         raise Gone("there is no such device in the neighbourhood, or nothing of this kind is done to it")
     part, wrong, said = request.headers.get("x-part") == "1", "", ""
     try:
@@ -115,6 +116,12 @@ async def touch(frame: Framed, who: Player, request: Request) -> Response:
     return back(station[0], did) if station else back("/neighbourhood", did, unit=name)
 
 
+def _at_hand(seen: Seen, name: str, who: Visitor) -> bool:
+    """Whether somebody may touch a unit or a feeder: who sees some devices only stands at those."""
+    number = seen.devices.get(name)
+    return not who.household or (number is not None and who.person.sees(number))
+
+
 def _whole(form: Any, touch: Touch) -> int:
     assert touch.number is not None
     _, label, least, most, _ = touch.number
@@ -133,7 +140,7 @@ def _note(frame: Frame, who: Visitor, name: str, touch: Touch, values: dict[str,
 
 
 @router.post("/neighbourhood/speed")
-async def speed(frame: Framed, who: Player, request: Request) -> Response:
+async def speed(frame: Framed, who: Annotated[Visitor, managing(Act.COMMAND)], request: Request) -> Response:
     """Let the neighbourhood live at another speed."""
     playing = playing_of(frame)
     form = await fields(request)

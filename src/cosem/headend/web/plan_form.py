@@ -170,7 +170,7 @@ def _page(
 def _there(connection: Connection, number: int) -> tuple[Plan, bool, str]:
     """Return a plan, whether it runs by its schedule, and what its document is known by. Raises `Gone`."""
     query = select(plan).where(plan.c.id == number, plan.c.active != REMOVED)
-    row = connection.execute(query).one_or_none() if number < 2**53 else None
+    row = connection.execute(query).one_or_none() if 0 < number < 2**53 else None
     if row is None:
         raise Gone("there is no such plan")
     return Plan.of(row.what), bool(row.active), hashlib.sha256(row.what.encode()).hexdigest()[:16]

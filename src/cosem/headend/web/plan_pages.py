@@ -65,7 +65,7 @@ def run(frame: Framed, who: Networked, request: Request, number: int) -> Respons
 
 def run_state(frame: Frame, connection: Connection, number: int) -> dict[str, Any]:
     """Return what the page of a run shows. Raises `Gone`."""
-    row = run_row(connection, number) if number < 2**53 else None
+    row = run_row(connection, number) if 0 < number < 2**53 else None
     if row is None:
         raise Gone("there is no such run")
     account = frame.overviews.account(connection, row)
@@ -107,7 +107,7 @@ async def activate(
 
 
 def _name(connection: Connection, number: int) -> str:
-    if number >= 2**53:
+    if not 0 < number < 2**53:
         raise Gone("there is no such plan")
     query = select(plan.c.name).where(plan.c.id == number, plan.c.active != REMOVED)
     found = connection.execute(query).scalar_one_or_none()

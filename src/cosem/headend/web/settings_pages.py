@@ -73,7 +73,7 @@ async def add_user(frame: Framed, who: Admin, request: Request) -> Response:
 async def shut(frame: Framed, who: Admin, request: Request, number: int) -> Response:
     """Let somebody in no longer, or again."""
     out = word(await fields(request), "shut") == "1"
-    if number >= 2**53:
+    if not 0 < number < 2**53:
         raise Gone("there is no such user")
     with frame.headend.engine.begin() as connection:
         shut_out(connection, number, out, who.person.name, frame.now)
@@ -84,7 +84,10 @@ async def shut(frame: Framed, who: Admin, request: Request, number: int) -> Resp
 async def add_token(frame: Framed, who: Admin, request: Request) -> Response:
     """Issue a token; it is shown this once."""
     form = await fields(request)
-    days = word(form, "days", 4)
+    days = word(form, "days", 4).strip()
+    if days and not (days.isascii() and days.isdecimal() and int(days)):
+        # Not taken for a token without an end.
+        raise ConfigError("a token lasts a whole number of days, or has no end where none is given")
     with frame.headend.engine.begin() as connection:
         made = issue(
             connection,
@@ -93,7 +96,7 @@ async def add_token(frame: Framed, who: Admin, request: Request) -> Response:
             who.person.name,
             frame.now,
             group=word(form, "group") or None,
-            days=int(days) if days.isdecimal() and days != "0" else None,
+            days=int(days) if days else None,
         )
         given = _given(frame, connection, who)
     return frame.page(request, "settings.html", who, made=made, **given)
