@@ -80,6 +80,14 @@ async def test_a_bundle_goes_to_all_stage_after_stage_each_result_accounted(tmp_
             await desk.campaigns.begin(commands(), "anna")
 
 
+@pytest.mark.parametrize("stages", [(1, 2), (2,), (1, 0.5)])
+async def test_a_campaign_whose_last_stage_leaves_devices_out_begins_not(tmp_path, stages):
+    with office(tmp_path, meters(3)) as desk:
+        with pytest.raises(ConfigError, match="the last stage is every device there is"):
+            await desk.campaigns.begin(commands(stages=stages), "anna")
+        assert desk.campaigns.all() == []
+
+
 async def test_too_many_failures_in_a_stage_abort_and_nobody_else_is_touched(tmp_path):
     with office(tmp_path, meters(1), absent=6) as desk:
         content = {"commands": [MESSAGE], "seconds": 1}

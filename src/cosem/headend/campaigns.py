@@ -92,6 +92,10 @@ class Campaigns:
             chosen = Plans(connection).devices(item.selection)
             if not chosen:
                 raise ConfigError("no device in use is selected")
+            last = item.stages[-1]
+            reached = last * len(chosen) if isinstance(last, float) else last
+            if reached < len(chosen):
+                raise ConfigError(f"the last stage is every device there is: say all, not {last:g} of {len(chosen)}")
             made = connection.execute(
                 insert(campaign),
                 {

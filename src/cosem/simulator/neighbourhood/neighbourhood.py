@@ -158,10 +158,16 @@ class Neighbourhood:
         actions = self.actions(where)
         if words not in actions:
             raise ConfigError(f"{words[:100]!r} cannot be done to {where}; there is: {', '.join(actions)}")
+        self._leave(where)
         said = self._told_and_done(where, words, given or {})
         # What follows within this second follows now.
         self.advance(self._now)
         return said
+
+    def _leave(self, where: str) -> None:
+        """Let nothing that began by chance end by itself where somebody has a hand in."""
+        self._waiting = [item for item in self._waiting if item[2].where != where or item[2].words in _BEGINNINGS]
+        heapq.heapify(self._waiting)
 
     def _told_and_done(self, where: str, words: str, given: Mapping[str, Any]) -> str:
         """Do something, which the story tells before what follows from it."""
