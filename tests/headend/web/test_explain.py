@@ -6,7 +6,6 @@ import asyncio
 import html
 import logging
 import re
-import shutil
 
 import pytest
 
@@ -18,7 +17,7 @@ from cosem.headend.web.explain_pages import MAX_TEXT
 from cosem.headend.web.explain_view import MOST_PARTS, MOST_PLACES
 from cosem.security.gcm import protect
 from cosem.simulator.meter import DEMO_KEYS
-from support.site import HOSTILE, KEY, Site, key_in
+from support.site import HOSTILE, KEY, key_in
 
 TITLE = b"CSM\x00\x00\x00\x00\x01"
 PLAIN = bytes.fromhex("c401c1000600bc614e")
@@ -29,30 +28,6 @@ AK = DEMO_KEYS.authentication_key.hex()
 def sealed(plain: bytes = PLAIN, tag: int = 0xDB) -> bytes:
     content = protect(bytes.fromhex(EK), bytes.fromhex(AK), TITLE, counter=7, control=0x30, plain=plain)
     return bytes((tag, len(TITLE))) + TITLE + bytes((len(content),)) + content
-
-
-@pytest.fixture(scope="module")
-def lived(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("lived")
-    Site(folder).close()
-    return folder
-
-
-@pytest.fixture
-def site(tmp_path, lived):
-    shutil.copytree(lived, tmp_path, dirs_exist_ok=True)
-    site = Site(tmp_path)
-    yield site
-    site.close()
-
-
-@pytest.fixture(scope="module")
-def shown(lived, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shown")
-    shutil.copytree(lived, folder, dirs_exist_ok=True)
-    site = Site(folder)
-    yield site
-    site.close()
 
 
 async def paste(site, text: str, *, role: Role = Role.VIEWER, **more):

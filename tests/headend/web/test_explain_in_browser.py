@@ -12,15 +12,9 @@ from cosem.headend.access import Role
 from cosem.headend.vault import Purpose
 from cosem.headend.web.explain_examples import EXAMPLES
 from cosem.simulator.meter import DEMO_KEYS
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the dev extra has it)")
-pytest.importorskip("uvicorn")
-from support.browser import CHROMIUM, CONTROLS, NAMELESS, PICTURES, SIZES, UNNAMED, Seen, Served  # noqa: E402
+from support.browser import CONTROLS, NAMELESS, PICTURES, SIZES, UNNAMED, Seen, Served, playwright
 
 expect = playwright.expect
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists(), reason=f"there is no {CHROMIUM} (Debian: apt-get install chromium)"
-)
 EK = DEMO_KEYS.global_unicast_encryption_key.hex()
 AK = DEMO_KEYS.authentication_key.hex()
 LIT = """() => [...document.querySelectorAll('.o.lit')].map((run) => run.textContent).join(' ')"""
@@ -53,14 +47,6 @@ def served(tmp_path_factory):
     served.trace = apart(traced, served.site.headend)
     yield served
     served.end()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -6,58 +6,29 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import threading
 
 import pytest
 
-from cosem.cli.demo_setup import HOUSEHOLD, PASSWORD
+from cosem.cli.demo_setup import HOUSEHOLD
 from support.browser import CONTROLS, MOST_OCTETS, PICTURES, SIZES, UNNAMED, playwright
+from support.demo import Visit, demonstration
 
 expect = playwright.expect
-ARGUMENTS = ("--meters", "6", "--power-line", "2", "--utilities", "8", "--days", "0.8", "--calm", "--port", "0")
+ARGUMENTS = ("--meters", "6", "--power-line", "2", "--utilities", "8", "--days", "0.8")
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     """Run the demonstration; give its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cosem", "demo", *ARGUMENTS, "--folder", str(tmp_path_factory.mktemp("demo"))],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    overdue = threading.Timer(120, process.kill)
-    overdue.start()
-    said, found = "", None
-    for line in process.stdout:
-        said += line
-        if found := re.search(r"open\s+(http://\S+)", line):
-            break
-    overdue.cancel()
-    try:
-        assert found is not None, said
-        yield found[1]
-    finally:
-        process.terminate()
-        process.wait(30)
-        process.stdout.close()
+    with demonstration(tmp_path_factory.mktemp("demo") / "headend", *ARGUMENTS) as url:
+        yield url
 
 
-class Visit:
-    """A page of somebody of the demonstration, with what went wrong on it."""
+class Home(Visit):
+    """A page of the household, on its phone."""
 
-    def __init__(self, browser, url, who="household", *, size="phone", scheme="light", script=True) -> None:
-        self.context = browser.new_context(viewport=SIZES[size], color_scheme=scheme, java_script_enabled=script)
-        self.context.set_default_timeout(15_000)
-        self.url = url
-        self.wrong: list[str] = []
-        self.page = self.context.new_page()
-        self.page.on("console", lambda message: self.wrong.append(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        form = {"name": who, "password": PASSWORD}
-        assert self.context.request.post(url + "/sign-in", form=form, max_redirects=0).status == 303
+    def __init__(self, browser, url, who="household", *, size="phone", **more) -> None:
+        super().__init__(browser, url, who, size=size, **more)
 
     def go(self, path: str = "/"):
         self.page.goto(self.url + path)
@@ -84,7 +55,7 @@ class Visit:
 
 
 def test_a_limiter_disconnects_a_kitchen_and_the_household_pushes_the_button(browser, demo):
-    with Visit(browser, demo) as home, Visit(browser, demo, "omar") as omar:
+    with Home(browser, demo) as home, Home(browser, demo, "omar") as omar:
         page = home.go()
         assert page.url == demo + "/home"
         supply = page.locator("#live-home-supply")
@@ -103,7 +74,7 @@ def test_a_limiter_disconnects_a_kitchen_and_the_household_pushes_the_button(bro
         button.wait_for()
         page.screenshot(path=PICTURES / "home-ready-phone-light.png", full_page=True)
         # Who looks on at the utility sees the same, and has no hand at the meter.
-        with Visit(browser, demo, "vera", size="desk") as vera:
+        with Home(browser, demo, "vera", size="desk") as vera:
             other = vera.go(page.evaluate("'/home/' + document.querySelector('[name=device]').value"))
             expect(other.locator("#live-home-supply")).to_contain_text("Disconnected, ready for reconnection")
             assert other.locator("#live-home-supply button").count() == 0
@@ -122,7 +93,7 @@ def test_a_limiter_disconnects_a_kitchen_and_the_household_pushes_the_button(bro
 
 
 def test_power_and_what_was_used_move_while_the_page_is_open(browser, demo):
-    with Visit(browser, demo) as home, Visit(browser, demo, "omar") as omar:
+    with Home(browser, demo) as home, Home(browser, demo, "omar") as omar:
         page = home.go()
         page.locator("#lamp.on").wait_for()
         used = page.locator("#live-home-used .sum b").first
@@ -135,7 +106,7 @@ def test_power_and_what_was_used_move_while_the_page_is_open(browser, demo):
 
 
 def test_a_street_without_power_is_told_apart_from_a_disconnection(browser, demo):
-    with Visit(browser, demo) as home, Visit(browser, demo, "omar") as omar:
+    with Home(browser, demo) as home, Home(browser, demo, "omar") as omar:
         page = home.go()
         omar.touch("Maple Road", "cut")
         expect(page.locator("#live-home-supply")).to_contain_text("No power arrives")
@@ -145,7 +116,7 @@ def test_a_street_without_power_is_told_apart_from_a_disconnection(browser, demo
 
 
 def test_an_operator_reads_the_home_now_and_it_is_noted_that_somebody_looked(browser, demo):
-    with Visit(browser, demo, "omar", size="desk") as omar, Visit(browser, demo, "anna", size="desk") as anna:
+    with Home(browser, demo, "omar", size="desk") as omar, Home(browser, demo, "anna", size="desk") as anna:
         page = omar.go("/devices?text=E-001")
         page.get_by_role("link", name="E-001").click()
         page.get_by_role("link", name="As the customer sees it").click()
@@ -160,7 +131,7 @@ def test_an_operator_reads_the_home_now_and_it_is_noted_that_somebody_looked(bro
 
 
 def test_it_works_without_script_and_is_light_with_an_empty_cache(browser, demo):
-    with Visit(browser, demo, script=False) as home, Visit(browser, demo, "omar") as omar:
+    with Home(browser, demo, script=False) as home, Home(browser, demo, "omar") as omar:
         page = home.go()
         octets: list[int] = []
         assert "Electricity is on" in page.locator("main").inner_text()
@@ -175,7 +146,7 @@ def test_it_works_without_script_and_is_light_with_an_empty_cache(browser, demo)
         omar.touch("E-001", "limit", value="17251")
         page.get_by_role("button", name="Push the button at the meter").click()
         assert page.locator(".notice").inner_text() == "Electricity is on again."
-    with Visit(browser, demo) as home:
+    with Home(browser, demo) as home:
         home.page.on("requestfinished", lambda request: octets.append(request.sizes()["responseBodySize"]))
         page = home.go()
         page.locator("#lamp.on").wait_for()
@@ -187,7 +158,7 @@ def test_it_works_without_script_and_is_light_with_an_empty_cache(browser, demo)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_fits_and_names_its_controls(browser, demo, size, scheme):
     PICTURES.mkdir(exist_ok=True)
-    with Visit(browser, demo, size=size, scheme=scheme) as home:
+    with Home(browser, demo, size=size, scheme=scheme) as home:
         page = home.go()
         page.locator("#lamp.on").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0

@@ -7,77 +7,31 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
-import threading
 import time
-from pathlib import Path
 
 import pytest
 
-from cosem.cli.demo_setup import PASSWORD
+from support.browser import PICTURES, SIZES, playwright
+from support.demo import Visit, demonstration
 
-CHROMIUM = Path("/usr/bin/chromium")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (the dev extra has it)")
-pytest.importorskip("uvicorn")
 expect = playwright.expect
-pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists(), reason=f"there is no {CHROMIUM} (Debian: apt-get install chromium)"
-)
-PICTURES = Path(__file__).parents[3] / ".screenshots"
-SIZES = {"desk": {"width": 1400, "height": 900}, "phone": {"width": 390, "height": 844}}
 SOON = 2.0
 """Seconds from the hand at the cover to the alarm in the head-end's list."""
-ARGUMENTS = ("--meters", "8", "--power-line", "2", "--utilities", "8", "--days", "0.5", "--calm", "--port", "0")
+ARGUMENTS = ("--meters", "8", "--power-line", "2", "--utilities", "8", "--days", "0.5")
 
 
 @pytest.fixture(scope="module")
-def demo():
+def demo(tmp_path_factory):
     """Run the demonstration; give its address."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cosem", "demo", *ARGUMENTS],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    overdue = threading.Timer(120, process.kill)
-    overdue.start()
-    said = ""
-    for line in process.stdout:
-        said += line
-        if found := re.search(r"open\s+(http://\S+)", line):
-            break
-    overdue.cancel()
-    try:
-        assert found is not None, said
-        yield found[1]
-    finally:
-        process.terminate()
-        process.wait(30)
-        process.stdout.close()
+    with demonstration(tmp_path_factory.mktemp("demo") / "headend", *ARGUMENTS) as url:
+        yield url
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield browser
-        browser.close()
+class Seen(Visit):
+    """A page of somebody who works there."""
 
-
-class Seen:
-    """A page of somebody of the demonstration, with what went wrong on it."""
-
-    def __init__(self, browser, url, who="omar", *, size="desk", scheme="light", script=True) -> None:
-        self.context = browser.new_context(viewport=SIZES[size], color_scheme=scheme, java_script_enabled=script)
-        self.context.set_default_timeout(15_000)
-        self.url = url
-        self.wrong: list[str] = []
-        self.page = self.context.new_page()
-        self.page.on("console", lambda message: self.wrong.append(message.text) if message.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        form = {"name": who, "password": PASSWORD}
-        assert self.context.request.post(url + "/sign-in", form=form, max_redirects=0).status == 303
+    def __init__(self, browser, url, who="omar", **more) -> None:
+        super().__init__(browser, url, who, **more)
 
     def go(self, path: str):
         self.page.goto(self.url + path)
