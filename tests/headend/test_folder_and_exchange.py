@@ -17,12 +17,13 @@ from cosem.errors import ConfigError
 from cosem.headend.archive import MANIFEST, backup, restore
 from cosem.headend.commands import CommandState
 from cosem.headend.database import open_database
-from cosem.headend.exchange import Refused, documents, import_rows, load_transport_key, read_rows, wrapped
+from cosem.headend.exchange import Refused, documents, import_rows, read_rows, wrapped
 from cosem.headend.folder import SETTINGS, Lock, load_settings, make_folder
 from cosem.headend.intervals import Intervals, Series
 from cosem.headend.inventory import Inventory, Kind, NewDevice
 from cosem.headend.schema import command, counter, metadata, segment
 from cosem.headend.vault import KeyStore, Purpose, Vault
+from cosem.security.keywrap import load_transport_key
 
 NOW = 1_793_500_000
 TRANSPORT = bytes(range(32))

@@ -292,7 +292,8 @@ def import_command(file: Any, key_file: Path | None, transport_key: Path | None,
     """
     from cosem.client.keyfile import KeyFile
     from cosem.headend.access import Act
-    from cosem.headend.exchange import Refused, import_rows, load_transport_key, read_rows
+    from cosem.headend.exchange import Refused, import_rows, read_rows
+    from cosem.security.keywrap import load_transport_key
 
     try:
         text = file.read()

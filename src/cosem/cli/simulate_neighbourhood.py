@@ -88,19 +88,12 @@ def _progress() -> Any:
 
 
 def _transport_key(path: Path | None) -> bytes:
+    from cosem.security.keywrap import load_transport_key
     from cosem.simulator.neighbourhood.shipment import DEMO_TRANSPORT_KEY
 
     if path is None:
         return DEMO_TRANSPORT_KEY
-    try:
-        key = bytes.fromhex(path.read_text(encoding="ascii").strip())
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}") from None
-    except ValueError:
-        key = b""
-    if len(key) not in (16, 24, 32):
-        raise ConfigError(f"{path} has no transport key: 32, 48 or 64 hex digits")
-    return key
+    return load_transport_key(path.read_text("ascii", errors="replace"), str(path))
 
 
 async def _serve(neighbourhood: Any, options: dict[str, Any], key: bytes) -> None:

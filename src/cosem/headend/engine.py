@@ -409,7 +409,7 @@ class Headend:
         with self.engine.begin() as connection:
             connection.execute(update(slice_table).where(slice_table.c.id == number).values(state="done"))
             Plans(connection).finish(run, int(self.clock()))
-            estimate_gaps(connection, self.intervals, run)
+            estimate_gaps(connection, self.intervals, number)
 
     def _give_up(self, number: int, error: CosemError) -> None:
         """Account for every device of a slice that cannot even begin."""

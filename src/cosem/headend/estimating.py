@@ -18,15 +18,15 @@ from cosem.headend.schema import channel, gap, result
 from cosem.headend.validation import Rules, estimate, regular
 
 MOST: Final = 2_000
-"""Gaps that are looked at behind one run."""
+"""Gaps that are looked at behind one slice."""
 
 
-def estimate_gaps(connection: Connection, intervals: Intervals, run: int, *, rules: Rules | None = None) -> int:
-    """Put estimates into the gaps of the devices of a run, in the caller's transaction; return how many values.
+def estimate_gaps(connection: Connection, intervals: Intervals, slice_: int, *, rules: Rules | None = None) -> int:
+    """Put estimates into the gaps of the devices of a slice, in the caller's transaction; return how many values.
 
     Only what lies between two values is estimated: a gap at the end stays one until the next value comes.
     """
-    mine = select(result.c.device).where(result.c.run == run)
+    mine = select(result.c.device).where(result.c.slice == slice_)
     rows = connection.execute(select(gap).where(gap.c.device.in_(mine)).limit(MOST)).all()
     if not rows:
         return 0

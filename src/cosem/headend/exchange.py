@@ -231,17 +231,6 @@ def secrets_of(key_file: KeyFile, name: str) -> dict[Purpose, bytes]:
     return {purpose: secret for purpose, secret in values.items() if secret is not None}
 
 
-def load_transport_key(text: str, source: str) -> bytes:
-    """Return a transport key of hex digits: 16, 24 or 32 octets. Raises `ConfigError`, which tells nothing of it."""
-    try:
-        key = bytes.fromhex(text.strip())
-    except ValueError:
-        key = b""
-    if len(key) not in (16, 24, 32):
-        raise ConfigError(f"{source} has no transport key: 32, 48 or 64 hex digits")
-    return key
-
-
 def import_rows(connection: Connection, keys: KeyStore, rows: Sequence[Row], who: str, now: int) -> int:
     """Take the rows in the caller's transaction; return how many. Raises `Refused`, after which nothing may stay.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cosem.errors import KeyMissing, SecurityError
+from cosem.errors import ConfigError, KeyMissing, SecurityError
 
 
 def wrap(key_encryption_key: bytes, key: bytes) -> bytes:
@@ -25,6 +25,17 @@ def unwrap(key_encryption_key: bytes, wrapped: bytes) -> bytes:
         return aes_key_unwrap(key_encryption_key, wrapped)
     except (InvalidUnwrap, ValueError):
         raise SecurityError("the wrapped key fails its integrity check") from None
+
+
+def load_transport_key(text: str, source: str) -> bytes:
+    """Return a transport key of hex digits: 16, 24 or 32 octets. Raises `ConfigError`, which tells nothing of it."""
+    try:
+        key = bytes.fromhex(text.strip())
+    except ValueError:
+        key = b""
+    if len(key) not in (16, 24, 32):
+        raise ConfigError(f"{source} has no transport key: 32, 48 or 64 hex digits")
+    return key
 
 
 def _check(key: bytes) -> None:

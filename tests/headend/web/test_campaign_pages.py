@@ -26,7 +26,7 @@ KEY = "a" * 32
 
 
 @pytest.fixture(scope="module")
-def begun(lived, tmp_path_factory):
+def lived(lived, tmp_path_factory):
     """Return the folder of a head-end with campaigns."""
     folder = tmp_path_factory.mktemp("begun")
     shutil.copytree(lived, folder, dirs_exist_ok=True)
@@ -34,23 +34,6 @@ def begun(lived, tmp_path_factory):
     asyncio.run(add_campaigns(site.headend))
     site.close()
     return folder
-
-
-@pytest.fixture
-def site(tmp_path, begun):
-    shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
-    site = Site(tmp_path)
-    yield site
-    site.close()
-
-
-@pytest.fixture(scope="module")
-def shown(begun, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("looked at")
-    shutil.copytree(begun, folder, dirs_exist_ok=True)
-    site = Site(folder)
-    yield site
-    site.close()
 
 
 def filled(**changed):

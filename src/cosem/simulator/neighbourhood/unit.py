@@ -71,6 +71,8 @@ class Unit:
     """
 
     inputs: Mapping[str, Input]
+    fixed: Mapping[str, Any] = {}
+    """Parameters of inputs that the unit itself gives."""
 
     def __init__(self, sheet: Sheet, site: int, feeder: str = "") -> None:
         self.sheet = sheet
@@ -88,7 +90,8 @@ class Unit:
         found = self.inputs.get(words)
         if found is None:
             raise ConfigError(f"{words!r} cannot be done to {self.name}; there is: {', '.join(self.inputs)}")
-        return found.do(self._target(), **checked(_read(given, found.parameters), found.parameters, words)) or ""
+        known = {name: item for name, item in found.parameters.items() if name not in self.fixed}
+        return found.do(self._target(), **self.fixed, **checked(_read(given, known), known, words)) or ""
 
     def silence(self, silent: bool) -> None:
         """Let nobody hear it, or everybody again."""
@@ -244,19 +247,15 @@ class UtilityUnit(Unit):
         self._device = device
         self._behind = behind
         self._channel = sheet.channel or 0
+        self.fixed = {"channel": self._channel}
 
     @property
     def meter(self) -> UtilityMeter:
         """The meter itself."""
         return self._behind.speakers[self._channel].meter
 
-    def act(self, words: str, given: Mapping[str, Any]) -> str:
-        """Do to the meter of this channel what `words` say."""
-        found = self.inputs.get(words)
-        if found is None:
-            raise ConfigError(f"{words!r} cannot be done to {self.name}; there is: {', '.join(self.inputs)}")
-        known = {name: item for name, item in found.parameters.items() if name != "channel"}
-        return found.do(self._device, channel=self._channel, **checked(_read(given, known), known, words)) or ""
+    def _target(self) -> ElectricityMeter | MultiUtilityConcentrator:
+        return self._device
 
     def silence(self, silent: bool) -> None:
         """Cut its wire, or mend it. A wireless one cannot be silenced: raises `ConfigError`."""
